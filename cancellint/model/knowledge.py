@@ -1,0 +1,152 @@
+"""Facts about library calls, as read from `rules/knowledge/*.toml`.
+
+The user-facing description of the format is `rules/knowledge/README.md`.
+"""
+
+import enum
+
+from msgspec import Struct
+
+
+class Role(enum.StrEnum):
+    """What a call does that cancellation cares about."""
+
+    CONSUMES = "consumes"
+    """takes data out of a source"""
+    SENDS = "sends"
+    """puts data into a sink"""
+    ACQUIRES = "acquires"
+    RELEASES = "releases"
+    CLOSES = "closes"
+    """makes a source or resource unusable for good"""
+    WAITS = "waits"
+    """waits for an event, a condition, a task, time"""
+    SPAWNS = "spawns"
+    """starts its coroutine argument as a task"""
+    RACES = "races"
+    """may cancel, or stop waiting for, its coroutine arguments or body"""
+    SHIELDS = "shields"
+    BLOCKS = "blocks"
+    """blocks the thread"""
+    CONSTRUCTS = "constructs"
+    LOOKS = "looks"
+    """reads its arguments and keeps nothing (logging, len, isinstance)"""
+    GATHERS = "gathers"
+    """awaits several coroutines or tasks and hands over all their results"""
+    STORES = "stores"
+    """puts its argument into the receiver (`list.append`, `Queue.put_nowait`)"""
+    CANCELS = "cancels"
+    """requests a cancellation of the receiver (`Task.cancel`, `CancelScope.cancel`)"""
+    COMPLETES = "completes"
+    """resolves a future"""
+
+
+class Suspends(enum.StrEnum):
+    NEVER = "never"
+    MAYBE = "maybe"
+    ALWAYS = "always"
+
+
+class Cancel(enum.StrEnum):
+    """What a cancellation during the call does to the data it was about to deliver."""
+
+    SAFE = "safe"
+    LOSES = "loses"
+    """data already taken is gone"""
+
+
+class Mode(enum.StrEnum):
+    """Why a call is not cancel-safe."""
+
+    ACCUMULATES = "accumulates-on-stack"
+    RACE = "race"
+    KILLS_SOURCE = "kills-source"
+    POISONS = "poisons"
+    CLOSES = "closes"
+    PARTIAL = "partial"
+    GHOST = "ghost"
+    REMOTE = "remote"
+    THREAD_CONTINUES = "thread-continues"
+    WRAPPER = "wrapper"
+    CANCELS_AWAITED = "cancels-awaited"
+
+
+class RaceKind(enum.StrEnum):
+    """How a race ends its losers and where control goes when it does."""
+
+    CANCELS_RAISES = "cancels-raises"
+    """`wait_for`, `timeout`, `fail_after`: the loser is cancelled and TimeoutError is raised"""
+    CANCELS_FALLS_THROUGH = "cancels-falls-through"
+    """`move_on_after`: the body is cancelled and control goes on after it"""
+    LEAVES_RUNNING = "leaves-running"
+    """`asyncio.wait`, `as_completed`: losers go on running until someone cancels them"""
+    SCOPE = "scope"
+    """task groups, bare cancel scopes: the body is cancelled when a sibling fails or `cancel()` is called"""
+
+
+class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """An exception to an entry, by argument or by version; the first that applies overrides what it sets.
+
+    `arg` is a position (`0`) or a keyword name; `is_` compares the literal argument (`"-1"`), with
+    `absent = true` the argument is missing. Several conditions in one variant must all hold.
+    """
+
+    arg: str | None = None
+    absent: bool = False
+    equals: tuple[str, ...] = ()
+    """texts of literals any of which the argument equals"""
+    python: str | None = None
+    """a version specifier (`">=3.12"`) the target Python must meet"""
+    version: str | None = None
+    """a version specifier the library must meet"""
+    roles: tuple[Role, ...] | None = None
+    suspends: Suspends | None = None
+    cancel: Cancel | None = None
+    mode: Mode | None = None
+    race: RaceKind | None = None
+    note: str | None = None
+
+
+class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """One class, function or method of a library, under its public dotted name.
+
+    Operands (`of`, `into`, `spawned`, `raced`) are written `self`, `result`, `arg:0`, `arg:name`,
+    `args` (all positional ones), `item` (the elements of `arg:0`).
+    """
+
+    kind: str = "function"
+    """class, function, attribute"""
+    aliases: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    """of a class: library classes whose entries it inherits"""
+    roles: tuple[Role, ...] = ()
+    awaitable: bool = False
+    """calling it gives something to await; the roles act when that is awaited"""
+    suspends: Suspends = Suspends.MAYBE
+    of: str = "self"
+    """what the role acts on: the source consumed, the lock acquired, the thing closed"""
+    into: str = "result"
+    """of a consumer: where the data goes (`result`, or `arg:0` for `recv_into`)"""
+    cancel: Cancel = Cancel.SAFE
+    mode: Mode | None = None
+    spawned: str = "arg:0"
+    """of a spawner: the coroutine it starts"""
+    raced: str = "arg:0"
+    """of a race: the awaitable(s) raced; `body` for a context manager"""
+    race: RaceKind | None = None
+    timeout: str | None = None
+    """of a race: the operand holding the time limit; a literal None there means no race"""
+    returns: str | None = None
+    """type of the (awaited) result as an annotation over public names; `arg:0` = the type of that argument,
+    `awaited:arg:0` = what awaiting it gives, `task:arg:0` = a task running it"""
+    lock: str | None = None
+    """of a class: `thread`, `async`, for locks and semaphores; of anything else None"""
+    reentrant: bool = False
+    group: tuple[str, ...] = ()
+    """of a constructor: the result's parts, which are closed together (`["result.0", "result.1"]`); of a class: attributes that stand or fall with it"""
+    when: tuple[Variant, ...] = ()
+    sources: tuple[str, ...] = ()
+    """documentation, source file and line, or measured experiment behind the entry; at least one"""
+    verified: bool = False
+    """the verdict was run, not only read"""
+    note: str = ""
