@@ -1,0 +1,166 @@
+"""What the tool knows of a value: its type, and which function a call reaches."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from cancellint.model.ir import Expr
+
+
+class _Type(Struct, frozen=True, gc=False, tag=True):
+    pass
+
+
+class FunctionKey(Struct, frozen=True, order=True, gc=False):
+    """A project function: the dotted name of its module and its index in `Module.functions`."""
+
+    module: str
+    function: int
+
+
+class CallSite(Struct, frozen=True, order=True, gc=False):
+    """A call step inside a project function."""
+
+    function: FunctionKey
+    step: int
+
+
+class Unknown(_Type):
+    """Nothing is known."""
+
+
+class NoneValue(_Type):
+    """The value None."""
+
+
+class Instance(_Type):
+    """An object of a class, by its canonical dotted name, of the project or of a library.
+
+    `made_at` is the step of the constructor call where that is known: two locks of one class are
+    told apart by it.
+    """
+
+    cls: str
+    args: tuple["Type", ...] = ()
+    made_at: CallSite | None = None
+
+
+class ClassObject(_Type):
+    """A class itself. Calling it makes an `Instance`."""
+
+    cls: str
+    args: tuple["Type", ...] = ()
+
+
+class ProjectFunction(_Type):
+    """A function, lambda or bound method of the project.
+
+    `receiver` is the expression, in the frame of `frame`, that the method is bound to; `leading` and
+    `keywords` are what `functools.partial` has already supplied, in the same frame.
+    """
+
+    key: FunctionKey
+    bound: bool = False
+    receiver: Expr | None = None
+    frame: FunctionKey | None = None
+    leading: tuple[Expr, ...] = ()
+    keywords: tuple[tuple[str, Expr], ...] = ()
+
+
+class LibraryFunction(_Type):
+    """A function or bound method of a library, under its canonical dotted name (`asyncio.Queue.get`).
+
+    `bound`, `receiver`, `frame`, `leading`, `keywords` as in `ProjectFunction`.
+    """
+
+    name: str
+    bound: bool = False
+    receiver: Expr | None = None
+    frame: FunctionKey | None = None
+    leading: tuple[Expr, ...] = ()
+    keywords: tuple[tuple[str, Expr], ...] = ()
+
+
+class ModuleObject(_Type):
+    """A module, of the project or of a library, by dotted name."""
+
+    name: str
+
+
+class TupleOf(_Type):
+    """A tuple of known shape."""
+
+    items: tuple["Type", ...]
+
+
+class Pending(_Type):
+    """A coroutine, future or async generator object that a call made and that nobody has awaited yet.
+
+    `result` is what awaiting it gives. `site` is the call that made it; `task` tells that it already
+    runs as a task (`create_task(f())` has the site of `f()`), `spawned_at` where it was started.
+    """
+
+    result: "Type"
+    site: CallSite
+    task: bool = False
+    spawned_at: CallSite | None = None
+
+
+class Either(_Type):
+    """One of several types, ordered by first appearance, without duplicates or nesting."""
+
+    options: tuple["Type", ...]
+
+
+Type: TypeAlias = (
+    Unknown
+    | NoneValue
+    | Instance
+    | ClassObject
+    | ProjectFunction
+    | LibraryFunction
+    | ModuleObject
+    | TupleOf
+    | Pending
+    | Either
+)
+"""Containers are `Instance("list", (element,))`, likewise set, dict, collections.deque, asyncio.Queue …"""
+
+
+class ProjectCallee(Struct, frozen=True, gc=False):
+    """A call reaches this project function.
+
+    `receiver` is what `self` (or `cls`) is, as an expression in the caller's frame: None for plain
+    functions, and for a constructor call, where `constructs` is set and `self` is the call's result.
+    `args` and `keywords` are the call's full arguments in the caller's frame, `partial`'s included.
+    """
+
+    key: FunctionKey
+    receiver: Expr | None
+    constructs: bool
+    args: tuple[Expr, ...]
+    keywords: tuple[tuple[str | None, Expr], ...]
+
+
+class LibraryCallee(Struct, frozen=True, gc=False):
+    """A call reaches this library function or method, canonical dotted name; not always one that has an entry.
+
+    A constructor call of a library class has the class's own name.
+    """
+
+    name: str
+    receiver: Expr | None
+    args: tuple[Expr, ...]
+    keywords: tuple[tuple[str | None, Expr], ...]
+
+
+class UnresolvedCallee(Struct, frozen=True, gc=False):
+    """Nothing is known but, perhaps, the name: `method` of `receiver`, or a parameter or variable called."""
+
+    method: str | None
+    receiver: Expr | None
+    args: tuple[Expr, ...]
+    keywords: tuple[tuple[str | None, Expr], ...]
+
+
+Callee: TypeAlias = ProjectCallee | LibraryCallee | UnresolvedCallee
