@@ -4,6 +4,7 @@ The user-facing description of the format is `rules/knowledge/README.md`.
 """
 
 import enum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -84,19 +85,33 @@ class RaceKind(enum.StrEnum):
     """task groups, bare cancel scopes: the body is cancelled when a sibling fails or `cancel()` is called"""
 
 
+class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """What one argument of a call must look like.
+
+    `arg` is a position (`"0"`) or a parameter's name; `Entry.params` tells which name has which
+    position. With `absent` the condition holds where the argument is missing, with `equals` where it
+    is a literal of one of these texts (`"-1"`, `"None"`) or a constant of such a name
+    (`"ALL_COMPLETED"`); with both, where either holds.
+    """
+
+    arg: str
+    absent: bool = False
+    equals: tuple[str, ...] = ()
+
+
 class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
     """An exception to an entry, by argument or by version; the first that applies overrides what it sets.
 
-    `arg` is a position (`0`) or a keyword name; `is_` compares the literal argument (`"-1"`), with
-    `absent = true` the argument is missing. Several conditions in one variant must all hold.
+    `arg`, `absent` and `equals` are those of a `Condition`. Everything asked for in one variant must hold.
     """
 
     arg: str | None = None
     absent: bool = False
     equals: tuple[str, ...] = ()
-    """texts of literals any of which the argument equals"""
+    also: tuple[Condition, ...] = ()
+    """further arguments that must look right too"""
     python: str | None = None
-    """a version specifier (`">=3.12"`) the target Python must meet"""
+    """a version specifier (`"<3.12"`) the target Python must meet"""
     version: str | None = None
     """a version specifier the library must meet"""
     roles: tuple[Role, ...] | None = None
@@ -104,19 +119,25 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ren
     cancel: Cancel | None = None
     mode: Mode | None = None
     race: RaceKind | None = None
+    returns: str | None = None
     note: str | None = None
 
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
     """One class, function or method of a library, under its public dotted name.
 
-    Operands (`of`, `into`, `spawned`, `raced`) are written `self`, `result`, `arg:0`, `arg:name`,
-    `args` (all positional ones), `item` (the elements of `arg:0`).
+    Operands (`of`, `into`, `spawned`, `raced`, `timeout`) are written `self`, `result`, `arg:0`,
+    `arg:name`, `args` (all positional ones), `item` (the elements of `arg:0`), `body` (of the `with`).
     """
 
-    kind: str = "function"
-    """class, function, attribute"""
+    kind: Literal["class", "function", "attribute"] = "function"
     aliases: tuple[str, ...] = ()
+    """other dotted names of the same object; a class's alias holds for its methods too"""
+    params: tuple[str, ...] = ()
+    """names of the positional parameters, without `self`, and of keyword-only ones after them; needed
+    where an operand or a variant speaks of an argument that can be given by name"""
+    since: str | None = None
+    """the first Python version (of a standard name) or library version that has it"""
     bases: tuple[str, ...] = ()
     """of a class: library classes whose entries it inherits"""
     roles: tuple[Role, ...] = ()
@@ -139,7 +160,9 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     returns: str | None = None
     """type of the (awaited) result as an annotation over public names; `arg:0` = the type of that argument,
     `awaited:arg:0` = what awaiting it gives, `task:arg:0` = a task running it"""
-    lock: str | None = None
+    level: bool = False
+    """of a race: level-triggered, every checkpoint in the cancelled body raises again"""
+    lock: Literal["thread", "async"] | None = None
     """of a class: `thread`, `async`, for locks and semaphores; of anything else None"""
     reentrant: bool = False
     group: tuple[str, ...] = ()
