@@ -1,0 +1,468 @@
+"""Facts about library calls: loading the tables, and what holds at one call.
+
+The tables are TOML files; `rules/knowledge/README.md` describes them. Those that come with the tool
+are read first, a project's own are laid over them: a later table's entry replaces an earlier one of
+the same name as a whole.
+"""
+
+import ast
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct, inspect
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from cancellint import resources
+from cancellint.model.ir import Attr, Const, Expr, Name, Star
+from cancellint.model.knowledge import Condition, Entry, Role, Variant
+
+Table: TypeAlias = Mapping[str, object]
+"""A parsed table: public dotted name to the keys of its entry."""
+
+NEWEST = Version("9999")
+"""Stands for a version that is not known: what is newest is assumed."""
+
+
+class KnowledgeError(Exception):
+    """A table says something that cannot be understood, or cannot be read."""
+
+    def __init__(self, file: str, key: str, problem: str) -> None:
+        self.file = file
+        self.key = key
+        self.problem = problem
+        super().__init__(": ".join(part for part in (file, key, problem) if part))
+
+
+# --------------------------------------------------------------------------- calls
+
+
+class CallShape(Struct, frozen=True, kw_only=True):
+    """What of a call a variant may ask for.
+
+    `args` and `keywords` hold the literals' texts, None for anything else. `open` tells that a `*args`
+    or `**kwargs` may supply more. A version of None, or a library not listed, is taken to be the newest.
+    """
+
+    args: tuple[str | None, ...] = ()
+    keywords: tuple[tuple[str, str | None], ...] = ()
+    open: bool = False
+    python: Version | None = None
+    libraries: tuple[tuple[str, Version], ...] = ()
+    """import name of a library and its newest supported version"""
+
+
+def call_shape(
+    args: Sequence[Expr],
+    keywords: Sequence[tuple[str | None, Expr]],
+    python: Version | None = None,
+    libraries: tuple[tuple[str, Version], ...] = (),
+) -> CallShape:
+    """The shape of a call with these arguments."""
+    plain = _before_a_star(args)
+    named = tuple((name, _literal(value)) for name, value in keywords if name is not None)
+    return CallShape(
+        args=tuple(_literal(arg) for arg in plain),
+        keywords=named,
+        open=len(plain) < len(args) or len(named) < len(keywords),
+        python=python,
+        libraries=libraries,
+    )
+
+
+def argument(
+    entry: Entry, operand: str, args: Sequence[Expr], keywords: Sequence[tuple[str | None, Expr]]
+) -> Expr | None:
+    """The argument that an operand `arg:0` or `arg:name` names; None where none is visibly given."""
+    place, names = _places(entry.params, operand.removeprefix("arg:"))
+    plain = _before_a_star(args)
+    if place is not None and place < len(plain):
+        return plain[place]
+    return next((value for name, value in keywords if name is not None and name in names), None)
+
+
+def _before_a_star(args: Sequence[Expr]) -> Sequence[Expr]:
+    stars = (position for position, arg in enumerate(args) if isinstance(arg, Star))
+    return args[: next(stars, len(args))]
+
+
+def _literal(value: Expr) -> str | None:
+    match value:
+        case Const(text=text):
+            return text
+        case Name(id=name) | Attr(name=name) if name.isupper():
+            return name
+        case _:
+            return None
+
+
+def _places(params: tuple[str, ...], arg: str) -> tuple[int | None, tuple[str, ...]]:
+    """The position and the names under which an argument may be given."""
+    if arg.isdecimal():
+        position = int(arg)
+        return position, params[position : position + 1]
+    return (params.index(arg) if arg in params else None), (arg,)
+
+
+# --------------------------------------------------------------------------- variants
+
+
+def _holds(condition: Condition, entry: Entry, call: CallShape) -> bool:
+    place, names = _places(entry.params, condition.arg)
+    given = [text for name, text in call.keywords if name in names]
+    if place is not None and place < len(call.args):
+        given.append(call.args[place])
+    if not given:
+        return condition.absent and not call.open
+    return given[0] is not None and given[0] in condition.equals
+
+
+def _applies(variant: Variant, entry: Entry, call: CallShape, library: Version) -> bool:
+    if variant.python is not None and not _meets(call.python or NEWEST, variant.python):
+        return False
+    if variant.version is not None and not _meets(library, variant.version):
+        return False
+    return all(_holds(condition, entry, call) for condition in _conditions(variant))
+
+
+def _conditions(variant: Variant) -> Iterator[Condition]:
+    if variant.arg is not None:
+        yield Condition(arg=variant.arg, absent=variant.absent, equals=variant.equals)
+    yield from variant.also
+
+
+def _meets(version: Version, specifier: str) -> bool:
+    return SpecifierSet(specifier).contains(version, prereleases=True)
+
+
+def _varied(entry: Entry, variant: Variant) -> Entry:
+    return msgspec.structs.replace(
+        entry,
+        roles=entry.roles if variant.roles is None else variant.roles,
+        suspends=variant.suspends or entry.suspends,
+        cancel=variant.cancel or entry.cancel,
+        mode=variant.mode or entry.mode,
+        race=variant.race or entry.race,
+        returns=entry.returns if variant.returns is None else variant.returns,
+        note=entry.note if variant.note is None else variant.note,
+    )
+
+
+def _without_idle_race(entry: Entry, call: CallShape) -> Entry:
+    """The entry, without its race where the time limit is a literal None, or no role of a race is left."""
+    if entry.race is None:
+        return entry
+    roles = entry.roles
+    if entry.timeout is not None and _holds(
+        Condition(arg=entry.timeout.removeprefix("arg:"), equals=("None",)), entry, call
+    ):
+        roles = tuple(role for role in roles if role is not Role.RACES)
+    if Role.RACES in roles:
+        return entry
+    return msgspec.structs.replace(entry, roles=roles, race=None)
+
+
+# --------------------------------------------------------------------------- lookup
+
+
+class Knowledge:
+    """All that is known of library names. It never changes; the answers given are remembered."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = dict(entries)
+        self._aliases = {alias: name for name, entry in entries.items() for alias in entry.aliases}
+        self._resolved: dict[str, Entry | None] = {}
+        self._shaped: dict[tuple[str, CallShape], Entry | None] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """The public names of all entries, sorted."""
+        return tuple(sorted(self._entries))
+
+    def canonical(self, name: str) -> str:
+        """The public name of what may be known under another one; an unknown name is its own."""
+        if name in self._entries:
+            return name
+        for prefix, rest in _splits(name):
+            public = self._aliases.get(prefix)
+            if public is not None:
+                return public + rest
+        return name
+
+    def entry(self, name: str) -> Entry | None:
+        """What is known of a name or alias; a method may be inherited from a class among the bases."""
+        if name not in self._resolved:
+            self._resolved[name] = self._look_up(self.canonical(name))
+        return self._resolved[name]
+
+    def is_class(self, name: str) -> bool:
+        """Whether this names a known class."""
+        entry = self.entry(name)
+        return entry is not None and entry.kind == "class"
+
+    def facts(self, name: str, call: CallShape) -> Entry | None:
+        """What is known of a call: the entry, with the first variant that applies laid over it."""
+        entry = self.entry(name)
+        if entry is None or not (entry.when or entry.timeout):
+            return entry
+        key = (name, call)
+        if key not in self._shaped:
+            self._shaped[key] = self._shape(name, entry, call)
+        return self._shaped[key]
+
+    def older_verdicts(
+        self, name: str, call: CallShape, versions: Iterable[Version]
+    ) -> tuple[tuple[Version, Entry], ...]:
+        """The Python versions, in the order given, on which the call behaves otherwise than in `call`."""
+        newest = self.facts(name, call)
+        if newest is None or all(variant.python is None for variant in newest.when):
+            return ()
+        shapes = ((version, msgspec.structs.replace(call, python=version)) for version in versions)
+        answers = ((version, self.facts(name, shape)) for version, shape in shapes)
+        return tuple(
+            (version, entry)
+            for version, entry in answers
+            if entry is not None and _verdict(entry) != _verdict(newest)
+        )
+
+    def _look_up(self, name: str) -> Entry | None:
+        """The entry of a public name, of the class's bases where the class itself has none."""
+        if name in self._entries:
+            return self._entries[name]
+        owner, _, method = name.rpartition(".")
+        for cls in self._bases(owner):
+            if f"{cls}.{method}" in self._entries:
+                return self._entries[f"{cls}.{method}"]
+        return None
+
+    def _bases(self, cls: str) -> Iterator[str]:
+        """The class and all it inherits from, nearest first, each once."""
+        waiting, seen = [cls], {cls}
+        while waiting:
+            current = waiting.pop(0)
+            yield current
+            known = self._entries.get(current)
+            for base in known.bases if known else ():
+                public = self.canonical(base)
+                if public not in seen:
+                    seen.add(public)
+                    waiting.append(public)
+
+    def _shape(self, name: str, entry: Entry, call: CallShape) -> Entry:
+        library = dict(call.libraries).get(self.canonical(name).partition(".")[0], NEWEST)
+        variants = (variant for variant in entry.when if _applies(variant, entry, call, library))
+        variant = next(variants, None)
+        return _without_idle_race(entry if variant is None else _varied(entry, variant), call)
+
+
+def _verdict(entry: Entry) -> tuple[object, ...]:
+    return entry.cancel, entry.mode, entry.suspends, entry.roles, entry.note
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """A dotted name cut in two at each dot, the longest first part first."""
+    end = len(name)
+    while end > 0:
+        yield name[:end], name[end:]
+        end = name.rfind(".", 0, end)
+
+
+# --------------------------------------------------------------------------- loading
+
+
+def load(tables: Iterable[Path | Table] = (), *, shipped: bool = True) -> Knowledge:
+    """The shipped tables with these laid over them, the later over the earlier.
+
+    Raises KnowledgeError with the file, the key and what is wrong there.
+    """
+    ours: tuple[Path | Table, ...] = resources.knowledge_tables() if shipped else ()
+    entries: dict[str, Entry] = {}
+    origins: dict[str, str] = {}
+    for table in (*ours, *tables):
+        file, content = _content(table)
+        for name, keys in content.items():
+            entries[name] = _read_entry(file, name, keys)
+            origins[name] = file
+    for name, entry in entries.items():
+        if entry.bases or entry.aliases:
+            _check_links(origins[name], name, entry, entries)
+    return Knowledge(entries)
+
+
+def _content(table: Path | Table) -> tuple[str, Table]:
+    if not isinstance(table, Path):
+        return "<table>", table
+    try:
+        return str(table), tomllib.loads(table.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise KnowledgeError(str(table), "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(str(table), "", f"is not UTF-8: {error.reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise KnowledgeError(str(table), "", f"is not TOML: {error}") from error
+
+
+def _read_entry(file: str, name: str, keys: object) -> Entry:
+    if not isinstance(keys, dict):
+        raise KnowledgeError(file, f'"{name}"', f'an entry is a table; write ["{name}"] and its keys below')
+    try:
+        entry = msgspec.convert(keys, Entry)
+    except msgspec.ValidationError as error:
+        key, problem = _mistake(keys, inspect.type_info(Entry)) or _wrong_type(error)
+        raise KnowledgeError(file, _path(name, key), problem) from error
+    for key, problem in _problems(entry):
+        raise KnowledgeError(file, _path(name, key), problem)
+    return entry
+
+
+def _path(name: str, key: str) -> str:
+    return f'["{name}"].{key}' if key else f'["{name}"]'
+
+
+# --------------------------------------------------------------------------- mistakes
+
+_OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
+_ARGUMENT_TYPE = re.compile(r"(?:awaited:|task:)?arg:\w+")
+_OPERAND_KEYS = ("of", "into", "spawned", "raced", "timeout")
+_EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
+
+
+def _mistake(value: object, kind: inspect.Type, key: str = "") -> tuple[str, str] | None:
+    """The first key or word of a table that has no meaning: the path to it, and what could be meant."""
+    match kind, value:
+        case inspect.UnionType(types=types), _:
+            return next((found for one in types if (found := _mistake(value, one, key))), None)
+        case inspect.StructType(fields=fields), dict():
+            known = {field.encode_name: field.type for field in fields}
+            for name, part in value.items():
+                place = f"{key}.{name}" if key else name
+                if name not in known:
+                    return place, f"unknown key{_nearest(name, known)}"
+                if found := _mistake(part, known[name], place):
+                    return found
+        case inspect.VarTupleType(item_type=item), list():
+            parts = (_mistake(part, item, f"{key}[{position}]") for position, part in enumerate(value))
+            return next((found for found in parts if found), None)
+        case inspect.EnumType(cls=cls), str():
+            return _wrong_word(key, value, tuple(str(member.value) for member in cls))
+        case inspect.LiteralType(values=values), str():
+            return _wrong_word(key, value, tuple(str(one) for one in values))
+    return None
+
+
+def _wrong_word(key: str, word: str, words: tuple[str, ...]) -> tuple[str, str] | None:
+    if word in words:
+        return None
+    return key, f'"{word}" is not one of {", ".join(words)}{_nearest(word, words)}'
+
+
+def _wrong_type(error: msgspec.ValidationError) -> tuple[str, str]:
+    """The path and the complaint of a message such as "Expected `bool`, got `str` - at `$.awaitable`"."""
+    complaint, _, path = str(error).partition(" - at `$")
+    return path.strip(".`"), complaint[:1].lower() + complaint[1:]
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
+    """What the types of the keys cannot say: the key, and what is wrong with its value."""
+    if not entry.sources:
+        yield "sources", "is missing; name the documentation, source line or experiment behind the entry"
+    if (entry.race is None) == (Role.RACES in entry.roles):
+        yield "race", 'a race needs both the role "races" and the key race'
+    for key, operand in zip(_OPERAND_KEYS, _operands(entry), strict=True):
+        if operand is not None and (problem := _operand_problem(operand, entry.params)):
+            yield key, problem
+    for key, text in (("returns", entry.returns), *_variant_keys(entry, "returns")):
+        if text is not None and not _is_type(text):
+            yield key, f'"{text}" is not a type'
+    for key, text in (*_variant_keys(entry, "python"), *_variant_keys(entry, "version")):
+        if text is not None and not _is_specifier(text):
+            yield key, f'"{text}" is not a version specifier such as ">=3.12"'
+    if entry.since is not None and not _is_version(entry.since):
+        yield "since", f'"{entry.since}" is not a version'
+    yield from _variant_problems(entry)
+
+
+def _operands(entry: Entry) -> tuple[str | None, ...]:
+    return entry.of, entry.into, entry.spawned, entry.raced, entry.timeout
+
+
+def _variant_keys(
+    entry: Entry, key: Literal["returns", "python", "version"]
+) -> Iterator[tuple[str, str | None]]:
+    for position, variant in enumerate(entry.when):
+        match key:
+            case "returns":
+                text = variant.returns
+            case "python":
+                text = variant.python
+            case "version":
+                text = variant.version
+        yield f"when[{position}].{key}", text
+
+
+def _variant_problems(entry: Entry) -> Iterator[tuple[str, str]]:
+    for position, variant in enumerate(entry.when):
+        conditions = tuple(_conditions(variant))
+        if not conditions and variant.python is None and variant.version is None:
+            yield f"when[{position}]", "never differs from the entry; give it arg, python or version"
+        for condition in conditions:
+            if problem := _operand_problem(f"arg:{condition.arg}", entry.params):
+                yield f"when[{position}].arg", problem
+            if not condition.absent and not condition.equals:
+                yield f"when[{position}].arg", f'"{condition.arg}" needs absent = true or equals = [...]'
+
+
+def _operand_problem(operand: str, params: tuple[str, ...]) -> str | None:
+    found = _OPERAND.fullmatch(operand)
+    if found is None:
+        return f'"{operand}" is not an operand{_nearest(operand, _EXAMPLE_OPERANDS)}'
+    name = found["arg"]
+    if name is None or name.isdecimal() or name in params:
+        return None
+    return f'"{name}" is not among the params of the entry{_nearest(name, params)}'
+
+
+def _is_type(text: str) -> bool:
+    try:
+        ast.parse(_ARGUMENT_TYPE.sub("_", text), mode="eval")
+    except SyntaxError:
+        return False
+    return True
+
+
+def _is_specifier(text: str) -> bool:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return False
+    return True
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _check_links(file: str, name: str, entry: Entry, entries: Mapping[str, Entry]) -> None:
+    """Raises KnowledgeError where a base is no known class or an alias is another entry's name."""
+    classes = {other: 0 for other, known in entries.items() if known.kind == "class"}
+    for base in entry.bases:
+        if base not in classes:
+            raise KnowledgeError(
+                file, _path(name, "bases"), f'"{base}" is not a known class{_nearest(base, classes)}'
+            )
+    for alias in entry.aliases:
+        if alias in entries:
+            raise KnowledgeError(file, _path(name, "aliases"), f'"{alias}" has an entry of its own')

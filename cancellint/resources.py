@@ -1,0 +1,32 @@
+"""Where the rule pages and the library tables lie, in an installed package or in a checkout."""
+
+from pathlib import Path
+
+
+class ResourcesError(Exception):
+    """The rule pages and library tables are missing: the installation is broken."""
+
+
+def rules_folder() -> Path:
+    """The folder of rule pages, with the library tables in its subfolder `knowledge`.
+
+    A wheel carries it inside the package, a checkout has it beside the package.
+    Raises ResourcesError where neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    candidates = (package / "_rules", package.parent / "rules")
+    for candidate in candidates:
+        if (candidate / "knowledge").is_dir():
+            return candidate
+    looked_at = " and ".join(str(candidate) for candidate in candidates)
+    raise ResourcesError(f"no rule pages in {looked_at}; reinstall cancellint")
+
+
+def rule_pages() -> tuple[Path, ...]:
+    """The Markdown pages of all rules, by file name."""
+    return tuple(sorted(rules_folder().glob("*.md")))
+
+
+def knowledge_tables() -> tuple[Path, ...]:
+    """The library tables that come with the tool, by file name."""
+    return tuple(sorted((rules_folder() / "knowledge").glob("*.toml")))
