@@ -1,0 +1,1 @@
+"""What the program does: names, types, library knowledge, summaries, and the analyses on top of them."""

@@ -1,0 +1,44 @@
+"""The outcome of a run, as reporters get it."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from cancellint.model.finding import Finding, Note
+
+
+class Failure(Struct, frozen=True):
+    """A file, or a stage, that this tool failed on by its own fault."""
+
+    subject: str
+    error: str
+
+
+class Report(Struct, frozen=True):
+    """Everything a run found, in the order it is shown."""
+
+    findings: tuple[Finding, ...]
+    files: int
+    """how many files were reported on"""
+    functions: int
+    """how many functions those files hold"""
+    seconds: float
+    failures: tuple[Failure, ...] = ()
+    sources: Mapping[str, tuple[str, ...]] = {}
+    """the lines of every file that a finding or a note points into, by the path of its place"""
+
+
+class Fact(Struct, frozen=True):
+    """One belief about a function, and the steps it rests on."""
+
+    text: str
+    at: Note | None
+    via: tuple[Note, ...] = ()
+
+
+class SymbolSummary(Struct, frozen=True):
+    """What the tool believes about one function."""
+
+    symbol: str
+    at: Note
+    facts: tuple[Fact, ...]

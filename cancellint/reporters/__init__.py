@@ -1,0 +1,1 @@
+"""A report as text, pure: what is printed where is decided elsewhere."""
