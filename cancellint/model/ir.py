@@ -18,7 +18,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 
-class _Node(Struct, frozen=True, gc=False, tag=True, array_like=True):
+class _Node(Struct, frozen=True, gc=False, tag=True, tag_field="node", array_like=True):
     """Common settings of all records: immutable, untracked by the collector, compact on the wire."""
 
 
