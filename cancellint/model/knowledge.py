@@ -40,6 +40,8 @@ class Role(enum.StrEnum):
     """requests a cancellation of the receiver (`Task.cancel`, `CancelScope.cancel`)"""
     COMPLETES = "completes"
     """resolves a future"""
+    NOTIFIES = "notifies"
+    """wakes those who wait for the receiver (`Event.set`, `Condition.notify`, `Queue.task_done`)"""
 
 
 class Suspends(enum.StrEnum):
