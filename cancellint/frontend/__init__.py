@@ -1,0 +1,1 @@
+"""From bytes to the IR: the only part of the program that knows libcst."""

@@ -1,0 +1,171 @@
+"""What an expression contains, found without lowering it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import libcst as cst
+
+_WORKING: Final = frozenset(
+    {
+        cst.Call,
+        cst.Await,
+        cst.Yield,
+        cst.NamedExpr,
+        cst.ListComp,
+        cst.SetComp,
+        cst.DictComp,
+        cst.StarredDictComp,
+        cst.GeneratorExp,
+    }
+)
+
+
+def works_inside(expression: cst.BaseExpression) -> bool:
+    """Whether evaluating this calls, suspends or binds anything, so that it matters if it is skipped."""
+    waiting: list[cst.CSTNode] = [expression]
+    while waiting:
+        node = waiting.pop()
+        if type(node) in _WORKING:
+            return True
+        parts = _PARTS.get(type(node))
+        if parts is not None:
+            waiting.extend(parts(node))
+    return False
+
+
+def suspends_inside(generator: cst.GeneratorExp) -> bool:
+    """Whether a generator expression awaits while it runs: its first iterable is evaluated before."""
+    waiting: list[cst.CSTNode] = [generator.elt, *_clause_parts(generator.for_in)]
+    if _asynchronous(generator.for_in):
+        return True
+    while waiting:
+        node = waiting.pop()
+        if type(node) is cst.Await:
+            return True
+        if isinstance(node, cst.BaseComp):
+            if _asynchronous(node.for_in):
+                return type(node) is not cst.GeneratorExp
+            waiting.append(node.for_in.iter)
+        parts = _PARTS.get(type(node))
+        if parts is not None:
+            waiting.extend(parts(node))
+    return False
+
+
+def _asynchronous(clause: cst.CompFor | None) -> bool:
+    while clause is not None:
+        if clause.asynchronous is not None:
+            return True
+        clause = clause.inner_for_in
+    return False
+
+
+def _clause_parts(clause: cst.CompFor) -> Iterable[cst.CSTNode]:
+    """What the clauses evaluate turn by turn: all but the first iterable."""
+    found: list[cst.CSTNode] = [condition.test for condition in clause.ifs]
+    inner = clause.inner_for_in
+    while inner is not None:
+        found.append(inner.iter)
+        found.extend(condition.test for condition in inner.ifs)
+        inner = inner.inner_for_in
+    return found
+
+
+def _value(node: cst.Attribute | cst.StarredElement | cst.Index | cst.NamedExpr) -> Iterable[cst.CSTNode]:
+    return (node.value,)
+
+
+def _expression(node: cst.Await | cst.UnaryOperation) -> Iterable[cst.CSTNode]:
+    return (node.expression,)
+
+
+def _subscript(node: cst.Subscript) -> Iterable[cst.CSTNode]:
+    return (node.value, *(element.slice for element in node.slice))
+
+
+def _slice(node: cst.Slice) -> Iterable[cst.CSTNode]:
+    return tuple(bound for bound in (node.lower, node.upper, node.step) if bound is not None)
+
+
+def _sides(node: cst.BinaryOperation | cst.BooleanOperation | cst.ConcatenatedString) -> Iterable[cst.CSTNode]:
+    return (node.left, node.right)
+
+
+def _comparison(node: cst.Comparison) -> Iterable[cst.CSTNode]:
+    return (node.left, *(target.comparator for target in node.comparisons))
+
+
+def _elements(node: cst.Tuple | cst.List | cst.Set) -> Iterable[cst.CSTNode]:
+    return tuple(element.value for element in node.elements)
+
+
+def _dict(node: cst.Dict) -> Iterable[cst.CSTNode]:
+    keys = (element.key for element in node.elements if isinstance(element, cst.DictElement))
+    return (*keys, *(element.value for element in node.elements))
+
+
+def _ifexp(node: cst.IfExp) -> Iterable[cst.CSTNode]:
+    return (node.test, node.body, node.orelse)
+
+
+def _call(node: cst.Call) -> Iterable[cst.CSTNode]:
+    return (node.func, *(arg.value for arg in node.args))
+
+
+def _yield(node: cst.Yield) -> Iterable[cst.CSTNode]:
+    value = node.value
+    if value is None:
+        return ()
+    return (value.item if isinstance(value, cst.From) else value,)
+
+
+def _string(node: cst.FormattedString | cst.TemplatedString) -> Iterable[cst.CSTNode]:
+    return tuple(node.parts)
+
+
+def _placeholder(
+    node: cst.FormattedStringExpression | cst.TemplatedStringExpression,
+) -> Iterable[cst.CSTNode]:
+    return (node.expression, *(node.format_spec or ()))
+
+
+def _comprehension(node: cst.ListComp | cst.SetComp | cst.StarredDictComp) -> Iterable[cst.CSTNode]:
+    element = node.value if isinstance(node, cst.StarredDictComp) else node.elt
+    return (element, *_clause_parts(node.for_in))
+
+
+def _dict_comprehension(node: cst.DictComp) -> Iterable[cst.CSTNode]:
+    return (node.key, node.value, *_clause_parts(node.for_in))
+
+
+_PARTS: Final[Mapping[type[cst.CSTNode], Callable[..., Iterable[cst.CSTNode]]]] = {
+    cst.Attribute: _value,
+    cst.StarredElement: _value,
+    cst.Index: _value,
+    cst.NamedExpr: _value,
+    cst.Await: _expression,
+    cst.UnaryOperation: _expression,
+    cst.Subscript: _subscript,
+    cst.Slice: _slice,
+    cst.BinaryOperation: _sides,
+    cst.BooleanOperation: _sides,
+    cst.ConcatenatedString: _sides,
+    cst.Comparison: _comparison,
+    cst.Tuple: _elements,
+    cst.List: _elements,
+    cst.Set: _elements,
+    cst.Dict: _dict,
+    cst.IfExp: _ifexp,
+    cst.Call: _call,
+    cst.Yield: _yield,
+    cst.FormattedString: _string,
+    cst.TemplatedString: _string,
+    cst.FormattedStringExpression: _placeholder,
+    cst.TemplatedStringExpression: _placeholder,
+    cst.ListComp: _comprehension,
+    cst.SetComp: _comprehension,
+    cst.StarredDictComp: _comprehension,
+    cst.DictComp: _dict_comprehension,
+}
+"""The expressions that another one evaluates itself. Lambdas are not here: they evaluate nothing yet,
+nor are generator expressions: what they await they await when they run."""

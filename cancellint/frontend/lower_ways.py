@@ -1,0 +1,146 @@
+"""The ways out of a construct, and the constructs that stand in the way.
+
+Code leaves a `try` or `with` by more than its end: an exception or a cancellation travels through
+it, a `return`, `break` or `continue` jumps out of it. Each such *way* passes the enclosing
+constructs from the inside out, and the first that has something to do on it (a handler, a
+`finally`, an exit) receives it.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from cancellint.model.ir import CANCEL_EXIT, RAISE_EXIT, RETURN_EXIT, Expr, Leaves
+
+
+class Label:
+    """A block under construction. It can be jumped to before it is placed."""
+
+    __slots__ = ("edges", "first", "last", "number", "reached", "regions", "test")
+
+    def __init__(self) -> None:
+        self.first = -1
+        self.last = -1
+        self.edges: tuple[tuple[Target, Leaves], ...] = ()
+        self.test: Expr | None = None
+        self.regions: tuple[int, ...] = ()
+        self.reached = False
+        self.number = -1
+
+
+Target: TypeAlias = Label | int
+"""A block, or one of the function's exits."""
+
+
+class Way(NamedTuple):
+    """One way out. `loop` tells `break` and `continue` of different loops apart."""
+
+    leaves: Leaves
+    loop: int = -1
+    again: bool = False
+
+
+RAISED = Way(Leaves.RAISED)
+CANCELLED = Way(Leaves.CANCELLED)
+RETURNED = Way(Leaves.RETURNED)
+
+_EXITS = {Leaves.RAISED: RAISE_EXIT, Leaves.CANCELLED: CANCEL_EXIT, Leaves.RETURNED: RETURN_EXIT}
+
+
+class Frame:
+    """An enclosing construct; one that lets everything pass unless a subclass says otherwise."""
+
+    __slots__ = ("parent",)
+
+    def __init__(self, parent: "Frame | None") -> None:
+        self.parent = parent
+
+    def receive(self, way: Way) -> Label | None:
+        """Where this construct takes over, or None if the way passes through it."""
+        return None
+
+
+class Loop(Frame):
+    """The body of a loop."""
+
+    __slots__ = ("broken", "identity", "next_turn")
+
+    def __init__(self, parent: Frame | None, identity: int, next_turn: Label, broken: Label) -> None:
+        super().__init__(parent)
+        self.identity = identity
+        self.next_turn = next_turn
+        self.broken = broken
+
+    def receive(self, way: Way) -> Label | None:
+        if way.loop != self.identity:
+            return None
+        return self.next_turn if way.again else self.broken
+
+
+class Guarded(Frame):
+    """The body of a `try` with handlers, which receives exceptions and perhaps cancellations."""
+
+    __slots__ = ("catches_cancellation", "ways")
+
+    def __init__(self, parent: Frame | None, catches_cancellation: bool) -> None:
+        super().__init__(parent)
+        self.catches_cancellation = catches_cancellation
+        self.ways: dict[Way, Label] = {}
+
+    def receive(self, way: Way) -> Label | None:
+        if way is RAISED or (way is CANCELLED and self.catches_cancellation):
+            return self.ways.setdefault(way, Label())
+        return None
+
+
+class Cleanup(Frame):
+    """The body of a `try` with `finally`, or of a `with`: something runs on every way out.
+
+    Each way has a copy of its own, so that facts of one way do not leak into another; a shared
+    cleanup has one copy for all, which bounds how often `finally` inside `finally` is copied.
+    """
+
+    __slots__ = ("shared", "ways")
+
+    def __init__(self, parent: Frame | None, shared: bool = False) -> None:
+        super().__init__(parent)
+        self.shared = Label() if shared else None
+        self.ways: dict[Way, Label] = {}
+
+    def receive(self, way: Way) -> Label | None:
+        label = self.ways.get(way)
+        if label is None:
+            label = self.ways[way] = self.shared or Label()
+        return label
+
+    def copies(self) -> list[tuple[Label, tuple[Way, ...]]]:
+        """The copies to make, each with the ways it serves, in the order they were asked for."""
+        if self.shared is not None:
+            return [(self.shared, tuple(self.ways))] if self.ways else []
+        return [(label, (way,)) for way, label in self.ways.items()]
+
+
+class Handling(Frame):
+    """A handler's body, or a `finally` on the way of an exception: a bare `raise` goes on along `ways`."""
+
+    __slots__ = ("caught", "ways")
+
+    def __init__(self, parent: Frame | None, ways: tuple[Way, ...], caught: str | None) -> None:
+        super().__init__(parent)
+        self.ways = ways
+        self.caught = caught
+
+
+def leave(frame: Frame | None, way: Way) -> Target:
+    """Where control goes on this way out of `frame` and everything around it."""
+    while frame is not None:
+        label = frame.receive(way)
+        if label is not None:
+            return label
+        frame = frame.parent
+    return _EXITS[way.leaves]
+
+
+def handling(frame: Frame | None) -> Handling | None:
+    """The innermost handler whose body this is, or None."""
+    while frame is not None and not isinstance(frame, Handling):
+        frame = frame.parent
+    return frame
