@@ -287,9 +287,7 @@ def load(tables: Iterable[Path | Table] = (), *, shipped: bool = True) -> Knowle
         for name, keys in content.items():
             entries[name] = _read_entry(file, name, keys)
             origins[name] = file
-    for name, entry in entries.items():
-        if entry.bases or entry.aliases:
-            _check_links(origins[name], name, entry, entries)
+    _check_links(origins, entries)
     return Knowledge(entries)
 
 
@@ -455,14 +453,18 @@ def _is_version(text: str) -> bool:
     return True
 
 
-def _check_links(file: str, name: str, entry: Entry, entries: Mapping[str, Entry]) -> None:
+def _check_links(origins: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
     """Raises KnowledgeError where a base is no known class or an alias is another entry's name."""
-    classes = {other: 0 for other, known in entries.items() if known.kind == "class"}
-    for base in entry.bases:
-        if base not in classes:
-            raise KnowledgeError(
-                file, _path(name, "bases"), f'"{base}" is not a known class{_nearest(base, classes)}'
-            )
-    for alias in entry.aliases:
-        if alias in entries:
-            raise KnowledgeError(file, _path(name, "aliases"), f'"{alias}" has an entry of its own')
+    classes = tuple(name for name, entry in entries.items() if entry.kind == "class")
+    known = frozenset(classes)
+    taken: dict[str, str] = {}
+    for name, entry in entries.items():
+        for base in entry.bases:
+            if base not in known:
+                problem = f'"{base}" is not a known class{_nearest(base, classes)}'
+                raise KnowledgeError(origins[name], _path(name, "bases"), problem)
+        for alias in entry.aliases:
+            owner = alias if alias in entries else taken.setdefault(alias, name)
+            if owner != name:
+                problem = f'"{alias}" is already the name of "{owner}"'
+                raise KnowledgeError(origins[name], _path(name, "aliases"), problem)
