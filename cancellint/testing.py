@@ -396,16 +396,18 @@ class _ClosedWorldLoop(asyncio.SelectorEventLoop):
     def end(self) -> None:
         """Cancels what still runs, and closes; what refuses to end is abandoned."""
         self.events.clear()
-        self._remaining = 1000
         left = asyncio.all_tasks(self)
         for task in left:
             task.cancel()
         if left:
-            with contextlib.suppress(StuckError):
-                self.run_until_complete(asyncio.wait(left))
-        with contextlib.suppress(StuckError):
-            self.run_until_complete(self.shutdown_asyncgens())
+            self._run_briefly(asyncio.wait(left))
+        self._run_briefly(self.shutdown_asyncgens())
         self.close()
+
+    def _run_briefly(self, coroutine: Coroutine[object, object, object]) -> None:
+        self._remaining = 1000
+        with contextlib.suppress(StuckError):
+            self.run_until_complete(coroutine)
 
     def _idle(self, timeout: float | None) -> None:
         """Called once per iteration with the time until the next timer, 0 if something is ready."""
@@ -414,15 +416,18 @@ class _ClosedWorldLoop(asyncio.SelectorEventLoop):
             raise StuckError("the limit of event loop iterations is reached")
         if timeout is not None and timeout <= 0:
             return
+        follow_up, self.after_next_event = self.after_next_event, None
         if self.events:
             self.call_soon(self.events.popleft())
+            if follow_up is not None:
+                self.call_soon(follow_up)
         elif timeout is not None:
             self._now += timeout
+            if follow_up is not None:
+                # The loop appends the timer to what is ready only after this; so go round once more.
+                self.call_soon(self.call_soon, follow_up)
         else:
             raise StuckError("everything waits and nothing is left to happen")
-        if self.after_next_event is not None:
-            self.call_soon(self.after_next_event)
-            self.after_next_event = None
 
 
 class _Polling(selectors.SelectSelector):
