@@ -27,27 +27,27 @@ class _Node(Struct, frozen=True, gc=False, tag=True, tag_field="node", array_lik
 # that uses its outcome refers to it as `Temp(step)`.
 
 
-class Name(_Node):
+class Name(_Node, frozen=True):
     """A variable read by name: local, of an enclosing function, global or builtin."""
 
     id: str
 
 
-class Attr(_Node):
+class Attr(_Node, frozen=True):
     """An attribute read, `base.name`."""
 
     base: "Expr"
     name: str
 
 
-class Item(_Node):
+class Item(_Node, frozen=True):
     """A subscript read, `base[key]`. A slice is `Op("slice", (lower, upper, step))`."""
 
     base: "Expr"
     key: "Expr"
 
 
-class Const(_Node):
+class Const(_Node, frozen=True):
     """A literal. `None`, booleans, numbers and strings are kept; bytes as `b"..."` text in `kind="bytes"`.
 
     kind is one of: none, bool, int, float, complex, str, bytes, ellipsis. `text` is the value as
@@ -58,13 +58,13 @@ class Const(_Node):
     text: str
 
 
-class Temp(_Node):
+class Temp(_Node, frozen=True):
     """The outcome of an earlier step of the same function (a call, an await, a yield, a next)."""
 
     step: int
 
 
-class Op(_Node):
+class Op(_Node, frozen=True):
     """A computation without effect of its own.
 
     op is the Python operator (`+`, `==`, `not`, `in`, `is not`, `[:]`-like `slice`), or one of
@@ -75,20 +75,20 @@ class Op(_Node):
     operands: tuple["Expr", ...]
 
 
-class Build(_Node):
+class Build(_Node, frozen=True):
     """A display. kind: tuple, list, set, dict. A dict's items alternate key, value; `**d` is `Star(d)` alone."""
 
     kind: str
     items: tuple["Expr", ...]
 
 
-class Star(_Node):
+class Star(_Node, frozen=True):
     """`*value` in a display or call, `**value` in a dict display."""
 
     value: "Expr"
 
 
-class Element(_Node):
+class Element(_Node, frozen=True):
     """One part of an unpacked value: `a, b = value` binds `Element(value, 0)` and `Element(value, 1)`.
 
     `index` counts from the left (negative from the right, after a starred target); `starred`
@@ -100,7 +100,7 @@ class Element(_Node):
     starred: bool = False
 
 
-class Closure(_Node):
+class Closure(_Node, frozen=True):
     """A function object made here: a lambda, a nested `def` or a generator expression.
 
     `function` indexes `Module.functions`.
@@ -109,13 +109,13 @@ class Closure(_Node):
     function: int
 
 
-class ClassRef(_Node):
+class ClassRef(_Node, frozen=True):
     """A class object made here. `index` indexes `Module.classes`."""
 
     index: int
 
 
-class Imported(_Node):
+class Imported(_Node, frozen=True):
     """What an import binds. `import a.b as c` binds `Imported("a.b", 0, None)`; `import a.b` binds
     `Imported("a", 0, None)` to `a`; `from ..x import y` binds `Imported("x", 2, "y")`."""
 
@@ -147,7 +147,7 @@ class AwaitKind(enum.IntEnum):
     """`yield from value` (an old coroutine's await, or a generator's delegation)"""
 
 
-class Call(_Node):
+class Call(_Node, frozen=True):
     """`func(*args, **keywords)`. Calling a coroutine function makes a coroutine; `Await` runs it.
 
     `used` is False where the call is a whole expression statement, so that its result is dropped.
@@ -160,7 +160,7 @@ class Call(_Node):
     used: bool
 
 
-class Await(_Node):
+class Await(_Node, frozen=True):
     """A point where the function may be suspended, and cancelled. Always the last step of its block.
 
     For ENTER and EXIT `value` is the context manager and `region` the region's index; otherwise
@@ -173,7 +173,7 @@ class Await(_Node):
     region: int = -1
 
 
-class Assign(_Node):
+class Assign(_Node, frozen=True):
     """Binds or stores. `target` is a Name, Attr or Item. `op` is `""` for `=`, else the operator of an
     augmented assignment (`"+"` for `+=`)."""
 
@@ -182,40 +182,40 @@ class Assign(_Node):
     op: str = ""
 
 
-class Delete(_Node):
+class Delete(_Node, frozen=True):
     """`del target`. `del buf[:n]` has an `Item` with a slice key."""
 
     target: Expr
 
 
-class Yield(_Node):
+class Yield(_Node, frozen=True):
     """Hands `value` to the consumer; the outcome is what is sent in. Ends its block."""
 
     value: Expr
     used: bool
 
 
-class Enter(_Node):
+class Enter(_Node, frozen=True):
     """The enter of a synchronous `with`; its outcome is what `as` binds."""
 
     value: Expr
     region: int
 
 
-class Exit(_Node):
+class Exit(_Node, frozen=True):
     """The exit of a synchronous `with`. Stands once per way out of the region."""
 
     value: Expr
     region: int
 
 
-class Next(_Node):
+class Next(_Node, frozen=True):
     """One turn of a synchronous `for … in value`; the outcome is the item. Always the last step of its block."""
 
     value: Expr
 
 
-class Catch(_Node):
+class Catch(_Node, frozen=True):
     """The first step of an except handler; the outcome is the exception.
 
     `types` are the expressions after `except` (a tuple is flattened), empty for a bare `except`.
@@ -226,25 +226,25 @@ class Catch(_Node):
     group: bool = False
 
 
-class Raise(_Node):
+class Raise(_Node, frozen=True):
     """`raise value`, or with `value=None` a bare `raise`. Ends its block."""
 
     value: Expr | None
 
 
-class Return(_Node):
+class Return(_Node, frozen=True):
     """Evaluates the returned value; control leaves where the block's edges say (through `finally`)."""
 
     value: Expr
 
 
-class Evaluate(_Node):
+class Evaluate(_Node, frozen=True):
     """An expression statement that is neither call nor await: its value is dropped."""
 
     value: Expr
 
 
-class StarImport(_Node):
+class StarImport(_Node, frozen=True):
     """`from module import *`."""
 
     module: str
@@ -309,14 +309,14 @@ CANCEL_EXIT = -3
 """Edge target: the function ends cancelled."""
 
 
-class Edge(_Node):
+class Edge(_Node, frozen=True):
     """`to` is a block index or one of RETURN_EXIT, RAISE_EXIT, CANCEL_EXIT."""
 
     to: int
     leaves: Leaves
 
 
-class Block(_Node):
+class Block(_Node, frozen=True):
     """Steps `first <= number < last`, then the edges.
 
     `test` is the condition that the TRUE and FALSE edges speak of. `regions` are the `with`
@@ -330,7 +330,7 @@ class Block(_Node):
     regions: tuple[int, ...] = ()
 
 
-class Region(_Node):
+class Region(_Node, frozen=True):
     """The body of one item of a `with` or `async with`.
 
     `enter` is the number of the step that enters it. `after` is the block that follows the whole
@@ -343,7 +343,7 @@ class Region(_Node):
     after: int
 
 
-class Param(_Node):
+class Param(_Node, frozen=True):
     """kind: positional, keyword, varargs, varkwargs. `positional` covers positional-only and ordinary ones."""
 
     name: str
@@ -352,14 +352,14 @@ class Param(_Node):
     default: Expr | None
 
 
-class Annotation(_Node):
+class Annotation(_Node, frozen=True):
     """`name: type` on a variable or, in a method, on `self.attribute` (then `name` is `self.attribute`)."""
 
     name: str
     type: Expr
 
 
-class Function(_Node):
+class Function(_Node, frozen=True):
     """One function, lambda, generator expression, class body or module body.
 
     `qualname` is Python's, without `<locals>` (`Class.method`, `outer.inner`); the module body's is
@@ -393,7 +393,7 @@ class Function(_Node):
     regions: tuple[Region, ...]
 
 
-class Class(_Node):
+class Class(_Node, frozen=True):
     """A class. `body` indexes its body in `Module.functions`; its methods are the functions whose `cls` is this class."""
 
     name: str
@@ -408,7 +408,7 @@ class Class(_Node):
     body: int
 
 
-class Module(_Node):
+class Module(_Node, frozen=True):
     """One file. `functions[0]` is the module body."""
 
     functions: tuple[Function, ...]

@@ -25,15 +25,15 @@ class CallSite(Struct, frozen=True, order=True, gc=False):
     step: int
 
 
-class Unknown(_Type):
+class Unknown(_Type, frozen=True):
     """Nothing is known."""
 
 
-class NoneValue(_Type):
+class NoneValue(_Type, frozen=True):
     """The value None."""
 
 
-class Instance(_Type):
+class Instance(_Type, frozen=True):
     """An object of a class, by its canonical dotted name, of the project or of a library.
 
     `made_at` is the step of the constructor call where that is known: two locks of one class are
@@ -45,14 +45,14 @@ class Instance(_Type):
     made_at: CallSite | None = None
 
 
-class ClassObject(_Type):
+class ClassObject(_Type, frozen=True):
     """A class itself. Calling it makes an `Instance`."""
 
     cls: str
     args: tuple["Type", ...] = ()
 
 
-class ProjectFunction(_Type):
+class ProjectFunction(_Type, frozen=True):
     """A function, lambda or bound method of the project.
 
     `receiver` is the expression, in the frame of `frame`, that the method is bound to; `leading` and
@@ -67,7 +67,7 @@ class ProjectFunction(_Type):
     keywords: tuple[tuple[str, Expr], ...] = ()
 
 
-class LibraryFunction(_Type):
+class LibraryFunction(_Type, frozen=True):
     """A function or bound method of a library, under its canonical dotted name (`asyncio.Queue.get`).
 
     `bound`, `receiver`, `frame`, `leading`, `keywords` as in `ProjectFunction`.
@@ -81,19 +81,19 @@ class LibraryFunction(_Type):
     keywords: tuple[tuple[str, Expr], ...] = ()
 
 
-class ModuleObject(_Type):
+class ModuleObject(_Type, frozen=True):
     """A module, of the project or of a library, by dotted name."""
 
     name: str
 
 
-class TupleOf(_Type):
+class TupleOf(_Type, frozen=True):
     """A tuple of known shape."""
 
     items: tuple["Type", ...]
 
 
-class Pending(_Type):
+class Pending(_Type, frozen=True):
     """A coroutine, future or async generator object that a call made and that nobody has awaited yet.
 
     `result` is what awaiting it gives. `site` is the call that made it; `task` tells that it already
@@ -106,7 +106,7 @@ class Pending(_Type):
     spawned_at: CallSite | None = None
 
 
-class Either(_Type):
+class Either(_Type, frozen=True):
     """One of several types, ordered by first appearance, without duplicates or nesting."""
 
     options: tuple["Type", ...]
