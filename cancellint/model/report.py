@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from cancellint.model.finding import Finding, Note
+from cancellint.model.source import Place
 
 
 class Failure(Struct, frozen=True):
@@ -32,7 +33,7 @@ class Fact(Struct, frozen=True):
     """One belief about a function, and the steps it rests on."""
 
     text: str
-    at: Note | None
+    at: Place | None
     via: tuple[Note, ...] = ()
 
 
@@ -40,5 +41,5 @@ class SymbolSummary(Struct, frozen=True):
     """What the tool believes about one function."""
 
     symbol: str
-    at: Note
+    at: Place | None
     facts: tuple[Fact, ...]

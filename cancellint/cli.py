@@ -1,0 +1,323 @@
+"""The command line. The only module that prints or exits."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from cancellint import __version__
+from cancellint.config import AssumeRaced, ConfigError, Profile, load, nearest
+from cancellint.frontend.discover import Stdin, project_root
+from cancellint.model.finding import Confidence
+from cancellint.model.report import Failure, Report
+from cancellint.resources import ResourcesError, rules_folder
+
+CLEAN, FINDINGS, TROUBLE = 0, 1, 2
+INTERRUPTED = 130
+HINT = "this is a fault of cancellint; please report it with the file, if you can share it"
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 clean, 1 findings, 2 could not do the job."""
+    _make_output_safe()
+    code = _run_command()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+    sys.exit(code)
+
+
+def _run_command() -> int:
+    from cancellint.analysis.knowledge import KnowledgeError
+    from cancellint.selection import UnknownRule
+
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return CLEAN
+    except click.ClickException as error:
+        error.show()
+        return TROUBLE
+    except (ConfigError, KnowledgeError, ResourcesError, UnknownRule) as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return TROUBLE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    return code if isinstance(code, int) else CLEAN
+
+
+def _complain(message: str) -> int:
+    click.echo(f"cancellint: {message}", err=True)
+    return TROUBLE
+
+
+def _make_output_safe() -> None:
+    """Prints what the terminal's encoding lacks in another form rather than failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_stdout() -> None:
+    """Keeps the interpreter from complaining, as it ends, that nobody reads its output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(text: str) -> None:
+    """Writes to standard output; a reader who has gone away is no reason to fail."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="cancellint")
+def cli() -> None:
+    """Finds what Python async code loses, leaks or leaves half done when an await is cancelled."""
+
+
+_PATHS = click.argument(
+    "paths", nargs=-1, type=click.Path(exists=True, allow_dash=True, path_type=Path), metavar="[PATHS]..."
+)
+
+
+def _words(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Options that may be given several times, or once with commas."""
+    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+
+
+@cli.command()
+@_PATHS
+@click.option(
+    "--output-format", type=click.Choice(["text", "concise", "json"]), default="text", show_default=True
+)
+@click.option(
+    "--select", multiple=True, callback=_words, metavar="RULES", help="Only these codes, prefixes or names."
+)
+@click.option(
+    "--ignore", multiple=True, callback=_words, metavar="RULES", help="Not these codes, prefixes or names."
+)
+@click.option(
+    "--min-confidence",
+    type=click.Choice([each.value for each in Confidence]),
+    help="The weakest findings to show; `likely` unless --pedantic.",
+)
+@click.option("--pedantic", is_flag=True, help="Pedantic rules and possible findings too.")
+@click.option(
+    "--assume-raced",
+    type=click.Choice([each.value for each in AssumeRaced]),
+    help="Treat every public coroutine as raced by a caller who reads on.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), help="Processes that parse; by default one per core."
+)
+@click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option(
+    "--stdin-filename",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Whose text `-` reads from standard input.",
+)
+def check(
+    paths: tuple[Path, ...],
+    output_format: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    min_confidence: str | None,
+    pedantic: bool,
+    assume_raced: str | None,
+    exit_zero: bool,
+    jobs: int | None,
+    no_cache: bool,
+    color: str,
+    stdin_filename: Path | None,
+) -> int:
+    """Check files and folders; without any, the project around the working folder.
+
+    The whole project is read, so that calls are followed across files; only PATHS are reported on.
+    """
+    from cancellint.pipeline import run
+
+    paths, stdin = _inputs(paths, stdin_filename)
+    config = load(project_root(paths[0]))
+    config = msgspec.structs.replace(
+        config,
+        select=select or config.select,
+        ignore=(*config.ignore, *ignore),
+        profile=Profile.PEDANTIC if pedantic else config.profile,
+        min_confidence=Confidence(min_confidence) if min_confidence else config.min_confidence,
+        assume_raced=AssumeRaced(assume_raced) if assume_raced else config.assume_raced,
+    )
+    if pedantic and not min_confidence:
+        config = msgspec.structs.replace(config, min_confidence=None)
+    with _progress() as progress:
+        report = run(config, paths, jobs=jobs or _cores(), stdin=stdin, progress=progress)
+    _write(_rendered(report, output_format, _wants_color(color)))
+    _tell_failures(report.failures)
+    if report.failures:
+        return TROUBLE
+    return FINDINGS if report.findings and not exit_zero else CLEAN
+
+
+def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
+    """The paths to report on, and what standard input stands for."""
+    if not paths:
+        return (project_root(Path.cwd()),), None
+    if Path("-") not in paths:
+        if stdin_filename is not None:
+            raise click.UsageError("--stdin-filename needs `-` as the path")
+        return paths, None
+    if len(paths) > 1:
+        raise click.UsageError("`-` stands alone")
+    name = stdin_filename or Path("stdin.py")
+    return (name,), Stdin(name, sys.stdin.buffer.read())
+
+
+def _rendered(report: Report, output_format: str, color: bool) -> str:
+    match output_format:
+        case "json":
+            from cancellint.reporters import json
+
+            return json.render(report)
+        case "concise":
+            from cancellint.reporters import concise
+
+            return concise.render(report)
+        case _:
+            from cancellint.reporters import text
+
+            return text.render(report, color=color)
+
+
+def _tell_failures(failures: Sequence[Failure]) -> None:
+    for failure in failures:
+        click.echo(f"cancellint: {failure.subject}: {failure.error}\n  {HINT}", err=True)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _wants_color(choice: str) -> bool:
+    """The option decides, then NO_COLOR, then FORCE_COLOR, then whether a terminal is there."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, once a second has passed."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("Reading", total=None)
+    started = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        if time.monotonic() - started > 1:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+# --------------------------------------------------------------------------- explain, rules, summary
+
+
+@cli.command()
+@click.argument("rule")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+def explain(rule: str, color: str) -> None:
+    """Print the page of a rule, given by code or name."""
+    from cancellint.selection import find
+
+    page = rules_folder() / f"{find(rule).name}.md"
+    text = page.read_text("utf-8")
+    if not _wants_color(color):
+        _write(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(force_terminal=True, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(Markdown(text))
+    _write(capture.get())
+
+
+@cli.command()
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def rules(output_format: str) -> None:
+    """List the rules."""
+    from cancellint.reporters import rules as reporter
+    from cancellint.selection import catalogue
+
+    rows = [reporter.Row(*msgspec.structs.astuple(rule)) for rule in catalogue()]
+    _write(reporter.as_json(rows) if output_format == "json" else reporter.as_table(rows))
+
+
+@cli.command()
+@click.argument("symbol")
+@_PATHS
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), help="Processes that parse; by default one per core."
+)
+def summary(symbol: str, paths: tuple[Path, ...], output_format: str, color: str, jobs: int | None) -> int:
+    """Print what is believed of a function, and why.
+
+    SYMBOL is a function's name, with as much of `package.module.Class` before it as is needed.
+    """
+    from cancellint.pipeline import summaries
+
+    paths = paths or (project_root(Path.cwd()),)
+    described, failures, names = summaries(load(project_root(paths[0])), paths, symbol, jobs=jobs or _cores())
+    _tell_failures(failures)
+    if not described:
+        if not failures:
+            _complain(f"no function is called `{symbol}`{_nearest_symbol(symbol, names)}")
+        return TROUBLE
+    if output_format == "json":
+        from cancellint.reporters import json
+
+        _write(json.render_summaries(described))
+    else:
+        from cancellint.reporters import text
+
+        _write(text.render_summaries(described, color=_wants_color(color)))
+    return TROUBLE if failures else CLEAN
+
+
+def _nearest_symbol(symbol: str, names: Sequence[str]) -> str:
+    """The nearest name, first among the last parts of all names, then among the whole ones."""
+    parts = symbol.count(".") + 1
+    return nearest(symbol, [".".join(name.split(".")[-parts:]) for name in names])

@@ -1,0 +1,210 @@
+"""`[tool.cancellint]` in `pyproject.toml`, or `cancellint.toml`, as a frozen `Config`."""
+
+import difflib
+import enum
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from cancellint.model.finding import Confidence
+
+NEWEST_PYTHON = Version("3.14")
+KNOWN_PYTHONS = tuple(Version(f"3.{minor}") for minor in range(7, NEWEST_PYTHON.minor + 1))
+
+
+class ConfigError(Exception):
+    """A configuration file says something that has no meaning; the message names file, key and a way out."""
+
+
+class AssumeRaced(enum.StrEnum):
+    """Whom the analysis takes to be raced by callers it cannot see."""
+
+    NONE = "none"
+    PUBLIC = "public"
+    """every public coroutine"""
+
+
+class Profile(enum.StrEnum):
+    DEFAULT = "default"
+    PEDANTIC = "pedantic"
+    """pedantic rules and possible findings too"""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """What a run is asked to do. Empty `select` means the rules that are on by default."""
+
+    root: Path
+    """the folder that the exclusions are relative to"""
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    target_version: Version = NEWEST_PYTHON
+    """the newest Python that the checked project supports"""
+    knowledge: tuple[Path, ...] = ()
+    assume_raced: AssumeRaced = AssumeRaced.NONE
+    min_confidence: Confidence | None = None
+    profile: Profile = Profile.DEFAULT
+
+    @property
+    def weakest_shown(self) -> Confidence:
+        """The weakest confidence that is reported."""
+        if self.min_confidence is not None:
+            return self.min_confidence
+        return Confidence.POSSIBLE if self.profile is Profile.PEDANTIC else Confidence.LIKELY
+
+
+Toml: TypeAlias = str | int | float | bool | list["Toml"] | dict[str, "Toml"] | object
+"""What a TOML value may be."""
+
+
+def load(root: Path) -> Config:
+    """The configuration of the project in this folder; all defaults where there is none."""
+    folder = root if root.is_dir() else root.parent
+    project = _read(folder / "pyproject.toml")
+    own = folder / "cancellint.toml"
+    if own.exists():
+        return _config(_Table(own, "", _read(own)), folder, project)
+    table = _mapping(_mapping(project.get("tool")).get("cancellint", {}))
+    if "cancellint" in _mapping(project.get("tool")) and not isinstance(
+        _mapping(project.get("tool"))["cancellint"], dict
+    ):
+        raise ConfigError(f"{folder / 'pyproject.toml'}: `tool.cancellint` must be a table")
+    return _config(_Table(folder / "pyproject.toml", "tool.cancellint.", table), folder, project)
+
+
+KEYS = (
+    "select",
+    "ignore",
+    "exclude",
+    "target-version",
+    "knowledge",
+    "assume-raced",
+    "min-confidence",
+    "profile",
+)
+
+
+class _Table(Struct, frozen=True):
+    """The settings of one file, with what error messages need."""
+
+    file: Path
+    prefix: str
+    values: Mapping[str, object]
+
+    def error(self, key: str, problem: str) -> ConfigError:
+        return ConfigError(f"{self.file}: `{self.prefix}{key}` {problem}")
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(key, f"must be a list of strings, not {_shown(value)}")
+        return tuple(item for item in value if isinstance(item, str))
+
+    def text(self, key: str) -> str | None:
+        value = self.values.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        raise self.error(key, f"must be a string, not {_shown(value)}")
+
+
+def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
+    for key in table.values:
+        if key not in KEYS:
+            raise table.error(key, f"is not a setting{nearest(key, KEYS)}")
+    return Config(
+        root=root,
+        select=table.strings("select"),
+        ignore=table.strings("ignore"),
+        exclude=table.strings("exclude"),
+        target_version=_target(table, project),
+        knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
+        assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
+        min_confidence=_choice(table, "min-confidence", Confidence, None),
+        profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
+    )
+
+
+_E = TypeVar("_E", bound=enum.StrEnum)
+
+
+def _choice(table: _Table, key: str, kind: Callable[[str], _E] | type[_E], default: _E | None) -> _E | None:
+    value = table.text(key)
+    if value is None:
+        return default
+    try:
+        return kind(value)
+    except ValueError:
+        names = [member.value for member in kind] if isinstance(kind, type) else []
+        raise table.error(
+            key, f"must be one of {', '.join(names)}, not {_shown(value)}{nearest(value, names)}"
+        ) from None
+
+
+def _target(table: _Table, project: Mapping[str, object]) -> Version:
+    stated = table.text("target-version")
+    if stated is not None:
+        try:
+            version = Version(stated)
+        except InvalidVersion:
+            raise table.error(
+                "target-version", f'must be a version such as "3.12", not {_shown(stated)}'
+            ) from None
+        if version not in KNOWN_PYTHONS:
+            names = [str(known) for known in KNOWN_PYTHONS]
+            raise table.error(
+                "target-version",
+                f"must be one of {', '.join(names)}, not {_shown(stated)}{nearest(stated, names)}",
+            )
+        return version
+    return _newest_supported(_mapping(project.get("project")).get("requires-python"))
+
+
+def _newest_supported(requires: object) -> Version:
+    """The newest Python that `requires-python` admits; a value that makes no sense is its owner's affair."""
+    if not isinstance(requires, str):
+        return NEWEST_PYTHON
+    try:
+        specifiers = SpecifierSet(requires)
+    except InvalidSpecifier:
+        return NEWEST_PYTHON
+    return max(specifiers.filter(KNOWN_PYTHONS), default=NEWEST_PYTHON)
+
+
+def _knowledge_file(table: _Table, root: Path, name: str) -> Path:
+    path = root / name
+    if not path.is_file():
+        raise table.error("knowledge", f"names {_shown(name)}, and there is no file {path}")
+    return path
+
+
+def _read(file: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 at byte {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question to append to an error message, or nothing where no known word is near."""
+    folded = {name.casefold(): name for name in known}
+    match = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
+    return f"; did you mean `{folded[match[0]]}`?" if match else ""

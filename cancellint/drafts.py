@@ -1,0 +1,103 @@
+"""Findings between the rules that yield them and the users who read them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from cancellint.config import Config
+from cancellint.frontend.discover import Source
+from cancellint.frontend.guards import Refusal
+from cancellint.model.finding import Confidence, Finding, Note, RawFinding, Severity, SiteNote
+from cancellint.model.source import Place, Site, Span
+from cancellint.rules.rule import Rule
+from cancellint.selection import UNREADABLE
+
+STRENGTH = tuple(Confidence)
+"""Strongest first."""
+
+
+class Draft(Struct, frozen=True):
+    """A finding with its rule, not yet placed."""
+
+    code: str
+    name: str
+    severity: Severity
+    raw: RawFinding
+    confidence: Confidence
+
+    def sites(self) -> Iterator[Site]:
+        """Every step that the finding or its story points at."""
+        yield self.raw.at
+        yield from (note.at for note in self.raw.notes)
+
+
+def draft(rule: Rule, raw: RawFinding, sources: Mapping[str, Source], config: Config) -> Draft | None:
+    """The finding, unless it is about a file that is not reported on, or is too weak to be shown.
+
+    In tests, what is not certain counts one confidence less.
+    """
+    source = sources[raw.at.module]
+    strength = STRENGTH.index(raw.confidence)
+    if source.is_test and strength > 0:
+        strength = min(strength + 1, len(STRENGTH) - 1)
+    if not source.is_reported or strength > STRENGTH.index(config.weakest_shown):
+        return None
+    return Draft(rule.code, rule.name, rule.severity, raw, STRENGTH[strength])
+
+
+def sites_by_module(drafts: Iterable[Draft]) -> Mapping[str, tuple[Site, ...]]:
+    """The steps to be placed in each module."""
+    return group_by_module(site for draft in drafts for site in draft.sites())
+
+
+def group_by_module(sites: Iterable[Site]) -> Mapping[str, tuple[Site, ...]]:
+    """The sites of each module, in order."""
+    grouped: dict[str, set[Site]] = {}
+    for site in sites:
+        grouped.setdefault(site.module, set()).add(site)
+    return {module: tuple(sorted(grouped[module])) for module in sorted(grouped)}
+
+
+def finish(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> Iterator[Finding]:
+    """The findings whose place is known, with the notes whose place is known."""
+    for draft in drafts:
+        if draft.raw.at in places:
+            yield Finding(
+                code=draft.code,
+                name=draft.name,
+                message=draft.raw.message,
+                severity=draft.severity,
+                confidence=draft.confidence,
+                place=places[draft.raw.at],
+                notes=placed_notes(draft.raw.notes, places),
+                help=draft.raw.help,
+            )
+
+
+def placed_notes(notes: Iterable[SiteNote], places: Mapping[Site, Place]) -> tuple[Note, ...]:
+    """The notes whose place is known."""
+    return tuple(Note(note.message, places[note.at]) for note in notes if note.at in places)
+
+
+def refused(path: str, refusal: Refusal) -> Finding:
+    """The finding that a file was not checked."""
+    span = Span(refusal.line, refusal.column, refusal.line, refusal.column)
+    return Finding(
+        code=UNREADABLE.code,
+        name=UNREADABLE.name,
+        message=refusal.message,
+        severity=UNREADABLE.severity,
+        confidence=Confidence.CERTAIN,
+        place=Place(path, span, "<module>"),
+        help="Mend the file, or leave it out with `exclude` in the configuration.",
+    )
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings by place and code; of those that say the same about the same place, the first."""
+    distinct: dict[tuple[Place, str, str], Finding] = {}
+    for finding in sorted(
+        findings, key=lambda finding: (finding.place, finding.code, finding.message, finding.notes)
+    ):
+        distinct.setdefault((finding.place, finding.code, finding.message), finding)
+    return tuple(distinct.values())

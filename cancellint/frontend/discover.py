@@ -1,0 +1,284 @@
+"""Which files are read, which of them are reported on, and what their modules are called."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from pathspec import GitIgnoreSpec
+
+PROJECT_MARKERS = ("pyproject.toml", "cancellint.toml", ".git")
+
+NEVER_SOURCE = frozenset(
+    {
+        ".bzr", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints", ".mypy_cache", ".nox",
+        ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", "__pycache__", "__pypackages__",
+        "node_modules", "site-packages",
+    }
+)  # fmt: skip
+"""Folders that hold other people's code or none."""
+
+BUILD_OUTPUT = frozenset({"build", "dist"})
+"""Folders that hold copies of the project's code, unless they are packages themselves."""
+
+
+class Source(Struct, frozen=True):
+    """A Python file of the project. `data` is None where it could not be read, and `error` says why."""
+
+    path: Path
+    module: str
+    """dotted name, unique in the project"""
+    is_package: bool
+    is_reported: bool
+    is_test: bool
+    is_explicit: bool
+    """named as an argument itself, not found in a folder"""
+    data: bytes | None
+    error: str = ""
+
+
+class Stdin(Struct, frozen=True):
+    """A file whose text comes from standard input."""
+
+    path: Path
+    data: bytes
+
+
+def project_root(argument: Path) -> Path:
+    """The folder of the nearest project marker at or above the argument, else the argument itself."""
+    path = absolute(argument)
+    start = path if path.is_dir() else path.parent
+    for folder in (start, *start.parents):
+        if any((folder / marker).exists() for marker in PROJECT_MARKERS):
+            return _top_package(path) if _lies_in_excluded(path, folder) else folder
+    return path
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root of the file system, without `..`, symbolic links kept."""
+    return Path(os.path.abspath(path))
+
+
+def discover(
+    arguments: Sequence[Path], exclude: Sequence[str] = (), stdin: Stdin | None = None
+) -> tuple[Source, ...]:
+    """Every file of the arguments' projects, ordered by path; those under an argument are reported on."""
+    reported = [absolute(argument) for argument in arguments]
+    overlay = {absolute(stdin.path): stdin.data} if stdin else {}
+    roots = _outermost(project_root(argument) for argument in reported)
+    explicit = {path for path in reported if not path.is_dir()}
+    found = set(explicit)
+    for folder in (*roots, *(path for path in reported if path not in explicit)):
+        if folder.is_dir():
+            found.update(_walk(folder, _project_rules(folder, exclude)))
+    names = module_names(sorted(found), roots)
+    folders = tuple(path for path in reported if path not in explicit)
+    sources = []
+    for path in sorted(found):
+        data, error = (overlay[path], "") if path in overlay else _read(path)
+        sources.append(
+            Source(
+                path=path,
+                module=names[path],
+                is_package=path.stem == "__init__",
+                is_reported=path in explicit or any(path.is_relative_to(folder) for folder in folders),
+                is_test=_is_test(path, roots),
+                is_explicit=path in explicit,
+                data=data,
+                error=error,
+            )
+        )
+    return tuple(sources)
+
+
+def module_names(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str]:
+    """A dotted name for each file.
+
+    A package is named from its outermost folder with an `__init__.py`; anything else by its path in
+    the project, `src` left out. Where two folders hold packages of one name, the second one's files
+    are named by their path, so that each package stays whole.
+    """
+    names: dict[Path, str] = {}
+    owners: dict[str, Path] = {}
+    used: set[str] = set()
+    packages = {path.parent for path in paths if path.stem == "__init__"}
+    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
+        folder = path.parent
+        while folder in packages:
+            folder = folder.parent
+        in_project = _path_in_project(path, roots)
+        parts = path.relative_to(folder).parts if folder != path.parent else in_project
+        if owners.setdefault(parts[0], folder) != folder:
+            parts = in_project
+        if parts[-1] == "__init__.py" and len(parts) > 1:
+            parts = parts[:-1]
+        name = ".".join(parts).removesuffix(".py")
+        while name in used:
+            name += "_"
+        used.add(name)
+        names[path] = name
+    return names
+
+
+def _path_in_project(path: Path, roots: Sequence[Path]) -> tuple[str, ...]:
+    """The parts of the path below its project's root, without a leading `src`."""
+    for root in roots:
+        if path != root and path.is_relative_to(root):
+            parts = path.relative_to(root).parts
+            return parts[1:] if parts[0] == "src" and len(parts) > 1 else parts
+    return (path.name,)
+
+
+def _is_test(path: Path, roots: Sequence[Path]) -> bool:
+    parts = _path_in_project(path, roots)
+    name = parts[-1]
+    return (
+        name == "conftest.py"
+        or name.startswith("test_")
+        or name.endswith("_test.py")
+        or not {"test", "tests"}.isdisjoint(parts[:-1])
+    )
+
+
+def _read(path: Path) -> tuple[bytes | None, str]:
+    try:
+        return path.read_bytes(), ""
+    except OSError as error:
+        return None, error.strerror or str(error)
+
+
+def _outermost(roots: Iterable[Path]) -> tuple[Path, ...]:
+    ordered = sorted(set(roots), key=lambda root: (len(root.parts), root))
+    kept: list[Path] = []
+    for root in ordered:
+        if not any(root.is_relative_to(other) and not _lies_in_excluded(root, other) for other in kept):
+            kept.append(root)
+    return tuple(kept)
+
+
+def _top_package(path: Path) -> Path:
+    """The outermost package around the path, or the path itself."""
+    top = path
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return top
+
+
+def _lies_in_excluded(path: Path, root: Path) -> bool:
+    folder = path if path.is_dir() else path.parent
+    while folder != root and folder.is_relative_to(root):
+        if _is_excluded(folder):
+            return True
+        folder = folder.parent
+    return False
+
+
+def _is_excluded(folder: Path) -> bool:
+    name = folder.name
+    if name in NEVER_SOURCE or name.endswith(".egg-info"):
+        return True
+    if name in BUILD_OUTPUT and not (folder / "__init__.py").exists():
+        return True
+    return (folder / "pyvenv.cfg").exists()
+
+
+class _Rules(Struct, frozen=True):
+    """Patterns of one ignore file, relative to its folder; the innermost file that says anything decides."""
+
+    folder: str
+    spec: GitIgnoreSpec
+    outer: "_Rules | None"
+
+    def ignores(self, path: str, is_folder: bool) -> bool:
+        rules: _Rules | None = self
+        while rules is not None:
+            relative = os.path.relpath(path, rules.folder).replace(os.sep, "/")
+            verdict = rules.spec.check_file(relative + "/" if is_folder else relative).include
+            if verdict is not None:
+                return verdict
+            rules = rules.outer
+        return False
+
+
+def _project_rules(folder: Path, exclude: Sequence[str]) -> _Rules | None:
+    """The ignore files above the folder up to its repository's root, then the configured exclusions."""
+    chain: list[Path] = []
+    for above in (folder, *folder.parents):
+        chain.append(above)
+        if (above / ".git").exists():
+            break
+    else:
+        chain = []
+    rules: _Rules | None = None
+    for above in reversed(chain[1:]):
+        rules = _with_ignore_file(str(above), rules)
+    if exclude:
+        rules = _Rules(str(folder), GitIgnoreSpec.from_lines(exclude), rules)
+    return rules
+
+
+def _with_ignore_file(folder: str, outer: _Rules | None) -> _Rules | None:
+    try:
+        text = Path(folder, ".gitignore").read_text("utf-8", "replace")
+    except OSError:
+        return outer
+    return _Rules(folder, GitIgnoreSpec.from_lines(text.splitlines()), outer)
+
+
+def _walk(root: Path, rules: _Rules | None) -> Iterator[Path]:
+    """The Python files below a folder. Each real folder is visited once, so links cannot lead in circles.
+
+    Links are followed last: a folder that can be reached both ways keeps its own name.
+    """
+    seen: set[str] = set()
+    stack: list[tuple[str, _Rules | None]] = [(str(root), rules)]
+    links: list[tuple[str, _Rules | None]] = []
+    while stack or links:
+        folder, outer = stack.pop() if stack else links.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        inner = _with_ignore_file(folder, outer)
+        for entry in _entries(folder):
+            if _is_folder(entry):
+                if not _is_excluded(Path(entry.path)) and not (inner and inner.ignores(entry.path, True)):
+                    (links if entry.is_symlink() else stack).append((entry.path, inner))
+            elif (
+                entry.name.endswith(".py")
+                and _is_own_file(entry)
+                and not (inner and inner.ignores(entry.path, False))
+            ):
+                yield Path(entry.path)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_own_file(entry: os.DirEntry[str]) -> bool:
+    """A regular file, or one that only its owner may look at; not a pipe, a device or a broken link."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def shown_path(path: Path) -> str:
+    """The path as users see it, with forward slashes."""
+    try:
+        shown = os.path.relpath(path)
+    except ValueError:  # another drive
+        shown = str(path)
+    return str(PurePosixPath(*Path(shown).parts))

@@ -1,0 +1,84 @@
+"""Bytes of one file to a syntax tree, or the reason why not."""
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+
+import libcst
+
+from cancellint.frontend.guards import Refusal, refusal, refusal_at
+
+
+def parse(data: bytes) -> libcst.Module | Refusal:
+    """The tree of these bytes, or why there is none."""
+    refused = refusal(data)
+    if refused is not None:
+        return refused
+    try:
+        return libcst.parse_module(data)
+    except libcst.ParserSyntaxError as error:
+        return _syntax_error(data) or Refusal(
+            "this file does not parse", max(1, error.editor_line), max(1, error.editor_column)
+        )
+    except (SyntaxError, UnicodeError, LookupError):
+        return _encoding_error(data)
+
+
+def is_surely_valid(data: bytes) -> bool:
+    """Whether the running Python can read these bytes.
+
+    Much faster than a tree, and enough where none is needed.
+    """
+    return refusal(data) is None and _python_error(data) is None
+
+
+def source_lines(data: bytes) -> tuple[str, ...]:
+    """The text of each line, without its end. What cannot be decoded is replaced."""
+    text = data.decode(_declared_encoding(data) or "utf-8", "replace").removeprefix("\ufeff")
+    return tuple(re.split(r"\r\n|\n|\r", text))
+
+
+def _syntax_error(data: bytes) -> Refusal | None:
+    """The running Python's opinion, which is clearer and better placed, where it refuses the bytes too."""
+    error = _python_error(data)
+    if not isinstance(error, SyntaxError) or error.lineno is None:
+        return None
+    return Refusal(f"this file does not parse: {error.msg}", max(1, error.lineno), max(1, error.offset or 1))
+
+
+def _python_error(data: bytes) -> Exception | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(data)
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            return error
+    return None
+
+
+def _encoding_error(data: bytes) -> Refusal:
+    encoding = _declared_encoding(data)
+    if encoding is None:
+        return Refusal("this file declares an encoding that does not exist or does not fit it", 1, 1)
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        return refusal_at(data, error.start, f"this byte is not valid {error.encoding}")
+    return Refusal(f"this file cannot be read as {encoding}", 1, 1)
+
+
+def _declared_encoding(data: bytes) -> str | None:
+    """The encoding of the cookie or byte order mark, UTF-8 without either; None where it is unknown.
+
+    Only the first two lines count, and they may themselves be undecodable.
+    """
+    head = b"".join(
+        line.decode("ascii", "replace").encode("ascii", "replace") for line in data.splitlines(True)[:2]
+    )
+    marked = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(marked + head.lstrip(b"?")).readline)[0]
+    except SyntaxError:
+        return None

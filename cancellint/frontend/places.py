@@ -1,0 +1,39 @@
+"""Where findings stand in the text: computed last, and only for files that have some."""
+
+from collections.abc import Iterable, Mapping
+
+from cancellint.frontend import positions
+from cancellint.frontend.discover import Source, shown_path
+from cancellint.frontend.guards import Refusal
+from cancellint.frontend.parse import parse
+from cancellint.frontend.suppress import MARKER, Suppression, suppressions
+from cancellint.model import ir
+from cancellint.model.source import Place, Site, Span
+
+START = Span(1, 1, 1, 1)
+"""The place of what has no better one."""
+
+
+def places(source: Source, module: ir.Module, sites: Iterable[Site]) -> Mapping[Site, Place]:
+    """The place of each of these sites, all of which lie in this file."""
+    wanted = tuple(sorted(set(sites)))
+    tree = parse(source.data or b"")
+    if isinstance(tree, Refusal):
+        return {}
+    spans = positions.spans(tree, [(site.function, site.step) for site in wanted])
+    path = shown_path(source.path)
+    return {
+        site: Place(
+            path, spans.get((site.function, site.step), START), module.functions[site.function].qualname
+        )
+        for site in wanted
+    }
+
+
+def suppressions_in(source: Source) -> tuple[Suppression, ...]:
+    """The suppression comments of a file."""
+    data = source.data or b""
+    if MARKER not in data:
+        return ()
+    tree = parse(data)
+    return () if isinstance(tree, Refusal) else suppressions(data, positions.comments(tree))

@@ -1,0 +1,79 @@
+"""Source files to their intermediate representation."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from cancellint.frontend.discover import Source, shown_path
+from cancellint.frontend.guards import Refusal
+from cancellint.frontend.relevance import relevant
+from cancellint.model import ir
+
+
+class Reading(Struct, frozen=True):
+    """What was read. All mappings are by module name and ordered by path."""
+
+    sources: Mapping[str, Source]
+    modules: Mapping[str, ir.Module]
+    refusals: Mapping[str, Refusal]
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The modules that are packages."""
+        return frozenset(name for name, source in self.sources.items() if source.is_package)
+
+    def source_at(self, path: str) -> Source:
+        """The file that is shown under this path."""
+        return next(source for source in self.sources.values() if shown_path(source.path) == path)
+
+    def reported_files(self) -> int:
+        """How many files are reported on."""
+        return sum(source.is_reported for source in self.sources.values())
+
+    def reported_functions(self) -> int:
+        """How many functions the files that are reported on define."""
+        return sum(
+            function.kind == "function"
+            for name, module in self.modules.items()
+            if self.sources[name].is_reported
+            for function in module.functions
+        )
+
+    def reported_refusals(self) -> Iterator[tuple[Source, Refusal]]:
+        """The files that could not be read or parsed, of those that are reported on."""
+        for name, refusal in self.refusals.items():
+            if self.sources[name].is_reported:
+                yield self.sources[name], refusal
+
+
+def read_module(data: bytes) -> ir.Module | Refusal:
+    """The representation of one file, or why it has none."""
+    from cancellint.frontend.lower import lower
+    from cancellint.frontend.parse import parse
+
+    tree = parse(data)
+    return tree if isinstance(tree, Refusal) else lower(tree)
+
+
+def worth_reading(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """The sources that can matter to a rule, and those whose own faults must be told."""
+    readable = {source.module: source for source in sources if source.data is not None}
+    chosen = relevant({name: (source.data or b"", source.is_package) for name, source in readable.items()})
+    return tuple(
+        source
+        for name, source in readable.items()
+        if name in chosen or (source.is_reported and not _is_harmless(source))
+    )
+
+
+def unreadable(sources: Iterable[Source]) -> Iterator[tuple[str, Refusal]]:
+    """The modules that could not be read from disk, and why."""
+    for source in sources:
+        if source.data is None:
+            yield source.module, Refusal(f"this file cannot be read: {source.error}", 1, 1)
+
+
+def _is_harmless(source: Source) -> bool:
+    from cancellint.frontend.parse import is_surely_valid
+
+    return is_surely_valid(source.data or b"")

@@ -1,0 +1,281 @@
+"""The whole run: bytes, trees, representation, summaries, rules, findings, places, suppressions, report."""
+
+import gc
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+from msgspec import Struct
+
+from cancellint.analysis import knowledge
+from cancellint.analysis.program import Program
+from cancellint.analysis.project import AnalysisSettings, Description, Project, analyse
+from cancellint.config import AssumeRaced, Config
+from cancellint.drafts import (
+    Draft,
+    draft,
+    finish,
+    group_by_module,
+    in_order,
+    placed_notes,
+    refused,
+    sites_by_module,
+)
+from cancellint.frontend.discover import Source, Stdin, discover, shown_path
+from cancellint.frontend.guards import Refusal
+from cancellint.frontend.read import Reading, read_module, unreadable, worth_reading
+from cancellint.frontend.suppress import Suppression
+from cancellint.model import ir
+from cancellint.model.finding import Finding
+from cancellint.model.report import Fact, Failure, Report, SymbolSummary
+from cancellint.model.source import Place, Site
+from cancellint.model.types import FunctionKey
+from cancellint.rules.rule import Subject, all_rules
+from cancellint.selection import UNREADABLE, selected
+from cancellint.workers import Died, map_in_processes
+
+Progress = Callable[[int, int], None]
+"""Told how many files have been read, of how many."""
+
+
+def run(
+    config: Config,
+    paths: Sequence[Path],
+    *,
+    jobs: int = 1,
+    stdin: Stdin | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Reads the projects of these paths and reports on the paths. Raises UnknownRule and KnowledgeError."""
+    started = perf_counter()
+    codes = selected(config)
+    failures: list[Failure] = []
+    with _collector_off():
+        reading = _read(discover(paths, config.exclude, stdin), jobs, progress, failures)
+        project = _analyse(reading, config, failures)
+        drafts = tuple(_check(project, reading, codes, config, failures)) if project else ()
+        places = _place(sites_by_module(drafts), reading, failures)
+        placed = [*_refusals(reading, codes), *finish(drafts, places)]
+        findings = in_order(_unsuppressed(placed, reading, failures))
+    return Report(
+        findings=findings,
+        files=reading.reported_files(),
+        functions=reading.reported_functions(),
+        seconds=perf_counter() - started,
+        failures=tuple(failures),
+        sources=_excerpts(findings, reading),
+    )
+
+
+def summaries(
+    config: Config, paths: Sequence[Path], symbol: str, *, jobs: int = 1
+) -> tuple[tuple[SymbolSummary, ...], tuple[Failure, ...], tuple[str, ...]]:
+    """What is believed of the functions of this name, what failed, and which names there are."""
+    failures: list[Failure] = []
+    with _collector_off():
+        reading = _read(discover(paths, config.exclude), jobs, None, failures)
+        project = _analyse(reading, config, failures)
+        if project is None:
+            return (), tuple(failures), ()
+        keys = [(key, project.program.symbol(key)) for key in project.program.functions()]
+        names = tuple(dict.fromkeys(name for _, name in keys))
+        described = [project.describe(key) for key, name in keys if _is_named(name, symbol)]
+        places = _place(
+            group_by_module(site for each in described for site in _sites(each)), reading, failures
+        )
+    return tuple(_summary(each, places) for each in described), tuple(failures), names
+
+
+# --------------------------------------------------------------------------- the boundary
+
+
+@contextmanager
+def _boundary(subject: str, failures: list[Failure]) -> Iterator[None]:
+    """Keeps a fault of ours in one file from ending the run: it is noted, and the others go on."""
+    try:
+        yield
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+        failures.append(Failure(subject, text))
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """No cyclic garbage collection: the trees hold no cycles, and looking for some doubles the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+# --------------------------------------------------------------------------- reading
+
+MANY_FILES = 50
+MANY_BYTES = 500_000
+"""Starting processes pays above these."""
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one file: its representation, why it has none, or how we failed."""
+
+    module: ir.Module | None = None
+    refusal: Refusal | None = None
+    failure: str = ""
+
+
+def read_file(data: bytes) -> Outcome:
+    """The outcome of parsing and lowering one file."""
+    failures: list[Failure] = []
+    with _boundary("", failures):
+        read = read_module(data)
+        return Outcome(refusal=read) if isinstance(read, Refusal) else Outcome(module=read)
+    return Outcome(failure=failures[0].error)
+
+
+def read_encoded(data: bytes) -> bytes:
+    """The same, as bytes, for worker processes."""
+    gc.disable()
+    return msgspec.msgpack.encode(read_file(data))
+
+
+def _read(
+    sources: Sequence[Source], jobs: int, progress: Progress | None, failures: list[Failure]
+) -> Reading:
+    wanted = worth_reading(sources)
+    modules: dict[str, ir.Module] = {}
+    refusals = dict(unreadable(sources))
+    for done, (source, outcome) in enumerate(zip(wanted, _outcomes(wanted, jobs), strict=True), 1):
+        if outcome.module is not None:
+            modules[source.module] = outcome.module
+        elif outcome.refusal is not None:
+            refusals[source.module] = outcome.refusal
+        else:
+            failures.append(Failure(shown_path(source.path), outcome.failure))
+        if progress is not None:
+            progress(done, len(wanted))
+    return Reading({source.module: source for source in sources}, modules, refusals)
+
+
+def _outcomes(sources: Sequence[Source], jobs: int) -> Iterator[Outcome]:
+    contents = [source.data or b"" for source in sources]
+    if jobs == 1 or (len(contents) <= MANY_FILES and sum(map(len, contents)) <= MANY_BYTES):
+        yield from map(read_file, contents)
+        return
+    decoder = msgspec.msgpack.Decoder(Outcome)
+    for answer in map_in_processes(f"{__name__}:{read_encoded.__name__}", contents, jobs):
+        if isinstance(answer, Died):
+            yield Outcome(refusal=Refusal(f"the parser did not survive this file: {answer.reason}", 1, 1))
+        else:
+            yield decoder.decode(answer)
+
+
+# --------------------------------------------------------------------------- checking
+
+
+def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Project | None:
+    known = knowledge.load(config.knowledge)
+    settings = AnalysisSettings(
+        assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC, target=config.target_version
+    )
+    with _boundary("the project as a whole", failures):
+        return analyse(Program(reading.modules, reading.packages), known, settings)
+    return None
+
+
+def _check(
+    project: Project, reading: Reading, codes: frozenset[str], config: Config, failures: list[Failure]
+) -> Iterator[Draft]:
+    rules = tuple(rule for rule in all_rules() if rule.code in codes)
+    for module, keys in _by_module(project):
+        found: list[Draft] = []
+        with _boundary(shown_path(reading.sources[module].path), failures):
+            for key in keys:
+                subject = Subject(project, key)
+                for rule in rules:
+                    for raw in rule.check(subject):
+                        seen = draft(rule, raw, reading.sources, config)
+                        if seen is not None:
+                            found.append(seen)
+        yield from found
+
+
+def _by_module(project: Project) -> Iterator[tuple[str, tuple[FunctionKey, ...]]]:
+    for module, keys in groupby(project.program.functions(), key=lambda key: key.module):
+        yield module, tuple(keys)
+
+
+def _place(
+    sites: Mapping[str, tuple[Site, ...]], reading: Reading, failures: list[Failure]
+) -> Mapping[Site, Place]:
+    from cancellint.frontend.places import places
+
+    placed: dict[Site, Place] = {}
+    for module, own in sites.items():
+        source = reading.sources[module]
+        with _boundary(shown_path(source.path), failures):
+            placed.update(places(source, reading.modules[module], own))
+    return placed
+
+
+def _refusals(reading: Reading, codes: frozenset[str]) -> Iterator[Finding]:
+    for source, refusal in reading.reported_refusals():
+        if UNREADABLE.code in codes:
+            yield refused(shown_path(source.path), refusal)
+
+
+def _unsuppressed(
+    findings: Iterable[Finding], reading: Reading, failures: list[Failure]
+) -> Iterator[Finding]:
+    from cancellint.frontend.places import suppressions_in
+
+    comments: dict[str, tuple[Suppression, ...]] = {}
+    for finding in findings:
+        path = finding.place.path
+        if path not in comments and finding.code != UNREADABLE.code:
+            comments[path] = ()
+            with _boundary(path, failures):
+                comments[path] = suppressions_in(reading.source_at(path))
+        line = finding.place.span.line
+        if not any(each.silences(finding.code, finding.name, line) for each in comments.get(path, ())):
+            yield finding
+
+
+def _excerpts(findings: Iterable[Finding], reading: Reading) -> Mapping[str, tuple[str, ...]]:
+    from cancellint.frontend.parse import source_lines
+
+    places = [
+        place for finding in findings for place in (finding.place, *(note.place for note in finding.notes))
+    ]
+    paths = dict.fromkeys(place.path for place in places)
+    return {path: source_lines(reading.source_at(path).data or b"") for path in paths}
+
+
+# --------------------------------------------------------------------------- summaries
+
+
+def _is_named(name: str, wanted: str) -> bool:
+    return name == wanted or name.endswith("." + wanted)
+
+
+def _sites(description: Description) -> Iterator[Site]:
+    yield description.site
+    for fact in description.facts:
+        if fact.at is not None:
+            yield fact.at
+        yield from (note.at for note in fact.via)
+
+
+def _summary(description: Description, places: Mapping[Site, Place]) -> SymbolSummary:
+    facts = tuple(
+        Fact(fact.text, places.get(fact.at) if fact.at else None, placed_notes(fact.via, places))
+        for fact in description.facts
+    )
+    return SymbolSummary(description.symbol, places.get(description.site), facts)

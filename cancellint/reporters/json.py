@@ -1,0 +1,72 @@
+"""A report and summaries as JSON, in a form that programs can rely on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from cancellint.model.finding import Finding, Note
+from cancellint.model.report import Fact, Report, SymbolSummary
+from cancellint.model.source import Place
+
+VERSION = 1
+"""Raised when a key is removed or changes its meaning; new keys do not raise it."""
+
+Json: TypeAlias = str | int | Sequence["Json"] | Mapping[str, "Json"] | None
+
+
+def render(report: Report) -> str:
+    """The findings as one JSON object."""
+    return _dump({"version": VERSION, "findings": [_finding(finding) for finding in report.findings]})
+
+
+def render_summaries(summaries: Sequence[SymbolSummary]) -> str:
+    """What is believed of functions as one JSON object."""
+    return _dump({"version": VERSION, "summaries": [_summary(summary) for summary in summaries]})
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _finding(finding: Finding) -> Json:
+    span = finding.place.span
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "message": finding.message,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "path": finding.place.path,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+        "symbol": finding.place.symbol,
+        "notes": [_note(note) for note in finding.notes],
+    }
+
+
+def _note(note: Note) -> Json:
+    return {"message": note.message, **_place(note.place)}
+
+
+def _place(place: Place) -> Mapping[str, Json]:
+    return {
+        "path": place.path,
+        "line": place.span.line,
+        "column": place.span.column,
+        "symbol": place.symbol,
+    }
+
+
+def _summary(summary: SymbolSummary) -> Json:
+    place = _place(summary.at) if summary.at else {"path": None, "line": None, "column": None}
+    return {**place, "symbol": summary.symbol, "facts": [_fact(fact) for fact in summary.facts]}
+
+
+def _fact(fact: Fact) -> Json:
+    return {
+        "text": fact.text,
+        "at": _place(fact.at) if fact.at else None,
+        "via": [_note(note) for note in fact.via],
+    }

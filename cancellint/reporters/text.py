@@ -1,0 +1,144 @@
+"""A report for people: code frames, the story of each finding, the cure."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from cancellint.model.finding import Confidence, Finding, Note, Severity
+from cancellint.model.report import Fact, Report, SymbolSummary
+from cancellint.model.source import Place, Span
+
+TAB = "    "
+
+_SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+
+Sources = Mapping[str, Sequence[str]]
+
+
+def render(report: Report, *, color: bool) -> str:
+    """The whole report. Without colour it holds no control codes; lines are never wrapped."""
+    blocks = [_finding(finding, report.sources) for finding in report.findings]
+    return _to_string([*(line for block in blocks for line in (*block, Text())), _last_line(report)], color)
+
+
+def render_summaries(summaries: Iterable[SymbolSummary], *, color: bool) -> str:
+    """What is believed of functions, with the place of every step."""
+    return _to_string([line for summary in summaries for line in _summary(summary)], color)
+
+
+def _to_string(lines: Iterable[Text], color: bool) -> str:
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        soft_wrap=True,
+        width=200,
+    )
+    with console.capture() as capture:
+        for line in lines:
+            console.print(line, soft_wrap=True)
+    return capture.get()
+
+
+# --------------------------------------------------------------------------- findings
+
+
+def _finding(finding: Finding, sources: Sources) -> Iterator[Text]:
+    style = _SEVERITY[finding.severity]
+    yield Text.assemble(
+        (f"{finding.severity.value}[{finding.code}]", style),
+        (f" {finding.name}", "bold"),
+        ": ",
+        (_printable(finding.message), "bold"),
+    )
+    certainty = "" if finding.confidence is Confidence.CERTAIN else f" ({finding.confidence.value})"
+    yield from _frame(finding.place, sources, style, indent="  ", remark=certainty)
+    for number, note in enumerate(finding.notes, 1):
+        yield from _step(number, note, sources)
+    if finding.help:
+        yield Text.assemble("  ", ("help:", "bold green"), f" {_printable(finding.help)}")
+
+
+def _step(number: int, note: Note, sources: Sources) -> Iterator[Text]:
+    yield Text.assemble((f"  {number}. ", "bold cyan"), _printable(note.message))
+    yield from _frame(note.place, sources, "cyan", indent="     ", remark="")
+
+
+def _frame(place: Place, sources: Sources, style: str, *, indent: str, remark: str) -> Iterator[Text]:
+    """Where it is, the line, and carets under what is meant."""
+    span = place.span
+    lines = sources.get(place.path, ())
+    number = str(span.line)
+    gutter = indent + " " * len(number)
+    yield Text.assemble(
+        gutter,
+        ("--> ", "blue"),
+        f"{_printable(place.path)}:{span.line}:{span.column}",
+        (f" in {place.symbol}{remark}", "dim"),
+    )
+    if not 1 <= span.line <= len(lines):
+        return
+    before, marked, after = _split(lines[span.line - 1], span)
+    yield Text.assemble((f"{gutter} |", "blue"))
+    yield Text.assemble((f"{indent}{number} | ", "blue"), before, (marked, "bold"), after)
+    more = " ..." if span.end_line > span.line else ""
+    carets = "^" * max(1, cell_len(marked.rstrip()))
+    yield Text.assemble((f"{gutter} | ", "blue"), " " * cell_len(before), (carets + more, style))
+
+
+def _split(line: str, span: Span) -> tuple[str, str, str]:
+    """The line before, inside and after the span, as it is printed; tabs become blanks."""
+    first = span.column - 1
+    last = len(line) if span.end_line > span.line else max(first, span.end_column - 1)
+    parts = (line[:first], line[first:last], line[last:])
+    before, marked, after = (_printable(part.replace("\t", TAB)) for part in parts)
+    return before, marked, after.rstrip()
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which could move the cursor or colour the terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _last_line(report: Report) -> Text:
+    counts = Counter(finding.severity for finding in report.findings)
+    kinds = ", ".join(_counted(counts[kind], kind.value) for kind in Severity if counts[kind])
+    where = f"in {_counted(report.files, 'file')}, {_counted(report.functions, 'function')}"
+    took = f"{report.seconds:.1f} s"
+    if not report.findings:
+        return Text(f"No findings {where}, {took}.", style="" if report.failures else "bold green")
+    return Text(f"{_counted(len(report.findings), 'finding')} ({kinds}) {where}, {took}.", style="bold")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+# --------------------------------------------------------------------------- summaries
+
+
+def _summary(summary: SymbolSummary) -> Iterator[Text]:
+    place = f"  {_shown(summary.at)}" if summary.at else ""
+    yield Text.assemble((summary.symbol, "bold"), (place, "dim"))
+    if not summary.facts:
+        yield Text("  nothing that matters to a caller")
+    for fact in summary.facts:
+        yield from _fact(fact)
+    yield Text()
+
+
+def _fact(fact: Fact) -> Iterator[Text]:
+    place = f"  {_shown(fact.at)}" if fact.at else ""
+    yield Text.assemble(("  - ", "cyan"), _printable(fact.text), (place, "dim"))
+    for note in fact.via:
+        yield Text.assemble(f"      {_printable(note.message)}", (f"  {_shown(note.place)}", "dim"))
+
+
+def _shown(place: Place) -> str:
+    return f"{place.path}:{place.span.line}:{place.span.column}"
