@@ -128,7 +128,7 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ren
 class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
     """One class, function or method of a library, under its public dotted name.
 
-    Operands (`of`, `into`, `spawned`, `raced`, `timeout`) are written `self`, `result`, `arg:0`,
+    Operands (`of`, `into`, `spawned`, `calls`, `raced`, `timeout`) are written `self`, `result`, `arg:0`,
     `arg:name`, `args` (all positional ones), `item` (the elements of `arg:0`), `body` (of the `with`).
     """
 
@@ -154,6 +154,9 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     mode: Mode | None = None
     spawned: str = "arg:0"
     """of a spawner: the coroutine it starts"""
+    calls: str | None = None
+    """a callable that it runs itself, now or later, with the positional arguments after it; a spawner
+    (`start_soon`) starts that call as a task"""
     raced: str = "arg:0"
     """of a race: the awaitable(s) raced; `body` for a context manager"""
     race: RaceKind | None = None
@@ -161,7 +164,8 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     """of a race: the operand holding the time limit; a literal None there means no race"""
     returns: str | None = None
     """type of the (awaited) result as an annotation over public names; `arg:0` = the type of that argument,
-    `awaited:arg:0` = what awaiting it gives, `task:arg:0` = a task running it"""
+    `awaited:arg:0` = what awaiting it gives, `task:arg:0` = a task running it, `self:0` = the first type
+    argument of the receiver (the item of a `Queue[Item]`)"""
     level: bool = False
     """of a race: level-triggered, every checkpoint in the cancelled body raises again"""
     lock: Literal["thread", "async"] | None = None
