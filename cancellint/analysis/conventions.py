@@ -1,0 +1,45 @@
+"""What a method name and the name of its receiver suggest where no type is known."""
+
+import re
+
+from cancellint.model.ir import Attr, Expr, Item, Name
+
+_READER = re.compile(r"(^|_)(stream_?)?reader$|^_*stream_?reader$")
+_QUEUE = re.compile(r"(^|_)queue$|^_*q$|_q$")
+
+_CONVENTIONS: tuple[tuple[re.Pattern[str], str, frozenset[str]], ...] = (
+    (_READER, "asyncio.StreamReader", frozenset({"read", "readline", "readexactly", "readuntil"})),
+    (_QUEUE, "asyncio.Queue", frozenset({"get"})),
+)
+
+CLOSERS = frozenset(
+    {"close", "aclose", "disconnect", "abort", "terminate", "shutdown", "kill", "reset", "invalidate", "stop"}
+)
+"""Methods that, on an object of unknown type, are taken to end it."""
+
+
+def convention(method: str, receiver: Expr) -> str | None:
+    """Return the library method that `receiver.method` is likely to be, or None."""
+    name = last_name(receiver)
+    if name is None:
+        return None
+    for pattern, cls, methods in _CONVENTIONS:
+        if method in methods and pattern.search(name.lower()):
+            return f"{cls}.{method}"
+    return None
+
+
+def closes_by_name(method: str | None) -> bool:
+    """Tell whether a method of unknown type is named like one that ends its object."""
+    return method is not None and method.lstrip("_") in CLOSERS
+
+
+def last_name(expr: Expr) -> str | None:
+    """Return the rightmost name of a variable or attribute."""
+    match expr:
+        case Name(id=name) | Attr(name=name):
+            return name
+        case Item(base=base):
+            return last_name(base)
+        case _:
+            return None

@@ -1,0 +1,630 @@
+"""What one step of a function does, in that function's own terms.
+
+A call's effect comes from the library tables or from the callee's summary, with the callee's
+parameters replaced by the arguments. The effect of a coroutine stands at its await, not at its call.
+"""
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+
+from msgspec import Struct, structs
+
+from cancellint.analysis.conventions import closes_by_name
+from cancellint.analysis.knowledge import argument
+from cancellint.analysis.operations import Known, Operation, Operations, operands, wrapped
+from cancellint.analysis.paths import Frame, cut
+from cancellint.analysis.program import Program
+from cancellint.analysis.types import Types
+from cancellint.model.ir import (
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Enter,
+    Exit,
+    Expr,
+    Name,
+    Next,
+    Star,
+    Temp,
+)
+from cancellint.model.knowledge import Cancel, RaceKind, Role, Suspends
+from cancellint.model.summary import (
+    KEPT,
+    RESULT,
+    Cause,
+    Loss,
+    Path,
+    Summary,
+    Take,
+    Unsettled,
+)
+from cancellint.model.types import (
+    Callee,
+    CallSite,
+    Either,
+    FunctionKey,
+    Instance,
+    LibraryCallee,
+    Pending,
+    ProjectCallee,
+    ProjectFunction,
+    Type,
+    UnresolvedCallee,
+)
+
+
+class Fate(enum.IntEnum):
+    """What a call does with the data of an argument, mildest first."""
+
+    LOOKS = 0
+    """reads it and keeps nothing"""
+    PASSES = 1
+    """its result is computed from it"""
+    STORES = 2
+    """puts it into another object, `Argument.into`"""
+    KEEPS = 3
+    """stores it where it outlives the call, or may do so"""
+
+
+class Argument(Struct, frozen=True):
+    """One argument (or receiver) of a call and what becomes of its data."""
+
+    value: Expr
+    fate: Fate
+    into: Path | None = None
+
+
+Origin = tuple[FunctionKey, Take | Loss | Unsettled | Path]
+"""A fact of a callee's own summary, from which a trace goes on."""
+
+
+class Raced(Struct, frozen=True):
+    """A race that this step runs: the operations it may cancel, and how."""
+
+    kind: RaceKind
+    name: str
+    operations: tuple[Operation, ...]
+
+
+class Effect(Struct, frozen=True):
+    """What a step does. `via` maps a fact to the callee's fact behind it, where there is one."""
+
+    suspends: bool = False
+    takes: tuple[Take, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    closes: tuple[Path, ...] = ()
+    replaces: tuple[Path, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    acquires: tuple[Path, ...] = ()
+    releases: tuple[Path, ...] = ()
+    race: Raced | None = None
+    via: Mapping[Take | Loss | Unsettled | Path, Origin] = {}
+
+
+NO_EFFECT = Effect()
+
+
+class _Gathering:
+    """Collects the facts of several callees; the only mutable thing here, and it never leaves."""
+
+    def __init__(self) -> None:
+        self.suspends = False
+        self.takes: dict[Take, None] = {}
+        self.losses: dict[Loss, None] = {}
+        self.closes: dict[Path, None] = {}
+        self.replaces: dict[Path, None] = {}
+        self.unsettled: dict[Unsettled, None] = {}
+        self.arguments: list[Argument] = []
+        self.acquires: dict[Path, None] = {}
+        self.releases: dict[Path, None] = {}
+        self.via: dict[Take | Loss | Unsettled | Path, Origin] = {}
+
+    def effect(self, race: Raced | None = None) -> Effect:
+        return Effect(
+            suspends=self.suspends,
+            takes=tuple(self.takes),
+            losses=tuple(self.losses),
+            closes=tuple(self.closes),
+            replaces=tuple(self.replaces),
+            unsettled=tuple(self.unsettled),
+            arguments=tuple(self.arguments),
+            acquires=tuple(self.acquires),
+            releases=tuple(self.releases),
+            race=race,
+            via=self.via,
+        )
+
+
+class Effects:
+    """Answers what each step does, under the summaries known so far."""
+
+    def __init__(
+        self,
+        program: Program,
+        types: Types,
+        operations: Operations,
+        summary_of: Callable[[FunctionKey], Summary],
+    ) -> None:
+        self.program = program
+        self.types = types
+        self.operations = operations
+        self._summary_of = summary_of
+        self._frames: dict[FunctionKey, Frame] = {}
+
+    def frame(self, key: FunctionKey) -> Frame:
+        if key not in self._frames:
+            self._frames[key] = Frame(self.program, key)
+        return self._frames[key]
+
+    def of(self, key: FunctionKey, number: int) -> Effect:
+        """Return the effect of a step, empty for steps that neither call nor wait."""
+        match self.program.function(key).steps[number]:
+            case Call():
+                return self._of_call(key, number)
+            case Await(kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM) as step:
+                return self._of_await(key, number, step)
+            case Await(kind=AwaitKind.NEXT, value=value):
+                return self._of_protocol(key, number, value, "__anext__")
+            case Await(kind=AwaitKind.ENTER, value=value):
+                return self._of_protocol(key, number, value, "__aenter__")
+            case Await(kind=AwaitKind.EXIT, value=value):
+                return self._of_protocol(key, number, value, "__aexit__")
+            case Enter(value=value):
+                return self._of_protocol(key, number, value, "__enter__")
+            case Exit(value=value):
+                return self._of_protocol(key, number, value, "__exit__")
+            case Next(value=value):
+                return self._of_protocol(key, number, value, "__next__")
+            case _:
+                return NO_EFFECT
+
+    def callees(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
+        """Yield the project functions on whose summaries the effect of a step rests."""
+        match self.program.function(key).steps[number]:
+            case Call():
+                for callee in self.types.callees(key, number):
+                    yield from self._summaries_of(key, callee)
+            case Await(kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM, value=value):
+                for operation in self.operations.behind(key, value):
+                    yield from self._summaries_of(operation.site.function, operation.callee)
+            case Await(kind=kind, value=value):
+                yield from self._protocol_functions(key, value, _AWAITED_PROTOCOL[kind])
+            case Enter(value=value):
+                yield from self._protocol_functions(key, value, "__enter__")
+            case Exit(value=value):
+                yield from self._protocol_functions(key, value, "__exit__")
+            case Next(value=value):
+                yield from self._protocol_functions(key, value, "__next__")
+            case _:
+                return
+
+    def _protocol_functions(self, key: FunctionKey, value: Expr, method: str) -> Iterator[FunctionKey]:
+        for callee in self._protocol_callees(key, value, method):
+            yield from self._summaries_of(key, callee)
+
+    def _summaries_of(self, key: FunctionKey, callee: Callee) -> Iterator[FunctionKey]:
+        if isinstance(callee, ProjectCallee):
+            yield callee.key
+        for value in (*callee.args, *(value for _, value in callee.keywords)):
+            for function in _functions_in(self.types.of(key, value)):
+                yield function.key
+
+    # ------------------------------------------------------------------ calls
+
+    def _of_call(self, key: FunctionKey, number: int) -> Effect:
+        step = self.program.function(key).steps[number]
+        assert isinstance(step, Call)
+        gathered = _Gathering()
+        for callee in self.types.callees(key, number):
+            if self._is_pending(callee):
+                gathered.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
+            else:
+                self._gather(gathered, key, number, callee, step.used)
+        return gathered.effect()
+
+    def _is_pending(self, callee: Callee) -> bool:
+        """Tell whether the call only makes something to await or iterate."""
+        match callee:
+            case ProjectCallee(key=key):
+                function = self.program.function(key)
+                return function.is_async or function.is_generator
+            case _:
+                known = self.operations.known(callee)
+                return known is not None and known.entry.awaitable
+
+    def _of_await(self, key: FunctionKey, number: int, step: Await) -> Effect:
+        gathered = _Gathering()
+        race = self._race(key, step.value)
+        operations = race.operations if race is not None else self.operations.behind(key, step.value)
+        if not operations:
+            gathered.suspends = True
+        for operation in operations:
+            self._gather_operation(gathered, key, number, operation, step.used)
+        if race is not None:
+            gathered.suspends = True
+            if race.kind is RaceKind.LEAVES_RUNNING:
+                _forget_results(gathered)
+        return gathered.effect(race)
+
+    def of_operation(self, key: FunctionKey, operation: Operation) -> Effect:
+        """Return what an operation does by itself, without the task or shield around it."""
+        gathered = _Gathering()
+        bare = structs.replace(operation, task=False, shielded=False)
+        self._gather_operation(gathered, key, -1, bare, True)
+        return gathered.effect()
+
+    def _race(self, key: FunctionKey, value: Expr) -> Raced | None:
+        """Return the race that is awaited here, written in place."""
+        if not isinstance(value, Temp) or not isinstance(
+            self.program.function(key).steps[value.step], Call
+        ):
+            return None
+        for callee in self.types.callees(key, value.step):
+            known = self.operations.known(callee)
+            if known is None or known.entry.race is None or known.entry.raced == "body":
+                continue
+            if Role.RACES not in known.entry.roles:
+                continue
+            found = (
+                operation
+                for operand in wrapped(known.entry, callee)
+                for operation in self.operations.behind(key, operand)
+            )
+            return Raced(known.entry.race, known.name, tuple(dict.fromkeys(found)))
+        return None
+
+    def _gather_operation(
+        self, gathered: _Gathering, key: FunctionKey, number: int, operation: Operation, used: bool
+    ) -> None:
+        """Add what one awaited operation does, translated into this function's terms."""
+        inner = _Gathering()
+        site = operation.site
+        self._gather(inner, site.function, site.step, operation.callee, used)
+        if site.function != key:
+            inner = self._translated(inner, key, operation)
+        _wrap_losses(inner, operation)
+        gathered.suspends |= inner.suspends or operation.task
+        _merge(gathered, inner)
+
+    # ------------------------------------------------------------------ context managers, iteration
+
+    def _of_protocol(self, key: FunctionKey, number: int, value: Expr, method: str) -> Effect:
+        gathered = _Gathering()
+        callees = tuple(self._protocol_callees(key, value, method))
+        for callee in callees:
+            self._gather(gathered, key, number, callee, used=True)
+        if not callees and method in _AWAITED_PROTOCOL.values():
+            gathered.suspends = True
+        return gathered.effect()
+
+    def _protocol_callees(self, key: FunctionKey, value: Expr, method: str) -> Iterator[Callee]:
+        """Yield what an implicit call of `value.method()` reaches."""
+        for option in _options(self.types.of(key, value)):
+            match option:
+                case Instance(cls=cls):
+                    methods = self.program.methods(cls, method)
+                    for found in methods:
+                        yield ProjectCallee(found, value, False, (), ())
+                    if not methods:
+                        yield from self._library_protocol(cls, value, method)
+                case Pending(site=site) if site.function == key:
+                    yield from self._generators(site, method)
+                case _:
+                    pass
+
+    def _library_protocol(self, cls: str, value: Expr, method: str) -> Iterator[Callee]:
+        for name in (cls, *self.program.library_bases(cls)):
+            callee = LibraryCallee(f"{name}.{method}", value, (), ())
+            if self.operations.known(callee) is not None:
+                yield callee
+                return
+
+    def _generators(self, site: CallSite, method: str) -> Iterator[Callee]:
+        """Yield the generator functions behind an iteration or a generator-based context manager."""
+        for callee in self.types.callees(site.function, site.step):
+            if isinstance(callee, ProjectCallee) and self.program.function(callee.key).is_generator:
+                yield callee
+
+    # ------------------------------------------------------------------ one callee
+
+    def _gather(
+        self, gathered: _Gathering, key: FunctionKey, number: int, callee: Callee, used: bool
+    ) -> None:
+        match callee:
+            case ProjectCallee():
+                self._gather_project(gathered, key, number, callee)
+            case _:
+                known = self.operations.known(callee)
+                if known is not None:
+                    self._gather_known(gathered, key, callee, known, used)
+                else:
+                    self._gather_unknown(gathered, key, callee, used)
+
+    def _gather_project(
+        self, gathered: _Gathering, key: FunctionKey, number: int, callee: ProjectCallee
+    ) -> None:
+        """Add the callee's summary, with its parameters replaced by the arguments."""
+        summary = self._summary_of(callee.key)
+        given = self._given(callee)
+        frame = self.frame(key)
+
+        def here(path: Path) -> Path | None:
+            if path in (RESULT, KEPT):
+                return path
+            if path.root.startswith("param:"):
+                index = int(path.root[6:])
+                if index == 0 and callee.constructs:
+                    return cut(Path(f"temp:{number}", path.fields))
+                value = given.get(index)
+                base = frame.path(value) if value is not None else None
+                return cut(base.child(*path.fields)) if base is not None else None
+            return self._seen_from(key, path)
+
+        gathered.suspends |= summary.suspends
+        _bind(gathered, callee.key, summary, here)
+        for index, value in given.items():
+            gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
+        for index in summary.calls:
+            value = given.get(index)
+            if value is not None:
+                self._gather_called(gathered, key, number, value)
+
+    def _given(self, callee: ProjectCallee) -> dict[int, Expr]:
+        """Return which parameter of the callee receives which expression."""
+        params = self.program.function(callee.key).params
+        given: dict[int, Expr] = {}
+        first = 0
+        if callee.receiver is not None or callee.constructs:
+            first = 1
+            if callee.receiver is not None:
+                given[0] = callee.receiver
+        positional = [i for i, param in enumerate(params) if param.kind == "positional"][first:]
+        for index, value in zip(positional, callee.args, strict=False):
+            if isinstance(value, Star):
+                break
+            given[index] = value
+        names = {param.name: i for i, param in enumerate(params)}
+        for name, value in callee.keywords:
+            if name is not None and name in names:
+                given[names[name]] = value
+        return given
+
+    def _seen_from(self, key: FunctionKey, path: Path) -> Path:
+        """Return a variable of an enclosing function as the enclosing function itself names it."""
+        prefix = f"free:{key.module}#{key.function}:"
+        if path.root.startswith(prefix):
+            base = self.frame(key).path(Name(path.root.removeprefix(prefix)))
+            if base is not None:
+                return cut(base.child(*path.fields))
+        return path
+
+    def _gather_called(self, gathered: _Gathering, key: FunctionKey, number: int, value: Expr) -> None:
+        """Add what a function does that is passed as an argument and called by the callee."""
+        for function in _functions_in(self.types.of(key, value)):
+            callee = ProjectCallee(
+                function.key, function.receiver, False, function.leading, function.keywords
+            )
+            if function.frame in (None, key):
+                self._gather_project(gathered, key, number, callee)
+
+    def _gather_known(
+        self, gathered: _Gathering, key: FunctionKey, callee: Callee, known: Known, used: bool
+    ) -> None:
+        """Add what the tables say of a library call."""
+        entry = known.entry
+        frame = self.frame(key)
+        gathered.suspends |= entry.awaitable and entry.suspends is not Suspends.NEVER
+        of = next((frame.path(value) for value in operands(entry, entry.of, callee)), None)
+        fate = _fate(entry.roles, used)
+        for value in _all_arguments(callee):
+            gathered.arguments.append(Argument(value, fate, of if fate is Fate.STORES else None))
+        if of is None:
+            return
+        if Role.CONSUMES in entry.roles:
+            into = self._destination(frame, entry.into, callee, known)
+            gathered.takes[Take(of, into, known.name, known.confidence)] = None
+            if entry.cancel is Cancel.LOSES:
+                gathered.losses[Loss(of, Cause.PRIMITIVE, known.name, known.confidence)] = None
+        if Role.CLOSES in entry.roles:
+            gathered.closes[of] = None
+        if self.operations.is_thread_lock(known.name.rpartition(".")[0]):
+            if Role.ACQUIRES in entry.roles:
+                gathered.acquires[of] = None
+            if Role.RELEASES in entry.roles:
+                gathered.releases[of] = None
+
+    def _destination(self, frame: Frame, into: str, callee: Callee, known: Known) -> Path:
+        """Return where taken data goes: the result, or an argument's object."""
+        if into == "result":
+            return RESULT
+        value = argument(known.entry, into, callee.args, callee.keywords)
+        path = frame.path(value) if value is not None else None
+        return path if path is not None else KEPT
+
+    def _gather_unknown(
+        self, gathered: _Gathering, key: FunctionKey, callee: Callee, used: bool
+    ) -> None:
+        """Add what must be assumed of a call nobody knows."""
+        gathered.suspends = True
+        fate = Fate.PASSES if used else Fate.KEEPS
+        gathered.arguments.extend(Argument(value, fate) for value in _all_arguments(callee))
+        method = _method_name(callee)
+        receiver = _receiver(callee)
+        if receiver is not None:
+            gathered.arguments.append(Argument(receiver, Fate.PASSES))
+            path = self.frame(key).path(receiver)
+            if path is not None and closes_by_name(method):
+                gathered.closes[path] = None
+
+    # ------------------------------------------------------------------ other frames
+
+    def _translated(self, inner: _Gathering, key: FunctionKey, operation: Operation) -> _Gathering:
+        """Return the facts of an operation made in another method, as seen from this function.
+
+        Both are taken to be methods of one object: the one whose attribute holds the task.
+        """
+        holder = self.frame(key).path(operation.holder) if operation.holder is not None else None
+        owner = Path(holder.root, holder.fields[:-1]) if holder is not None and holder.fields else None
+
+        def here(path: Path) -> Path | None:
+            if path.root == "param:0" and owner is not None:
+                return cut(owner.child(*path.fields))
+            return path if path.root.startswith(("global:", "free:")) or path in (RESULT, KEPT) else None
+
+        outer = _Gathering()
+        outer.suspends = inner.suspends
+        _move(outer, inner, here)
+        return outer
+
+
+_AWAITED_PROTOCOL = {
+    AwaitKind.NEXT: "__anext__",
+    AwaitKind.ENTER: "__aenter__",
+    AwaitKind.EXIT: "__aexit__",
+}
+
+
+def _options(kind: Type) -> tuple[Type, ...]:
+    return kind.options if isinstance(kind, Either) else (kind,)
+
+
+def _functions_in(kind: Type) -> Iterator[ProjectFunction]:
+    for option in _options(kind):
+        if isinstance(option, ProjectFunction):
+            yield option
+
+
+def _all_arguments(callee: Callee) -> tuple[Expr, ...]:
+    return (*callee.args, *(value for _, value in callee.keywords))
+
+
+def _receiver(callee: Callee) -> Expr | None:
+    return callee.receiver
+
+
+def _method_name(callee: Callee) -> str | None:
+    match callee:
+        case UnresolvedCallee(method=method):
+            return method
+        case LibraryCallee(name=name):
+            return name.rpartition(".")[2]
+        case _:
+            return None
+
+
+def _fate(roles: tuple[Role, ...], used: bool) -> Fate:
+    if Role.LOOKS in roles:
+        return Fate.LOOKS
+    if Role.STORES in roles or Role.SENDS in roles:
+        return Fate.STORES
+    return Fate.PASSES if used else Fate.KEEPS
+
+
+def _argument(
+    summary: Summary, index: int, value: Expr, here: Callable[[Path], Path | None], constructs: bool
+) -> Argument:
+    """Return what a project function does with the data of one of its parameters."""
+    if index in summary.keeps and not (constructs and index in summary.hands_back):
+        return Argument(value, Fate.KEEPS)
+    for source, into in summary.stores:
+        if source == index:
+            place = here(into)
+            if constructs and into.root == "param:0":
+                return Argument(value, Fate.PASSES)
+            return Argument(value, Fate.STORES, place) if place is not None else Argument(value, Fate.KEEPS)
+    return Argument(value, Fate.PASSES if index in summary.hands_back else Fate.LOOKS)
+
+
+def _bind(
+    gathered: _Gathering, key: FunctionKey, summary: Summary, here: Callable[[Path], Path | None]
+) -> None:
+    """Add a summary's facts under the caller's names, remembering where each came from."""
+    for take in summary.takes:
+        source, into = here(take.source), here(take.into)
+        if source is not None:
+            moved = structs.replace(take, source=source, into=into if into is not None else KEPT)
+            gathered.takes[moved] = None
+            gathered.via.setdefault(moved, (key, take))
+    for loss in summary.losses:
+        source = here(loss.source)
+        if source is not None:
+            lost = structs.replace(loss, source=source)
+            gathered.losses[lost] = None
+            gathered.via.setdefault(lost, (key, loss))
+    for unsettled in summary.unsettled:
+        source = here(unsettled.loss.source)
+        if source is not None:
+            open_ = Unsettled(structs.replace(unsettled.loss, source=source), unsettled.leaving)
+            gathered.unsettled[open_] = None
+            gathered.via.setdefault(open_, (key, unsettled))
+    for paths, target in (
+        (summary.closes, gathered.closes),
+        (summary.replaces, gathered.replaces),
+        (summary.acquires, gathered.acquires),
+        (summary.releases, gathered.releases),
+    ):
+        for path in paths:
+            place = here(path)
+            if place is not None:
+                target[place] = None
+                gathered.via.setdefault(place, (key, path))
+
+
+def _move(outer: _Gathering, inner: _Gathering, here: Callable[[Path], Path | None]) -> None:
+    """Carry facts over into another frame, keeping their origins."""
+    for take in inner.takes:
+        source = here(take.source)
+        if source is not None:
+            moved = structs.replace(take, source=source, into=here(take.into) or KEPT)
+            outer.takes[moved] = None
+            if take in inner.via:
+                outer.via.setdefault(moved, inner.via[take])
+    for loss in inner.losses:
+        source = here(loss.source)
+        if source is not None:
+            lost = structs.replace(loss, source=source)
+            outer.losses[lost] = None
+            if loss in inner.via:
+                outer.via.setdefault(lost, inner.via[loss])
+    for path in inner.closes:
+        if (place := here(path)) is not None:
+            outer.closes[place] = None
+
+
+def _merge(gathered: _Gathering, inner: _Gathering) -> None:
+    gathered.takes.update(inner.takes)
+    gathered.losses.update(inner.losses)
+    gathered.closes.update(inner.closes)
+    gathered.replaces.update(inner.replaces)
+    gathered.unsettled.update(inner.unsettled)
+    gathered.arguments.extend(inner.arguments)
+    gathered.acquires.update(inner.acquires)
+    gathered.releases.update(inner.releases)
+    for fact, origin in inner.via.items():
+        gathered.via.setdefault(fact, origin)
+
+
+def _wrap_losses(inner: _Gathering, operation: Operation) -> None:
+    """Change what a cancellation loses where a task stands between the operation and the waiter."""
+    if not operation.task:
+        return
+    if operation.shielded:
+        inner.losses.clear()
+    kept = operation.holder is not None and isinstance(operation.holder, Attr)
+    if kept:
+        return
+    cause = Cause.DROPPED if operation.shielded else Cause.WRAPPED
+    for take in inner.takes:
+        if take.into == RESULT:
+            loss = Loss(take.source, cause, take.origin, take.confidence)
+            inner.losses[loss] = None
+            if take in inner.via:
+                inner.via.setdefault(loss, inner.via[take])
+
+
+def _forget_results(gathered: _Gathering) -> None:
+    """Data taken by tasks that are merely waited for stays in the tasks, and waiting loses none of it."""
+    gathered.takes = {structs.replace(take, into=KEPT): None for take in gathered.takes}
+    gathered.losses.clear()

@@ -1,0 +1,159 @@
+"""Everything solved for one function under the summaries known so far."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import structs
+
+from cancellint.analysis.custody import MOST_TOKENS, Custody, Removal, Token
+from cancellint.analysis.decisions import decisions
+from cancellint.analysis.effects import NO_EFFECT, Effect, Effects
+from cancellint.analysis.liveness import Live, live_at_entry
+from cancellint.analysis.owners import Owners
+from cancellint.analysis.paths import Frame
+from cancellint.analysis.unwinding import Unwinding
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    Call,
+    Delete,
+    Enter,
+    Exit,
+    Function,
+    Item,
+    Name,
+    Next,
+    Op,
+)
+from cancellint.model.summary import RESULT, Path, Take
+from cancellint.model.types import FunctionKey
+
+
+class Facts:
+    """One function: its effects by step and, on demand, custody and liveness."""
+
+    def __init__(self, effects: Effects, owners: Owners, key: FunctionKey) -> None:
+        self.key = key
+        self.function: Function = effects.program.function(key)
+        self.frame: Frame = effects.frame(key)
+        self.unwinding = Unwinding(effects, key)
+        self._owners = owners
+        self.effects: dict[int, Effect] = {}
+        drains: dict[Path, None] = {}
+        for number, step in enumerate(self.function.steps):
+            if isinstance(step, Call | Await | Enter | Exit | Next):
+                effect = effects.of(key, number)
+                drains.update({take.source: None for take in effect.takes if is_removal(take)})
+                self.effects[number] = _without_idle_removals(effect, key, owners)
+        self.removed_from = tuple(drains)
+
+    def effect(self, step: int) -> Effect:
+        return self.effects.get(step, NO_EFFECT)
+
+    @cached_property
+    def removals(self) -> tuple[Removal, ...]:
+        """Places where data read from a filled container is deleted from it."""
+        return tuple(self._removals())
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """Places where data comes into this function's custody."""
+        found = [
+            Token(take, step)
+            for step, effect in self.effects.items()
+            for take in effect.takes
+            if take.into == RESULT or not take.into.is_visible_to_callers and take.into.root != "kept"
+        ]
+        found.extend(
+            Token(Take(removal.store, RESULT, STORE, Confidence.CERTAIN), removal.step)
+            for removal in self.removals
+        )
+        return tuple(found[:MOST_TOKENS])
+
+    @cached_property
+    def custody(self) -> Custody:
+        return Custody(self.frame, self.effects, self.tokens, self.removals)
+
+    @cached_property
+    def live(self) -> tuple[Live, ...]:
+        """Per block, the holders whose content is used from its start on."""
+        return live_at_entry(self.frame, self.effects)
+
+    @cached_property
+    def decisions(self) -> dict[int, int]:
+        """Per consuming await, the tokens whose data decided that it is the one that runs."""
+        return decisions(self)
+
+    @cached_property
+    def _blocks(self) -> tuple[int, ...]:
+        found = [0] * len(self.function.steps)
+        for number, block in enumerate(self.function.blocks):
+            for step in range(block.first, block.last):
+                found[step] = number
+        return tuple(found)
+
+    def block_of(self, step: int) -> int:
+        return self._blocks[step]
+
+    def awaits(self) -> Iterator[tuple[int, int]]:
+        """Yield (block, step) for each await that may suspend."""
+        for number, block in enumerate(self.function.blocks):
+            step = block.last - 1
+            if block.last > block.first and isinstance(self.function.steps[step], Await):
+                if self.effect(step).suspends:
+                    yield number, step
+
+    @cached_property
+    def drains(self) -> tuple[Path, ...]:
+        """Containers from which this function removes something, whoever fills them."""
+        sliced = (store for store, _ in self._slices())
+        return tuple(sorted({*sliced, *self.removed_from}))
+
+    def is_source_name(self, name: str) -> bool:
+        return self._owners.is_source_name(name)
+
+    def _removals(self) -> Iterator[Removal]:
+        for store, number in self._slices():
+            if self._owners.is_filled(self.key, store):
+                yield Removal(store, number)
+
+    def _slices(self) -> Iterator[tuple[Path, int]]:
+        """Yield where the front of a container is cut off: `del buf[:n]`, `buf = buf[n:]`."""
+        for number, step in enumerate(self.function.steps):
+            match step:
+                case Delete(target=Item(base=base, key=Op(op="slice"))):
+                    store = self.frame.path(base)
+                case Assign(target=Attr() | Name() as target, value=Item(base=base, key=Op(op="slice")), op=""):
+                    store = self.frame.path(target)
+                    if store != self.frame.path(base):
+                        continue
+                case _:
+                    continue
+            if store is not None:
+                yield store, number
+
+
+STORE = "store"
+"""Origin of data that was removed from a container the program itself fills."""
+
+_CONTAINERS = ("builtins.", "collections.")
+
+
+def is_removal(take: Take) -> bool:
+    """Tell whether something is removed from a plain container, which matters only if a source fills it."""
+    return take.origin.startswith(_CONTAINERS)
+
+
+def _without_idle_removals(effect: Effect, key: FunctionKey, owners: Owners) -> Effect:
+    """Leave out removals from plain containers that nothing fills from a source."""
+    if not any(is_removal(take) for take in effect.takes):
+        return effect
+    takes = tuple(
+        structs.replace(take, origin=STORE) if is_removal(take) else take
+        for take in effect.takes
+        if not is_removal(take)
+        or (take.source.is_visible_to_callers and owners.is_filled(key, take.source))
+    )
+    return structs.replace(effect, takes=takes)

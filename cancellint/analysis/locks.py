@@ -1,0 +1,157 @@
+"""Which thread locks are held at each await."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.values import holder
+from cancellint.model.ir import Assign, Await, Call, Edge, Expr, Leaves, Name, Op, Temp, Yield
+from cancellint.model.summary import Path
+
+Held = Mapping[Path, int]
+"""A lock and the step that took it."""
+
+
+class HeldAcross(Struct, frozen=True):
+    """A thread lock is held while an await is suspended."""
+
+    lock: Path
+    taken: int
+    awaited: int
+
+
+class Locks:
+    """The solved analysis of one function: locks by `with` region and by acquire and release."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._regions = {
+            number: tuple(self._region_locks(number)) for number in range(len(facts.function.regions))
+        }
+        self._acquired = {
+            step: effect.acquires for step, effect in facts.effects.items() if self._acquires(step)
+        }
+        self._entry: list[Held | None] = [None] * len(facts.function.blocks)
+        if self._acquired:
+            self._solve()
+
+    @property
+    def any(self) -> bool:
+        return bool(self._acquired) or any(self._regions.values())
+
+    def held_across(self) -> Iterator[HeldAcross]:
+        """Yield, per place where a thread lock is taken, the first await it is held across."""
+        seen: set[int] = set()
+        for block, step in sorted(self._facts.awaits(), key=lambda pair: pair[1]):
+            for lock, taken in self._held_at(block, step):
+                if taken not in seen:
+                    seen.add(taken)
+                    yield HeldAcross(lock, taken, step)
+
+    def held_at_exit(self) -> Iterator[Path]:
+        """Yield the locks that are still held when the function returns, or yields as a context manager."""
+        found: dict[Path, None] = {}
+        for number, block in enumerate(self._facts.function.blocks):
+            yields = block.last > block.first and isinstance(
+                self._facts.function.steps[block.last - 1], Yield
+            )
+            if yields:
+                found.update({lock: None for lock, _ in self._held_at(number, block.last)})
+                continue
+            for edge in block.edges:
+                if edge.to == -1 and not self._facts.function.is_generator:
+                    state = self._after(number, edge)
+                    found.update({lock: None for lock in state})
+        yield from found
+
+    def released(self) -> Iterator[Path]:
+        """Yield the locks that the function releases."""
+        found: dict[Path, None] = {}
+        for effect in self._facts.effects.values():
+            found.update({path: None for path in effect.releases})
+        yield from found
+
+    # ------------------------------------------------------------------ one point
+
+    def _held_at(self, block: int, last: int) -> Iterator[tuple[Path, int]]:
+        node = self._facts.function.blocks[block]
+        for region in node.regions:
+            enter = self._facts.function.regions[region].enter
+            for lock in self._regions[region]:
+                yield lock, enter
+        state = self._entry[block]
+        if state is not None:
+            here = dict(state)
+            for step in range(node.first, last):
+                self._transfer(here, step)
+            yield from here.items()
+
+    def _region_locks(self, number: int) -> Iterator[Path]:
+        yield from self._facts.effect(self._facts.function.regions[number].enter).acquires
+
+    def _acquires(self, step: int) -> bool:
+        """Tell whether a step takes thread locks that stay taken after it."""
+        node = self._facts.function.steps[step]
+        return bool(self._facts.effect(step).acquires) and isinstance(node, Call | Await) and (
+            not isinstance(node, Await) or node.region < 0
+        )
+
+    # ------------------------------------------------------------------ acquire … release
+
+    def _solve(self) -> None:
+        self._entry[0] = {}
+        waiting = [0]
+        while waiting:
+            number = waiting.pop()
+            for edge in self._facts.function.blocks[number].edges:
+                if edge.to < 0:
+                    continue
+                state = self._after(number, edge)
+                old = self._entry[edge.to]
+                joined = state if old is None else {**state, **old}
+                if old is None or len(joined) > len(old):
+                    self._entry[edge.to] = joined
+                    waiting.append(edge.to)
+
+    def _after(self, number: int, edge: Edge) -> Held:
+        state = self._entry[number]
+        here = dict(state) if state is not None else {}
+        block = self._facts.function.blocks[number]
+        last = block.last - 1 if edge.leaves in (Leaves.CANCELLED, Leaves.RAISED) else block.last
+        for step in range(block.first, last):
+            self._transfer(here, step)
+        if block.test is not None and edge.leaves in (Leaves.TRUE, Leaves.FALSE):
+            failed = self._failed(block.test, edge.leaves is Leaves.TRUE)
+            return {lock: taken for lock, taken in here.items() if taken != failed}
+        return here
+
+    def _failed(self, test: Expr, truth: bool) -> int | None:
+        """Return the acquire that has not succeeded when the test comes out so."""
+        match test:
+            case Op(op="not", operands=(inner,)):
+                return self._failed(inner, not truth)
+            case Temp(step=step) if not truth:
+                return step
+            case Name(id=name) if not truth:
+                place = holder(self._facts.frame, name)
+                return place if isinstance(place, int) else self._assigned(name)
+            case _:
+                return None
+
+    def _assigned(self, name: str) -> int | None:
+        for step in self._facts.function.steps:
+            match step:
+                case Assign(target=Name(id=target), value=Temp(step=made)) if target == name:
+                    if made in self._acquired:
+                        return made
+                case _:
+                    pass
+        return None
+
+    def _transfer(self, state: dict[Path, int], step: int) -> None:
+        effect = self._facts.effect(step)
+        for lock in effect.releases:
+            state.pop(lock, None)
+        for lock in self._acquired.get(step, ()):
+            state[lock] = step

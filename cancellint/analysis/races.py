@@ -1,0 +1,130 @@
+"""Races in a function: what they drop, and whether their sources are read on."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from cancellint.analysis.effects import Effects
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.losses import Lost, exposed, is_needed
+from cancellint.analysis.operations import Operation, pendings
+from cancellint.analysis.reading_on import Start, reads_on
+from cancellint.model.ir import Attr, Call, Leaves
+from cancellint.model.knowledge import RaceKind, Role
+from cancellint.model.summary import Leaving, Loss, Unsettled
+from cancellint.model.types import CallSite
+
+
+class Candidate(Struct, frozen=True):
+    """Something a race may drop, before it is known whether anyone reads on.
+
+    `race` is the step of the race in this function, `name` the construct's name, `lost_at` the await
+    that is cancelled (-1 where a callee's own race is meant), `token` as in `Lost`, `starts` where
+    control goes on. `open` is the callee's unsettled race, if this is one.
+    """
+
+    race: int
+    name: str
+    loss: Loss
+    lost_at: int
+    token: int | None
+    starts: tuple[Start, ...]
+    open: Unsettled | None = None
+    operation: Operation | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """A candidate, with the step that reads its source again or the ways it leaves the function."""
+
+    candidate: Candidate
+    read_again: int | None
+    leaving: tuple[Leaving, ...]
+
+
+def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Verdict]:
+    """Yield every race of the function that drops data, settled or not."""
+    for candidate in _candidates(effects, facts, lost):
+        outcome = reads_on(facts, candidate.loss.source, candidate.loss.origin, candidate.starts)
+        if outcome.step is not None and outcome.take is not None:
+            weakest = max(candidate.loss.confidence, outcome.take.confidence, key=_WEAKNESS.index)
+            loss = structs.replace(candidate.loss, confidence=weakest)
+            yield Verdict(structs.replace(candidate, loss=loss), outcome.step, ())
+        elif outcome.leaving:
+            yield Verdict(candidate, None, outcome.leaving)
+
+
+_WEAKNESS = ("certain", "likely", "possible")
+
+
+def _candidates(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
+    yield from _region_races(facts, lost)
+    for block, step in facts.awaits():
+        race = facts.effect(step).race
+        if race is not None and race.kind is RaceKind.CANCELS_RAISES:
+            yield from _awaited_race(facts, block, step, race.name)
+        elif race is not None and race.kind is RaceKind.LEAVES_RUNNING:
+            yield from _cancelled_losers(effects, facts, step, race.name, race.operations)
+        yield from _callees_races(facts, block, step)
+
+
+def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
+    """Races whose body lies in this function: `async with timeout(...)`."""
+    for one in lost:
+        for way in one.exits:
+            if is_needed(facts, one.token, one.step, way.block):
+                continue
+            race = facts.unwinding.race(way.region)
+            enter = facts.function.regions[way.region].enter
+            start = Start(way.block, way.travelling)
+            yield Candidate(enter, race[1] if race else "", one.loss, one.step, one.token, (start,))
+
+
+def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
+    """A race that is awaited in place: `await wait_for(...)`."""
+    targets = [edge.to for edge in facts.function.blocks[block].edges if edge.leaves is Leaves.RAISED]
+    starts = tuple(Start(target, True) for target in targets)
+    for loss, token in exposed(facts, block, step):
+        if not any(is_needed(facts, token, step, target) for target in targets):
+            yield Candidate(step, name, loss, step, token, starts)
+
+
+def _cancelled_losers(
+    effects: Effects, facts: Facts, step: int, name: str, operations: tuple[Operation, ...]
+) -> Iterator[Candidate]:
+    """Losers of `asyncio.wait` that this function cancels itself."""
+    raced = {operation.site: operation for operation in operations}
+    for number, site in _cancelled_tasks(effects, facts):
+        if site not in raced:
+            continue
+        start = Start(facts.block_of(number), False, number + 1)
+        for loss in effects.of_operation(facts.key, raced[site]).losses:
+            yield Candidate(step, name, loss, number, None, (start,), operation=raced[site])
+
+
+def _cancelled_tasks(effects: Effects, facts: Facts) -> Iterator[tuple[int, CallSite]]:
+    """Yield each `task.cancel()` with the calls whose task it may be."""
+    for number, step in enumerate(facts.function.steps):
+        if not isinstance(step, Call) or not isinstance(step.func, Attr):
+            continue
+        if step.func.name != "cancel":
+            continue
+        for callee in effects.types.callees(facts.key, number):
+            known = effects.operations.known(callee)
+            if known is not None and Role.CANCELS not in known.entry.roles:
+                continue
+            for pending in pendings(effects.types.of(facts.key, step.func.base)):
+                yield number, pending.site
+
+
+def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
+    """Races inside a callee that it leaves to us to settle."""
+    for unsettled in facts.effect(step).unsettled:
+        raises = unsettled.leaving is Leaving.RAISES
+        wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
+        starts = tuple(
+            Start(edge.to, raises)
+            for edge in facts.function.blocks[block].edges
+            if edge.leaves in wanted
+        )
+        yield Candidate(step, "", unsettled.loss, -1, None, starts, open=unsettled)
+

@@ -1,0 +1,178 @@
+"""Whether a source outlives a race: is it read again before anyone closes or replaces it?"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from cancellint.analysis.effects import Effect
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.unwinding import catches_timeout
+from cancellint.model.ir import Assign, Await, AwaitKind, Delete, Exit, Leaves
+from cancellint.model.summary import Leaving, Path, Take
+
+
+class Start(Struct, frozen=True):
+    """Where control is when the race is lost: at a block, perhaps with a TimeoutError travelling.
+
+    `step` is where to begin within the block, -1 for its start.
+    """
+
+    block: int
+    travelling: bool
+    step: int = -1
+    exited: int = -1
+    """the region whose exit has just been passed"""
+
+
+class ReadOn(Struct, frozen=True):
+    """What happens to a source afterwards: the step that reads it again, or how the function is left."""
+
+    step: int | None
+    take: Take | None
+    leaving: tuple[Leaving, ...]
+
+
+_FORWARD = frozenset(
+    {
+        Leaves.NORMAL,
+        Leaves.TRUE,
+        Leaves.FALSE,
+        Leaves.RESUMED,
+        Leaves.ITEM,
+        Leaves.EXHAUSTED,
+        Leaves.RETURNED,
+    }
+)
+
+
+def reads_on(facts: Facts, source: Path, origin: str, starts: Iterable[Start]) -> ReadOn:
+    """Follow all paths from the lost race, stopping where the source is closed, replaced or read again."""
+    walk = _Walk(facts, source, origin)
+    return walk.run(starts)
+
+
+class _Walk:
+    """A breadth-first search over (block, is an exception travelling)."""
+
+    def __init__(self, facts: Facts, source: Path, origin: str) -> None:
+        self._facts = facts
+        self._source = source
+        self._origin = origin
+        self._seen: set[tuple[int, bool]] = set()
+        self._waiting: deque[Start] = deque()
+        self._leaving: dict[Leaving, None] = {}
+
+    def run(self, starts: Iterable[Start]) -> ReadOn:
+        for start in starts:
+            self._enter(start.block, start.travelling, start.step)
+        while self._waiting:
+            start = self._waiting.popleft()
+            found = self._through(start)
+            if found is not None:
+                step, take = found
+                return ReadOn(step, take, ())
+        return ReadOn(None, None, tuple(sorted(self._leaving)))
+
+    def _enter(self, block: int, travelling: bool, step: int = -1, exited: int = -1) -> None:
+        if block < 0:
+            self._leaving[Leaving.RAISES if travelling else Leaving.RETURNS] = None
+            return
+        if step < 0:
+            if (block, travelling) in self._seen:
+                return
+            self._seen.add((block, travelling))
+        self._waiting.append(Start(block, travelling, step, exited))
+
+    def _through(self, start: Start) -> tuple[int, Take] | None:
+        """Pass through one block; return the step that reads the source again, if one does."""
+        facts = self._facts
+        block = facts.function.blocks[start.block]
+        exited = start.exited
+        for number in range(max(block.first, start.step), block.last):
+            effect = facts.effect(number)
+            for take in effect.takes:
+                if take.source == self._source and not take.reopened:
+                    return number, take
+            if self._ends_source(number, effect):
+                return None
+            step = facts.function.steps[number]
+            match step:
+                case Exit(region=region):
+                    exited = region
+                case Await(kind=AwaitKind.EXIT, region=region):
+                    exited = region
+                case _:
+                    pass
+        self._leave(start, exited)
+        return None
+
+    def _ends_source(self, number: int, effect: Effect) -> bool:
+        """Tell whether a step closes the source, or puts another object in its place."""
+        if any(self._closes(path) for path in effect.closes):
+            return True
+        if any(self._source.is_within(path) for path in effect.replaces):
+            return True
+        if self._source.root == f"temp:{number}":
+            return True
+        match self._facts.function.steps[number]:
+            case Assign(target=target, op="") | Delete(target=target):
+                path = self._facts.frame.path(target)
+                return path is not None and self._source.is_within(path)
+            case _:
+                return False
+
+    def _closes(self, path: Path) -> bool:
+        return closes(path, self._source, self._origin)
+
+    def _leave(self, start: Start, exited: int) -> None:
+        block = self._facts.function.blocks[start.block]
+        if start.travelling and any(edge.leaves is Leaves.CAUGHT for edge in block.edges):
+            self._dispatch(start.block)
+            return
+        raises = not any(edge.leaves in _FORWARD for edge in block.edges)
+        for edge in block.edges:
+            match edge.leaves:
+                case Leaves.RAISED if raises or (start.travelling and exited >= 0):
+                    self._enter(edge.to, True)
+                case Leaves.ABSORBED if start.travelling and exited >= 0:
+                    if self._facts.unwinding.absorbs_timeout(exited):
+                        self._enter(edge.to, False)
+                case leaves if leaves in _FORWARD:
+                    self._enter(edge.to, start.travelling, exited=exited)
+                case _:
+                    pass
+
+    def _dispatch(self, number: int) -> None:
+        """Send a travelling TimeoutError to the handlers that take it."""
+        for edge in self._facts.function.blocks[number].edges:
+            if edge.leaves is Leaves.CAUGHT:
+                may, surely = catches_timeout(self._facts.function, edge.to)
+                if may:
+                    self._enter(edge.to, False)
+                if surely:
+                    return
+            elif edge.leaves is Leaves.RAISED:
+                self._enter(edge.to, True)
+
+
+def closes(path: Path, source: Path, origin: str) -> bool:
+    """Tell whether closing `path` ends `source`: the same object, one it is part of, or its connection's twin."""
+    if source.is_within(path):
+        return True
+    if not is_connection(origin):
+        return False
+    if path.is_sibling(source):
+        return True
+    bare = ("param:", "local:", "temp:", "free:")
+    return (
+        not path.fields
+        and not source.fields
+        and path.root.startswith(bare)
+        and source.root.startswith(bare)
+    )
+
+
+def is_connection(origin: str) -> bool:
+    """Tell whether what is consumed comes from a connection, whose parts are closed together."""
+    return "Queue" not in origin and origin != "store"

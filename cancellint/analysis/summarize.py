@@ -1,0 +1,204 @@
+"""From the solved analyses of one function to what its callers and its rules need."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct, structs
+
+from cancellint.analysis.effects import Effects
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.locks import HeldAcross, Locks
+from cancellint.analysis.losses import Lost, losses
+from cancellint.analysis.owners import Owners
+from cancellint.analysis.parameters import parameter_fates
+from cancellint.analysis.races import Verdict, verdicts
+from cancellint.analysis.reading_on import Start, reads_on
+from cancellint.model.ir import Assign, Attr, Call, Name
+from cancellint.model.summary import (
+    KEPT,
+    RESULT,
+    Loss,
+    Path,
+    Summary,
+    Take,
+    Unsettled,
+)
+from cancellint.model.types import FunctionKey
+
+Fact = Take | Loss | Unsettled
+
+
+class Origin(Struct, frozen=True):
+    """Where a fact of a summary comes from: steps of this function, then perhaps a callee's fact.
+
+    `taken` is the step that takes the data (-1 if that happens in the callee), `at` the await or race.
+    """
+
+    at: int
+    taken: int = -1
+    name: str = ""
+    via: tuple[FunctionKey, Take | Loss | Unsettled | Path] | None = None
+    lost_at: int = -1
+    loss: Loss | None = None
+
+
+class Result(Struct, frozen=True):
+    """What is known of one function: the summary for callers, the rest for rules and traces."""
+
+    summary: Summary
+    origins: Mapping[Fact, Origin] = {}
+    races: tuple[Verdict, ...] = ()
+    locks: tuple[HeldAcross, ...] = ()
+    fills: tuple[Path, ...] = ()
+    drains: tuple[Path, ...] = ()
+    """containers from which data is removed here, were they filled from a source"""
+    race_origins: tuple[Origin, ...] = ()
+    """for each of `races`, what it drops"""
+
+
+def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
+    """Solve one function under the summaries known so far."""
+    facts = Facts(effects, owners, key)
+    lost = tuple(losses(facts)) if _has_data(facts) else ()
+    races = tuple(verdicts(effects, facts, lost))
+    locks = Locks(facts)
+    fates = parameter_fates(facts)
+    takes = tuple(dict.fromkeys(_takes(facts)))
+    leaving = tuple(one for one in lost if one.leaves and one.loss.source.is_visible_to_callers)
+    unsettled = tuple(_unsettled(races))
+    summary = Summary(
+        suspends=any(True for _ in facts.awaits()),
+        takes=tuple(sorted(_with_reopened(facts, takes))),
+        losses=tuple(sorted({one.loss for one in leaving})),
+        closes=_visible(path for effect in facts.effects.values() for path in effect.closes),
+        replaces=_visible(_replaced(facts)),
+        keeps=fates.keeps,
+        hands_back=fates.hands_back,
+        stores=fates.stores,
+        calls=tuple(sorted(set(_called_params(facts)))),
+        acquires=_visible(locks.held_at_exit()) if locks.any else (),
+        releases=_visible(locks.released()),
+        unsettled=tuple(sorted({one for one, _ in unsettled})),
+    )
+    origins: dict[Fact, Origin] = {}
+    for one in leaving:
+        origins.setdefault(one.loss, loss_origin(facts, one.loss, one.step, one.token))
+    for fact, verdict in unsettled:
+        origins.setdefault(fact, race_origin(facts, verdict))
+    return Result(
+        summary,
+        origins,
+        tuple(verdict for verdict in races if verdict.read_again is not None),
+        tuple(locks.held_across()) if facts.function.is_async and locks.any else (),
+        tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
+        tuple(sorted(set(_drained(facts)))),
+        tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
+    )
+
+
+def _has_data(facts: Facts) -> bool:
+    return bool(facts.tokens) or any(effect.losses for effect in facts.effects.values())
+
+
+# --------------------------------------------------------------------------- takes
+
+
+def _takes(facts: Facts) -> Iterator[Take]:
+    """Yield what the function takes and where it ends up, as callers see it."""
+    moves = facts.custody.moves if facts.tokens else None
+    for number, token in enumerate(facts.tokens):
+        if not token.take.source.is_visible_to_callers or moves is None:
+            continue
+        bit = 1 << 2 * number
+        places = [path for path, bits in moves.stored.items() if bits & bit and path.is_visible_to_callers]
+        if moves.returned & bit:
+            yield structs.replace(token.take, into=RESULT)
+        for path in places:
+            yield structs.replace(token.take, into=path if path.root.startswith("param:") else KEPT)
+        if not places and not moves.returned & bit:
+            yield structs.replace(token.take, into=KEPT)
+    for effect in facts.effects.values():
+        for take in effect.takes:
+            if take.into != RESULT and take.into.is_visible_to_callers:
+                if take.source.is_visible_to_callers:
+                    yield take
+
+
+def _with_reopened(facts: Facts, takes: tuple[Take, ...]) -> Iterator[Take]:
+    """Mark takes from a source that every path closes or replaces first."""
+    ends = any(effect.closes or effect.replaces for effect in facts.effects.values()) or any(
+        isinstance(step, Assign) and isinstance(step.target, Attr) for step in facts.function.steps
+    )
+    fresh: dict[tuple[Path, str], bool] = {}
+    for take in takes:
+        asked = (take.source, take.origin)
+        if ends and asked not in fresh:
+            fresh[asked] = reads_on(facts, take.source, take.origin, [Start(0, False)]).step is None
+        yield structs.replace(take, reopened=True) if ends and fresh[asked] else take
+
+
+# --------------------------------------------------------------------------- the rest
+
+
+def _unsettled(races: tuple[Verdict, ...]) -> Iterator[tuple[Unsettled, Verdict]]:
+    for verdict in races:
+        loss = verdict.candidate.loss
+        if verdict.read_again is None and loss.source.is_visible_to_callers:
+            for leaving in verdict.leaving:
+                yield Unsettled(loss, leaving), verdict
+
+
+def loss_origin(facts: Facts, loss: Loss, step: int, token: int | None) -> Origin:
+    """Return where a loss happens: held here, or in the callee awaited at `step`."""
+    taken = facts.tokens[token].step if token is not None else -1
+    via = facts.effect(step).via.get(loss) if token is None else None
+    return Origin(at=step, taken=taken, via=via)
+
+
+def race_origin(facts: Facts, verdict: Verdict) -> Origin:
+    """Return where a race drops data: in this function, or in the callee whose race is settled here."""
+    candidate = verdict.candidate
+    if candidate.open is not None:
+        return Origin(at=candidate.race, via=facts.effect(candidate.race).via.get(candidate.open))
+    inner = loss_origin(facts, candidate.loss, candidate.lost_at, candidate.token)
+    return Origin(
+        at=candidate.race,
+        taken=inner.taken,
+        name=candidate.name,
+        via=inner.via,
+        lost_at=candidate.lost_at,
+        loss=candidate.loss,
+    )
+
+
+def _visible(paths: Iterator[Path]) -> tuple[Path, ...]:
+    return tuple(sorted({path for path in paths if path.is_visible_to_callers}))
+
+
+def _replaced(facts: Facts) -> Iterator[Path]:
+    for effect in facts.effects.values():
+        yield from effect.replaces
+    for step in facts.function.steps:
+        if isinstance(step, Assign) and isinstance(step.target, Attr) and not step.op:
+            path = facts.frame.path(step.target)
+            if path is not None and path.fields and facts.is_source_name(path.fields[-1]):
+                yield path
+
+
+def _called_params(facts: Facts) -> Iterator[int]:
+    for step in facts.function.steps:
+        if isinstance(step, Call) and isinstance(step.func, Name) and step.func.id in facts.frame.params:
+            yield facts.frame.params[step.func.id]
+
+
+def _filled(facts: Facts) -> Iterator[Path]:
+    """Yield the containers that taken data is put into."""
+    if facts.tokens:
+        yield from facts.custody.moves.stored
+    for effect in facts.effects.values():
+        for take in effect.takes:
+            if take.into not in (RESULT, KEPT):
+                yield take.into
+
+
+def _drained(facts: Facts) -> Iterator[Path]:
+    yield from facts.drains

@@ -1,0 +1,147 @@
+"""The story behind a fact: step by step, through the functions it came through."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from cancellint.analysis.effects import Effects
+from cancellint.analysis.summarize import Fact, Origin, Result
+from cancellint.model.ir import Assign, Await, Call, Name, Temp
+from cancellint.model.summary import Cause, Loss, Path, Unsettled
+from cancellint.model.types import FunctionKey, LibraryCallee, ProjectCallee
+
+
+class Line(Struct, frozen=True):
+    """One line of a story, at a step of a function."""
+
+    function: FunctionKey
+    step: int
+    message: str
+
+
+class Story(Struct, frozen=True):
+    """A race and what it drops: where it stands, its construct's name, the loss there, and the way to it."""
+
+    function: FunctionKey
+    race: int
+    name: str
+    loss: Loss
+    lines: tuple[Line, ...]
+
+
+DEEPEST = 12
+"""Calls after which a story is cut: recursion can make it as long as one likes."""
+
+
+class Traces:
+    """Rebuilds stories from the origins kept beside the summaries."""
+
+    def __init__(self, effects: Effects, results: Mapping[FunctionKey, Result]) -> None:
+        self._effects = effects
+        self._results = results
+
+    def of_race(self, key: FunctionKey, origin: Origin) -> Story | None:
+        """Return the story of a race settled in function `key`, found in the callee where it really stands."""
+        for _ in range(DEEPEST):
+            if origin.loss is not None:
+                lines = tuple(self.of_loss(key, origin.loss, origin.taken, origin.lost_at, origin.via))
+                return Story(key, origin.at, origin.name, origin.loss, lines)
+            if origin.via is None:
+                return None
+            callee, fact = origin.via
+            if not isinstance(fact, Unsettled):
+                return None
+            result = self._results.get(callee)
+            found = result.origins.get(fact) if result is not None else None
+            if found is None:
+                return None
+            key, origin = callee, found
+        return None
+
+    def of_loss(
+        self, key: FunctionKey, loss: Loss, taken: int, at: int, via: tuple[FunctionKey, object] | None
+    ) -> Iterator[Line]:
+        """Yield what happens to the data: taken here, cancelled here, through as many calls as it takes."""
+        for _ in range(DEEPEST):
+            if via is None:
+                yield from self._in_place(key, loss, taken, at)
+                return
+            callee, fact = via
+            yield Line(key, at, f"which awaits `{self._effects.program.function(callee).qualname}` here")
+            if not isinstance(fact, Loss):
+                return
+            key, loss = callee, fact
+            origin = self._origin(callee, fact)
+            if origin is None:
+                return
+            taken, at, via = origin.taken, origin.at, origin.via
+
+    def _origin(self, key: FunctionKey, fact: Fact) -> Origin | None:
+        result = self._results.get(key)
+        return result.origins.get(fact) if result is not None else None
+
+    def _in_place(self, key: FunctionKey, loss: Loss, taken: int, at: int) -> Iterator[Line]:
+        source = self.shown(key, loss.source)
+        match loss.cause:
+            case Cause.HELD:
+                if taken == at:
+                    yield Line(key, at, f"an earlier turn took data from {source} here")
+                else:
+                    yield Line(key, taken, f"data is taken from {source} here")
+                held = self._held_by(key, taken)
+                yield Line(key, at, f"cancelled here, {held} is gone")
+            case Cause.PRIMITIVE:
+                yield Line(key, at, f"cancelled here, `{loss.origin}` drops what it has read so far")
+            case Cause.WRAPPED:
+                yield Line(key, at, "cancelled here, the task may already have taken the data: its result is gone")
+            case Cause.DROPPED:
+                yield Line(key, at, "cancelled here, the task reads on and nobody looks at its result")
+
+    def _held_by(self, key: FunctionKey, taken: int) -> str:
+        """Name the variable that the data was put into, as far as there is one."""
+        for step in self._effects.program.function(key).steps:
+            match step:
+                case Assign(target=Name(id=name), value=Temp(step=made)) if made == taken:
+                    return f"`{name}`" if not name.startswith("$") else "what was taken"
+                case _:
+                    pass
+        return "what was taken"
+
+    def shown(self, key: FunctionKey, path: Path) -> str:
+        """Return a path as the function's author would write it."""
+        kind, _, name = path.root.partition(":")
+        function = self._effects.program.function(key)
+        match kind:
+            case "param":
+                first = function.params[int(name)].name
+            case "free":
+                first = name.rpartition(":")[2]
+            case "global":
+                first = name.removeprefix(f"{key.module}.")
+            case "local":
+                first = name
+            case _:
+                first = self._name_of(key, int(name))
+        fields = [field for field in path.fields if not field.startswith("#")]
+        text = first + "".join(field if field.startswith("[") else f".{field}" for field in fields)
+        return f"`{text}`"
+
+    def _name_of(self, key: FunctionKey, step: int) -> str:
+        steps = self._effects.program.function(key).steps
+        for node in steps:
+            match node:
+                case Assign(target=Name(id=name), value=Temp(step=made)) if made == step:
+                    return name
+                case _:
+                    pass
+        node = steps[step]
+        if isinstance(node, Await) and isinstance(node.value, Temp):
+            step = node.value.step
+        if isinstance(steps[step], Call):
+            for callee in self._effects.types.callees(key, step):
+                match callee:
+                    case LibraryCallee(name=name):
+                        return f"{name}()"
+                    case ProjectCallee(key=called):
+                        return f"{self._effects.program.function(called).qualname}()"
+        return "it"

@@ -1,0 +1,133 @@
+"""All that crosses a call: facts about a function that its callers need, without positions."""
+
+import enum
+
+from msgspec import Struct
+
+from cancellint.model.finding import Confidence
+from cancellint.model.types import FunctionKey
+
+
+class Path(Struct, frozen=True, order=True, gc=False):
+    """Which object is meant, as seen from inside one function: a root and the attributes after it.
+
+    The root is `param:0`, `global:module.name`, `free:module#index:name` (a variable of an enclosing
+    function) or, never in a summary, `local:name` or `temp:step`. A field `[]` is an element of a
+    container, `[key]` the one under a literal key, `#0` the first part of a tuple.
+    """
+
+    root: str
+    fields: tuple[str, ...] = ()
+
+    def child(self, *names: str) -> "Path":
+        return Path(self.root, self.fields + names)
+
+    def is_within(self, other: "Path") -> bool:
+        """Whether this is `other` itself or a part of it."""
+        return self.root == other.root and self.fields[: len(other.fields)] == other.fields
+
+    def is_sibling(self, other: "Path") -> bool:
+        """Whether both are attributes of one object."""
+        return (
+            self.root == other.root
+            and bool(self.fields)
+            and bool(other.fields)
+            and self.fields[:-1] == other.fields[:-1]
+        )
+
+    @property
+    def is_visible_to_callers(self) -> bool:
+        return not self.root.startswith(("local:", "temp:"))
+
+
+RESULT = Path("result")
+"""Where taken data goes when the function returns or yields it."""
+KEPT = Path("kept")
+"""Where taken data goes when it is stored in something that outlives the call."""
+
+
+class Take(Struct, frozen=True, order=True, gc=False):
+    """Data is removed from `source` and ends up in `into`: RESULT, KEPT or a parameter's object."""
+
+    source: Path
+    into: Path
+    origin: str
+    """the library call at the bottom, by canonical name, or `store` for a removal from a filled container"""
+    confidence: Confidence = Confidence.CERTAIN
+    reopened: bool = False
+    """on every path the source was closed or replaced before, inside the function"""
+
+
+class Cause(enum.StrEnum):
+    """How data is lost when a function is cancelled."""
+
+    HELD = "held"
+    """it was taken, and only locals hold it while a later await is suspended"""
+    PRIMITIVE = "primitive"
+    """the library call itself loses what it has taken so far"""
+    WRAPPED = "wrapped"
+    """a task stands between the taking and the code that uses the value"""
+    DROPPED = "dropped"
+    """the task that takes it goes on, and nobody will look at its result"""
+
+
+class Loss(Struct, frozen=True, order=True, gc=False):
+    """If the function is cancelled, data taken from `source` is gone."""
+
+    source: Path
+    cause: Cause
+    origin: str
+    confidence: Confidence = Confidence.CERTAIN
+
+
+class Leaving(enum.StrEnum):
+    """How a function ends after a race in it was lost."""
+
+    RAISES = "raises"
+    RETURNS = "returns"
+
+
+class Unsettled(Struct, frozen=True, order=True, gc=False):
+    """A race in here drops data of `source`, and whether anyone reads on is for the caller to say."""
+
+    loss: Loss
+    leaving: Leaving
+
+
+class Summary(Struct, frozen=True, gc=False):
+    """What a caller needs to know of a function. Parameters are counted as declared, `self` included."""
+
+    suspends: bool = False
+    takes: tuple[Take, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    closes: tuple[Path, ...] = ()
+    replaces: tuple[Path, ...] = ()
+    """attributes that are assigned a new object"""
+    keeps: tuple[int, ...] = ()
+    """parameters whose data is stored where it outlives the call, or handed to code that may"""
+    hands_back: tuple[int, ...] = ()
+    """parameters whose data flows into the result"""
+    stores: tuple[tuple[int, Path], ...] = ()
+    """a parameter's data is put into another parameter's object"""
+    calls: tuple[int, ...] = ()
+    """parameters that are called"""
+    acquires: tuple[Path, ...] = ()
+    """thread locks that are held when the function returns (for a context manager's generator: at its yield)"""
+    releases: tuple[Path, ...] = ()
+    """thread locks that are released without having been acquired here"""
+    unsettled: tuple[Unsettled, ...] = ()
+
+
+NOTHING = Summary()
+"""The least summary: where a fixpoint starts."""
+
+Fact = Take | Loss | Unsettled | Path
+"""A fact that a trace can be asked for."""
+
+
+class Step(Struct, frozen=True, gc=False):
+    """One line of a trace: what happens at a step of a function."""
+
+    function: FunctionKey
+    step: int
+    message: str

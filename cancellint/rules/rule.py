@@ -1,0 +1,58 @@
+"""What a rule is, and how all of them are found."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.project import Project
+from cancellint.model.finding import RawFinding, Severity
+from cancellint.model.source import Site
+from cancellint.model.types import FunctionKey
+
+
+class Subject(Struct, frozen=True):
+    """The function a rule looks at, in its project."""
+
+    project: Project
+    function: FunctionKey
+
+    def site(self, step: int) -> Site:
+        """Return the place of one of the function's own steps."""
+        return Site(self.function.module, self.function.function, step)
+
+
+Check = Callable[[Subject], Iterator[RawFinding]]
+
+
+class Rule(Struct, frozen=True):
+    """A rule: a value, not a class. Its page is `rules/<name>.md`."""
+
+    code: str
+    name: str
+    severity: Severity
+    pedantic: bool
+    summary: str
+    check: Check
+
+
+def rule(code: str, severity: Severity, *, pedantic: bool = False) -> Callable[[Check], Rule]:
+    """Turn a check into a rule that is named for its function and summed up by its docstring's first line."""
+
+    def make(check: Check) -> Rule:
+        lines = (check.__doc__ or "").strip().splitlines()
+        name = check.__name__.replace("_", "-")
+        return Rule(code, name, severity, pedantic, lines[0] if lines else "", check)
+
+    return make
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return the rules in this package's modules, by code."""
+    package = importlib.import_module("cancellint.rules")
+    found: list[Rule] = []
+    for module in pkgutil.iter_modules(package.__path__):
+        loaded = importlib.import_module(f"cancellint.rules.{module.name}")
+        found.extend(value for value in vars(loaded).values() if isinstance(value, Rule))
+    return tuple(sorted(found, key=lambda one: one.code))
