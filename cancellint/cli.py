@@ -184,7 +184,7 @@ def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple
     if len(paths) > 1:
         raise click.UsageError("`-` stands alone")
     name = stdin_filename or Path("stdin.py")
-    return (name,), Stdin(name, sys.stdin.buffer.read())
+    return (name,), Stdin(name, sys.stdin.buffer.read(), is_alone=stdin_filename is None)
 
 
 def _rendered(report: Report, output_format: str, color: bool) -> str:

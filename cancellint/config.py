@@ -3,9 +3,9 @@
 import difflib
 import enum
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -56,10 +56,6 @@ class Config(Struct, frozen=True, kw_only=True):
         if self.min_confidence is not None:
             return self.min_confidence
         return Confidence.POSSIBLE if self.profile is Profile.PEDANTIC else Confidence.LIKELY
-
-
-Toml: TypeAlias = str | int | float | bool | list["Toml"] | dict[str, "Toml"] | object
-"""What a TOML value may be."""
 
 
 def load(root: Path) -> Config:
@@ -132,14 +128,14 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
 _E = TypeVar("_E", bound=enum.StrEnum)
 
 
-def _choice(table: _Table, key: str, kind: Callable[[str], _E] | type[_E], default: _E | None) -> _E | None:
+def _choice(table: _Table, key: str, kind: type[_E], default: _E | None) -> _E | None:
     value = table.text(key)
     if value is None:
         return default
     try:
         return kind(value)
     except ValueError:
-        names = [member.value for member in kind] if isinstance(kind, type) else []
+        names = [member.value for member in kind]
         raise table.error(
             key, f"must be one of {', '.join(names)}, not {_shown(value)}{nearest(value, names)}"
         ) from None

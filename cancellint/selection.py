@@ -59,7 +59,7 @@ def selected(config: Config) -> frozenset[str]:
 
 
 def _matching(word: str, rules: Sequence[Listed], pedantic: bool) -> frozenset[str]:
-    """The codes meant by a word. A prefix means pedantic rules only where those are on; a full code always."""
+    """The codes meant by a word; a prefix means pedantic rules only where those are on."""
     folded = word.strip().casefold()
     exact = [rule for rule in rules if folded in (rule.code.casefold(), rule.name)]
     begun = [rule for rule in rules if folded and rule.code.casefold().startswith(folded)]

@@ -42,6 +42,8 @@ class Stdin(Struct, frozen=True):
 
     path: Path
     data: bytes
+    is_alone: bool = False
+    """its real place is not known, so there is no project around it"""
 
 
 def project_root(argument: Path) -> Path:
@@ -65,7 +67,8 @@ def discover(
     """Every file of the arguments' projects, ordered by path; those under an argument are reported on."""
     reported = [absolute(argument) for argument in arguments]
     overlay = {absolute(stdin.path): stdin.data} if stdin else {}
-    roots = _outermost(project_root(argument) for argument in reported)
+    is_alone = stdin is not None and stdin.is_alone
+    roots = () if is_alone else _outermost(project_root(argument) for argument in reported)
     explicit = {path for path in reported if not path.is_dir()}
     found = set(explicit)
     for folder in (*roots, *(path for path in reported if path not in explicit)):

@@ -78,7 +78,7 @@ def _is_suspicious(part: bytes) -> bool:
 
 
 class _Level:
-    """One open bracket: how many operators its current item holds, and whether a lambda's parameters go on."""
+    """One open bracket: the operators of its current item, and whether a lambda's parameters go on."""
 
     __slots__ = ("chain", "in_lambda")
 
