@@ -3,6 +3,7 @@
 import asyncio
 import builtins
 import importlib
+import importlib.util
 import inspect
 import json
 import multiprocessing
@@ -28,9 +29,12 @@ from cancellint.model.knowledge import Cancel, Entry, Mode, RaceKind, Role, Susp
 
 KNOWLEDGE = load()
 RUNNING = Version(".".join(map(str, sys.version_info[:3])))
-STANDARD = tuple(name for name in KNOWLEDGE.names() if name.partition(".")[0] in sys.stdlib_module_names)
-EFFECTS = Path(__file__).parent / "data" / "effects_stdlib.json"
-MEASURED = json.loads(EFFECTS.read_text(encoding="utf-8"))["verdicts"]
+NAMES = KNOWLEDGE.names()
+STANDARD = tuple(name for name in NAMES if name.partition(".")[0] in sys.stdlib_module_names)
+INSTALLED = tuple(name for name in NAMES if importlib.util.find_spec(name.partition(".")[0]) is not None)
+"""Names whose library can be imported here: the standard ones, and those of other installed libraries."""
+EFFECTS = sorted((Path(__file__).parent / "data").glob("effects_*.json"))
+MEASURED = [row for file in EFFECTS for row in json.loads(file.read_text(encoding="utf-8"))["verdicts"]]
 SOURCES = {"sources": ["https://example.org/client"]}
 
 
@@ -67,7 +71,7 @@ INSTANCES: dict[str, Callable[[], object]] = {
 def found(name: str) -> object | None:
     """The object of a dotted name, None where there is none.
 
-    For an attribute that only instances have, the place where the class's source assigns it.
+    For an attribute that only instances have, its annotation or the place where `__init__` sets it.
     """
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
@@ -93,19 +97,19 @@ def inside(owner: object, path: list[str], rest: list[str]) -> object | None:
 def assigned(owner: object, attribute: str) -> object | None:
     if not inspect.isclass(owner):
         return None
-    try:
-        source = inspect.getsource(owner)
-    except OSError:
+    if attribute in inspect.get_annotations(owner):
+        return attribute
+    if not inspect.isfunction(owner.__init__):
         return None
-    return re.search(rf"self\.{attribute}\b\s*=", source)
+    return re.search(rf"self\.{attribute}\b\s*(:[^=\n]*)?=", inspect.getsource(owner.__init__))
 
 
 def is_due(entry: Entry) -> bool:
     return entry.since is None or Version(entry.since) <= RUNNING
 
 
-@pytest.mark.parametrize("name", STANDARD)
-def test_every_standard_name_exists(name: str) -> None:
+@pytest.mark.parametrize("name", INSTALLED)
+def test_every_name_exists(name: str) -> None:
     entry = known(name)
 
     assert (found(name) is not None) or not is_due(entry)
@@ -116,14 +120,14 @@ def test_a_name_newer_than_this_python_is_not_there_yet(name: str) -> None:
     assert (found(name) is not None) == is_due(known(name))
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if known(name).kind == "class"])
+@pytest.mark.parametrize("name", [name for name in INSTALLED if known(name).kind == "class"])
 def test_what_is_called_a_class_makes_objects(name: str) -> None:
     entry = known(name)
 
     assert not is_due(entry) or callable(found(name))
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if known(name).aliases])
+@pytest.mark.parametrize("name", [name for name in INSTALLED if known(name).aliases])
 def test_every_alias_is_the_same_object(name: str) -> None:
     if not is_due(known(name)):
         return
@@ -144,7 +148,7 @@ def test_what_is_called_verified_was_measured(name: str) -> None:
     assert entry.verified == any(source.startswith("measured: ") for source in entry.sources)
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if known(name).params])
+@pytest.mark.parametrize("name", [name for name in INSTALLED if known(name).params])
 def test_the_parameters_are_those_of_the_function(name: str) -> None:
     entry = known(name)
     if not is_due(entry):
@@ -163,7 +167,7 @@ def test_the_parameters_are_those_of_the_function(name: str) -> None:
         assert tuple(names[: len(entry.params)]) == entry.params
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if known(name).bases])
+@pytest.mark.parametrize("name", [name for name in INSTALLED if known(name).bases])
 def test_bases_are_base_classes(name: str) -> None:
     cls = found(name)
     for base in known(name).bases if is_due(known(name)) else ():
@@ -173,12 +177,14 @@ def test_bases_are_base_classes(name: str) -> None:
         assert issubclass(cls, parent)
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if known(name).awaitable])
+@pytest.mark.parametrize("name", [name for name in INSTALLED if known(name).awaitable])
 def test_what_is_awaited_gives_something_to_await(name: str) -> None:
     function = found(name)
     if function is None or name in FUTURES:
         return
-    assert inspect.iscoroutinefunction(function)
+    assert inspect.isroutine(function)
+    promised = str(inspect.signature(function).return_annotation)
+    assert inspect.iscoroutinefunction(function) or promised.startswith("Awaitable[")
 
 
 FUTURES = (

@@ -324,8 +324,8 @@ def _path(name: str, key: str) -> str:
 # --------------------------------------------------------------------------- mistakes
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
-_ARGUMENT_TYPE = re.compile(r"(?:awaited:|task:)?arg:\w+")
-_OPERAND_KEYS = ("of", "into", "spawned", "raced", "timeout")
+_ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout")
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
 
@@ -390,7 +390,7 @@ def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _operands(entry: Entry) -> tuple[str | None, ...]:
-    return entry.of, entry.into, entry.spawned, entry.raced, entry.timeout
+    return entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout
 
 
 def _variant_keys(
