@@ -1,0 +1,166 @@
+"""Reports as text, lines and JSON."""
+
+import json
+from textwrap import dedent
+
+import msgspec
+import pytest
+
+from cancellint.model.finding import Confidence, Finding, Note, Severity
+from cancellint.model.report import Fact, Report, SymbolSummary
+from cancellint.model.source import Place, Span
+from cancellint.reporters import concise, text
+from cancellint.reporters import json as json_reporter
+
+SOURCES = {
+    "pkg/a.py": (
+        "async def run(self):",
+        "    while True:",
+        "\tframe = await wait_for(self.read(), 5)",
+        "    note = 'é漢字', await f(",
+        "        1)",
+    ),
+    "pkg/b.py": ("async def read(self):", "    head = await self.reader.readexactly(4)"),
+}
+
+
+def finding(span: Span, confidence: Confidence = Confidence.LIKELY) -> Finding:
+    return Finding(
+        code="CAN101",
+        name="unsafe-await-in-race",
+        message="`head` is lost if this await is cancelled",
+        severity=Severity.ERROR,
+        confidence=confidence,
+        place=Place("pkg/a.py", span, "Client.run"),
+        notes=(Note("taken on here", Place("pkg/b.py", Span(2, 12, 2, 43), "Client.read")),),
+        help="Keep what was read in `self`.",
+    )
+
+
+REPORT = Report((finding(Span(3, 10, 3, 40)),), files=2, functions=1234, seconds=0.123, sources=SOURCES)
+
+
+def test_the_text_shows_frames_the_story_and_the_cure() -> None:
+    assert text.render(REPORT, color=False) == dedent(
+        """\
+        error[CAN101] unsafe-await-in-race: `head` is lost if this await is cancelled
+           --> pkg/a.py:3:10 in Client.run (likely)
+            |
+          3 |     frame = await wait_for(self.read(), 5)
+            |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          1. taken on here
+              --> pkg/b.py:2:12 in Client.read
+               |
+             2 |     head = await self.reader.readexactly(4)
+               |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: Keep what was read in `self`.
+
+        1 finding (1 error) in 2 files, 1,234 functions, 0.1 s.
+        """
+    )
+
+
+def test_carets_stand_under_wide_characters_and_open_ends_are_marked() -> None:
+    report = Report((finding(Span(4, 19, 5, 11), Confidence.CERTAIN),), 1, 1, 0.0, sources=SOURCES)
+
+    lines = text.render(report, color=False).splitlines()
+
+    assert lines[3] == "  4 |     note = 'é漢字', await f("
+    assert lines[4] == "    |                     ^^^^^^^^ ..."
+    assert "(likely)" not in lines[1]
+
+
+def test_a_place_outside_the_file_has_no_frame() -> None:
+    report = Report((finding(Span(99, 1, 99, 2)),), 1, 1, 0.0, sources=SOURCES)
+
+    assert text.render(report, color=False).splitlines()[2] == "  1. taken on here"
+
+
+def test_colour_is_there_only_when_asked_for() -> None:
+    assert "\x1b[" in text.render(REPORT, color=True)
+    assert "\x1b" not in text.render(REPORT, color=False)
+
+
+def test_control_characters_of_the_source_do_not_reach_the_terminal() -> None:
+    report = Report((finding(Span(1, 1, 1, 2)),), 1, 1, 0.0, sources={"pkg/a.py": ("x\x1b[31m\x07y",)})
+
+    assert "\x1b" not in text.render(report, color=False)
+    assert "\x07" not in text.render(report, color=False)
+
+
+def test_square_brackets_in_a_message_are_not_markup() -> None:
+    one = msgspec.structs.replace(finding(Span(1, 1, 1, 2)), message="[bold]x[/]")
+
+    assert "[bold]x[/]" in text.render(Report((one,), 1, 1, 0.0), color=False)
+
+
+def test_long_lines_are_not_wrapped() -> None:
+    report = Report((finding(Span(1, 1, 1, 2)),), 1, 1, 0.0, sources={"pkg/a.py": ("x = " + "y" * 500,)})
+
+    assert "    1 | x = " + "y" * 500 in [
+        "  " + line for line in text.render(report, color=False).splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "functions", "line"),
+    [
+        (1, 1, "No findings in 1 file, 1 function, 0.0 s.\n"),
+        (0, 0, "No findings in 0 files, 0 functions, 0.0 s.\n"),
+    ],
+)
+def test_a_clean_report_is_one_line(files: int, functions: int, line: str) -> None:
+    assert text.render(Report((), files, functions, 0.0), color=False) == line
+
+
+def test_the_concise_form_has_one_line_per_finding() -> None:
+    assert concise.render(REPORT) == (
+        "pkg/a.py:3:10: CAN101 unsafe-await-in-race: `head` is lost if this await is cancelled\n"
+    )
+    assert concise.render(Report((), 1, 1, 0.0)) == ""
+
+
+def test_the_json_form_has_exactly_the_promised_keys() -> None:
+    assert json.loads(json_reporter.render(REPORT)) == {
+        "version": 1,
+        "findings": [
+            {
+                "code": "CAN101",
+                "name": "unsafe-await-in-race",
+                "message": "`head` is lost if this await is cancelled",
+                "severity": "error",
+                "confidence": "likely",
+                "path": "pkg/a.py",
+                "line": 3,
+                "column": 10,
+                "end_line": 3,
+                "end_column": 40,
+                "symbol": "Client.run",
+                "notes": [
+                    {
+                        "message": "taken on here",
+                        "path": "pkg/b.py",
+                        "line": 2,
+                        "column": 12,
+                        "symbol": "Client.read",
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def test_summaries_tell_facts_with_their_places() -> None:
+    place = Place("pkg/b.py", Span(2, 12, 2, 43), "Client.read")
+    summary = SymbolSummary(
+        "pkg.b.Client.read", place, (Fact("takes self.reader", place, (Note("here", place),)),)
+    )
+
+    assert text.render_summaries([summary], color=False).splitlines()[:3] == [
+        "pkg.b.Client.read  pkg/b.py:2:12",
+        "  - takes self.reader  pkg/b.py:2:12",
+        "      here  pkg/b.py:2:12",
+    ]
+    (only,) = json.loads(json_reporter.render_summaries([summary]))["summaries"]
+    assert only["symbol"] == "pkg.b.Client.read"
+    assert only["facts"][0]["via"][0]["line"] == 2
