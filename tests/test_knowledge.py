@@ -5,7 +5,6 @@ import builtins
 import importlib
 import importlib.util
 import inspect
-import json
 import multiprocessing
 import re
 import sys
@@ -13,7 +12,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import Struct
 from packaging.version import Version
 
 from cancellint import resources
@@ -33,9 +34,29 @@ NAMES = KNOWLEDGE.names()
 STANDARD = tuple(name for name in NAMES if name.partition(".")[0] in sys.stdlib_module_names)
 INSTALLED = tuple(name for name in NAMES if importlib.util.find_spec(name.partition(".")[0]) is not None)
 """Names whose library can be imported here: the standard ones, and those of other installed libraries."""
-EFFECTS = sorted((Path(__file__).parent / "data").glob("effects_*.json"))
-MEASURED = [row for file in EFFECTS for row in json.loads(file.read_text(encoding="utf-8"))["verdicts"]]
 SOURCES = {"sources": ["https://example.org/client"]}
+
+
+class Verdict(Struct, frozen=True):
+    """What was measured of one call: cancelled at every position, on the versions that its file names."""
+
+    name: str
+    args: tuple[str, ...]
+    cancel: Cancel
+    mode: Mode | None
+    suspends: Suspends
+    verified: bool
+
+
+class Measured(Struct, frozen=True):
+    versions: str
+    verdicts: tuple[Verdict, ...]
+
+
+EFFECTS = sorted((Path(__file__).parent / "data").glob("effects_*.json"))
+MEASURED = [
+    verdict for file in EFFECTS for verdict in msgspec.json.decode(file.read_bytes(), type=Measured).verdicts
+]
 
 
 def known(name: str) -> Entry:
@@ -208,20 +229,20 @@ def test_what_is_said_to_be_a_lock_can_be_held() -> None:
     assert len(locks) > 10
 
 
-@pytest.mark.parametrize("measured", MEASURED, ids=lambda measured: measured["name"])
-def test_the_verdict_is_the_measured_one(measured: dict[str, str]) -> None:
-    entry = facts(measured["name"], *measured["args"])
+@pytest.mark.parametrize("measured", MEASURED, ids=lambda measured: measured.name)
+def test_the_verdict_is_the_measured_one(measured: Verdict) -> None:
+    entry = facts(measured.name, *measured.args)
 
     assert (entry.cancel, entry.mode, entry.suspends) == (
-        measured["cancel"],
-        measured["mode"],
-        measured["suspends"],
+        measured.cancel,
+        measured.mode,
+        measured.suspends,
     )
 
 
-@pytest.mark.parametrize("measured", MEASURED, ids=lambda measured: measured["name"])
-def test_what_was_run_is_marked_so(measured: dict[str, str]) -> None:
-    assert known(measured["name"]).verified == measured["verified"]
+@pytest.mark.parametrize("measured", MEASURED, ids=lambda measured: measured.name)
+def test_what_was_run_is_marked_so(measured: Verdict) -> None:
+    assert known(measured.name).verified == measured.verified
 
 
 # --------------------------------------------------------------------------- looking up
