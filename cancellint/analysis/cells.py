@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 _Cell = TypeVar("_Cell", bound=tuple[object, ...])
 _Value = TypeVar("_Value")
 
-_MAX_WEIGHT = 260
-"""Bound on nested computations, well below Python's recursion limit."""
-_CELL_WEIGHT = 6
-"""What one nested cell weighs; one nested expression weighs 1."""
+_MAX_WEIGHT = 420
+"""Bound on nested computations in stack frames, well below Python's own bound of 1000."""
+_CELL_WEIGHT = 8
+_PART_WEIGHT = 4
 
 
 class _TooDeep(Exception):
@@ -83,12 +83,12 @@ class Cells(Generic[_Cell, _Value]):
                 return
             del self._provisional[cell]
 
-    def nested(self, compute: Callable[[], _Value]) -> _Value:
-        """Compute a part of a cell's value that nests by itself."""
-        self._weight += 1
-        value = compute()
-        self._weight -= 1
-        return value
+    def descend(self) -> None:
+        """Tell that a part of a cell's value nests by itself; `ascend` ends it."""
+        self._weight += _PART_WEIGHT
+
+    def ascend(self) -> None:
+        self._weight -= _PART_WEIGHT
 
     def demand(self, evaluate: Callable[[], _Value]) -> _Value:
         """What `evaluate` gives, which may read any cell."""

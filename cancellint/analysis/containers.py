@@ -67,8 +67,13 @@ AWAITABLES = frozenset(
         "concurrent.futures.Future",
     }
 )
+WRAPPERS = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext"})
+"""Context managers that are entered as what they were made of."""
 FILLED_LATER = SEQUENCES | MAPPINGS | QUEUES
 """Classes whose instances take their element types from what is put into them."""
+
+CLASSES = FILLED_LATER | ITERABLES | WRAPPERS | {"functools.partial"}
+"""Classes whose type arguments this module knows how to use, whatever their spelling."""
 
 _TYPING_GENERICS: Mapping[str, str] = {
     "typing.List": "list",

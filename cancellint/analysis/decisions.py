@@ -58,7 +58,7 @@ def _next_takes(facts: Facts, start: int, source: Path) -> list[int]:
         taking = [
             step
             for step in range(block.first, block.last)
-            if any(take.source == source for take in facts.effect(step).takes)
+            if any(take.source == source for take in facts.takes(step))
         ]
         if taking:
             found.append(taking[0])

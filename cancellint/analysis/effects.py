@@ -75,8 +75,11 @@ class Argument(Struct, frozen=True):
     into: Path | None = None
 
 
-Origin = tuple[FunctionKey, Take | Loss | Unsettled | Path]
+CalleeFact = Take | Loss | Unsettled | Path
 """A fact of a callee's own summary, from which a trace goes on."""
+
+Origin = tuple[FunctionKey, CalleeFact]
+"""The callee and its fact."""
 
 
 class Raced(Struct, frozen=True):
@@ -100,7 +103,7 @@ class Effect(Struct, frozen=True):
     acquires: tuple[Path, ...] = ()
     releases: tuple[Path, ...] = ()
     race: Raced | None = None
-    via: Mapping[Take | Loss | Unsettled | Path, Origin] = {}
+    via: Mapping[CalleeFact, Origin] = {}
 
 
 NO_EFFECT = Effect()
@@ -119,7 +122,7 @@ class _Gathering:
         self.arguments: list[Argument] = []
         self.acquires: dict[Path, None] = {}
         self.releases: dict[Path, None] = {}
-        self.via: dict[Take | Loss | Unsettled | Path, Origin] = {}
+        self.via: dict[CalleeFact, Origin] = {}
 
     def effect(self, race: Raced | None = None) -> Effect:
         return Effect(
@@ -248,6 +251,14 @@ class Effects:
                 _forget_results(gathered)
         return gathered.effect(race)
 
+    def awaited(self, key: FunctionKey, number: int) -> tuple[Operation, ...]:
+        """Return the operations that an await step waits for, races included."""
+        step = self.program.function(key).steps[number]
+        if not isinstance(step, Await) or step.region >= 0:
+            return ()
+        race = self._race(key, step.value)
+        return race.operations if race is not None else self.operations.behind(key, step.value)
+
     def of_operation(self, key: FunctionKey, operation: Operation) -> Effect:
         """Return what an operation does by itself, without the task or shield around it."""
         gathered = _Gathering()
@@ -303,19 +314,23 @@ class Effects:
         """Yield what an implicit call of `value.method()` reaches."""
         for option in _options(self.types.of(key, value)):
             match option:
-                case Instance(cls=cls):
+                case Instance(cls=cls) if self.program.cls(cls) is not None:
                     methods = self.program.methods(cls, method)
                     for found in methods:
                         yield ProjectCallee(found, value, False, (), ())
                     if not methods:
-                        yield from self._library_protocol(cls, value, method)
+                        yield from self._library_protocol(self.types.library_bases(cls), value, method)
+                case Instance(cls=cls):
+                    yield from self._library_protocol((cls,), value, method)
                 case Pending(site=site) if site.function == key:
                     yield from self._generators(site, method)
                 case _:
                     pass
 
-    def _library_protocol(self, cls: str, value: Expr, method: str) -> Iterator[Callee]:
-        for name in (cls, *self.program.library_bases(cls)):
+    def _library_protocol(
+        self, classes: tuple[str, ...], value: Expr, method: str
+    ) -> Iterator[Callee]:
+        for name in classes:
             callee = LibraryCallee(f"{name}.{method}", value, (), ())
             if self.operations.known(callee) is not None:
                 yield callee
@@ -367,9 +382,9 @@ class Effects:
         for index, value in given.items():
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         for index in summary.calls:
-            value = given.get(index)
-            if value is not None:
-                self._gather_called(gathered, key, number, value)
+            called = given.get(index)
+            if called is not None:
+                self._gather_called(gathered, key, number, called)
 
     def _given(self, callee: ProjectCallee) -> dict[int, Expr]:
         """Return which parameter of the callee receives which expression."""
@@ -386,9 +401,9 @@ class Effects:
                 break
             given[index] = value
         names = {param.name: i for i, param in enumerate(params)}
-        for name, value in callee.keywords:
+        for name, named in callee.keywords:
             if name is not None and name in names:
-                given[names[name]] = value
+                given[names[name]] = named
         return given
 
     def _seen_from(self, key: FunctionKey, path: Path) -> Path:

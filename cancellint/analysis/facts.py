@@ -66,11 +66,13 @@ class Facts:
             for take in effect.takes
             if take.into == RESULT or not take.into.is_visible_to_callers and take.into.root != "kept"
         ]
-        found.extend(
-            Token(Take(removal.store, RESULT, STORE, Confidence.CERTAIN), removal.step)
-            for removal in self.removals
-        )
+        found.extend(Token(_removal_take(removal), removal.step) for removal in self.removals)
         return tuple(found[:MOST_TOKENS])
+
+    def takes(self, step: int) -> tuple[Take, ...]:
+        """What a step takes, be it by a call or by cutting off the front of a filled container."""
+        cut = tuple(_removal_take(removal) for removal in self.removals if removal.step == step)
+        return (*self.effect(step).takes, *cut)
 
     @cached_property
     def custody(self) -> Custody:
@@ -139,6 +141,10 @@ STORE = "store"
 """Origin of data that was removed from a container the program itself fills."""
 
 _CONTAINERS = ("builtins.", "collections.")
+
+
+def _removal_take(removal: Removal) -> Take:
+    return Take(removal.store, RESULT, STORE, Confidence.CERTAIN)
 
 
 def is_removal(take: Take) -> bool:

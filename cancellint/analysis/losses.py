@@ -108,8 +108,9 @@ def _needed_later(facts: Facts, block: int, state: State) -> int:
         if edge.to >= 0 and edge.leaves in (Leaves.RESUMED, Leaves.ITEM):
             live.update(facts.live[edge.to])
     bits = 0
+    made = facts.function.blocks[block].last - 1
     for place, carried in state.items():
-        if place in live:
+        if place in live and place != made:
             bits |= content(carried)
     return bits
 
@@ -199,9 +200,9 @@ class _Cancelled:
             self._ended[path] = None
         match self._facts.function.steps[step]:
             case Assign(target=target, op="") | Delete(target=target):
-                path = self._facts.frame.path(target)
-                if path is not None and path.is_visible_to_callers:
-                    self._ended[path] = None
+                stored = self._facts.frame.path(target)
+                if stored is not None and stored.is_visible_to_callers:
+                    self._ended[stored] = None
             case _:
                 pass
 

@@ -56,6 +56,8 @@ class Added(Struct, frozen=True):
     value: ir.Expr
     merged: bool
     key: ir.Expr | None = None
+    in_comprehension: bool = False
+    """the value is the element of a comprehension: of a dict, the pair of key and value"""
 
 
 class Bindings(Struct, frozen=True):
@@ -143,7 +145,7 @@ class _BindingsBuilder:
     def _assign(self, target: ir.Expr, value: ir.Expr, op: str) -> None:
         match target:
             case ir.Name(name) if op == "append":
-                self._add(target, Added(value, merged=False))
+                self._add(target, Added(value, merged=False, in_comprehension=True))
                 self.assigned.setdefault(name, [])
             case ir.Name(name):
                 self.assigned.setdefault(name, []).append(Binding(value, op))

@@ -88,11 +88,11 @@ class Frame:
                     fields.append(f"#{index}")
                     expr = value
                 case Name(id=name):
-                    value = self._values.get(name)
-                    if value is None or name in seen:
+                    bound = self._values.get(name)
+                    if bound is None or name in seen:
                         return cut(Path(self._root(name), tuple(reversed(fields))))
                     seen.add(name)
-                    expr = value
+                    expr = bound
                 case Temp(step=step):
                     return self._of_outcome(step, tuple(reversed(fields)))
                 case _:

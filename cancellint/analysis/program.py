@@ -4,6 +4,7 @@ from collections.abc import Container, Iterator, Mapping
 
 from msgspec import Struct
 
+from cancellint.analysis.containers import BUILTINS
 from cancellint.analysis.names import Denotation, External, Scopes, Value, decorator_names
 from cancellint.model import ir
 from cancellint.model.types import ClassObject, FunctionKey, ModuleObject, ProjectFunction
@@ -158,13 +159,16 @@ class Program:
                     yield FunctionKey(scope.module, writer), binding.value
 
     def _star_imported(self, module: str, name: str) -> tuple[Denotation, ...]:
+        outside: tuple[Denotation, ...] = ()
         for star in self.scopes(module).bindings(0).stars:
             source = self.absolute(module, star.module, star.level)
             if source in self._modules and self._exported(source, name):
                 found = self.resolve(source, name)
                 if found:
                     return found
-        return ()
+            elif not self.is_module(source) and not name.startswith("_") and name not in BUILTINS:
+                outside = (External(f"{source}.{name}"),)
+        return outside
 
     def _exported(self, module: str, name: str) -> bool:
         if module not in self._exports:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.effects import Effects
+from cancellint.analysis.effects import CalleeFact, Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.losses import Lost, exposed, is_needed
 from cancellint.analysis.operations import Operation, pendings
-from cancellint.analysis.reading_on import Start, reads_on
+from cancellint.analysis.reading_on import Loser, Start, reads_on
 from cancellint.model.ir import Attr, Call, Leaves
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.summary import Leaving, Loss, Unsettled
-from cancellint.model.types import CallSite
+from cancellint.model.summary import Leaving, Loss, Take, Unsettled
+from cancellint.model.types import CallSite, FunctionKey
 
 
 class Candidate(Struct, frozen=True):
@@ -30,7 +30,10 @@ class Candidate(Struct, frozen=True):
     token: int | None
     starts: tuple[Start, ...]
     open: Unsettled | None = None
-    operation: Operation | None = None
+    via: tuple[FunctionKey, CalleeFact] | None = None
+    """the callee's loss behind this one"""
+    loser: Loser | None = None
+    """the task that lost the race and is cancelled at `lost_at`"""
 
 
 class Verdict(Struct, frozen=True):
@@ -44,11 +47,12 @@ class Verdict(Struct, frozen=True):
 def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Verdict]:
     """Yield every race of the function that drops data, settled or not."""
     for candidate in _candidates(effects, facts, lost):
-        outcome = reads_on(facts, candidate.loss.source, candidate.loss.origin, candidate.starts)
+        loss = candidate.loss
+        outcome = reads_on(facts, loss.source, loss.origin, candidate.starts, candidate.loser)
         if outcome.step is not None and outcome.take is not None:
-            weakest = max(candidate.loss.confidence, outcome.take.confidence, key=_WEAKNESS.index)
-            loss = structs.replace(candidate.loss, confidence=weakest)
-            yield Verdict(structs.replace(candidate, loss=loss), outcome.step, ())
+            weakest = max(loss.confidence, outcome.take.confidence, key=_WEAKNESS.index)
+            weaker = structs.replace(loss, confidence=weakest)
+            yield Verdict(structs.replace(candidate, loss=weaker), outcome.step, ())
         elif outcome.leaving:
             yield Verdict(candidate, None, outcome.leaving)
 
@@ -97,8 +101,22 @@ def _cancelled_losers(
         if site not in raced:
             continue
         start = Start(facts.block_of(number), False, number + 1)
-        for loss in effects.of_operation(facts.key, raced[site]).losses:
-            yield Candidate(step, name, loss, number, None, (start,), operation=raced[site])
+        effect = effects.of_operation(facts.key, raced[site])
+        takes = {take.source: take for take in effect.takes}
+        for loss in effect.losses:
+            via = effect.via.get(loss)
+            take = takes.get(loss.source)
+            loser = _loser(effects, facts, site, take) if take is not None else None
+            yield Candidate(step, name, loss, number, None, (start,), via=via, loser=loser)
+
+
+def _loser(effects: Effects, facts: Facts, site: CallSite, take: Take) -> Loser:
+    awaited = frozenset(
+        step
+        for _, step in facts.awaits()
+        if {operation.site for operation in effects.awaited(facts.key, step)} == {site}
+    )
+    return Loser(site.step if site.function == facts.key else -1, awaited, take)
 
 
 def _cancelled_tasks(effects: Effects, facts: Facts) -> Iterator[tuple[int, CallSite]]:

@@ -46,16 +46,29 @@ _FORWARD = frozenset(
 )
 
 
-def reads_on(facts: Facts, source: Path, origin: str, starts: Iterable[Start]) -> ReadOn:
+class Loser(Struct, frozen=True):
+    """A task that has been cancelled: waiting for it reads nothing, making it anew does.
+
+    `made` is the step that calls its coroutine function, `awaited` the steps that wait for it alone.
+    """
+
+    made: int
+    awaited: frozenset[int]
+    take: Take
+
+
+def reads_on(
+    facts: Facts, source: Path, origin: str, starts: Iterable[Start], loser: Loser | None = None
+) -> ReadOn:
     """Follow all paths from the lost race, stopping where the source is closed, replaced or read again."""
-    walk = _Walk(facts, source, origin)
-    return walk.run(starts)
+    return _Walk(facts, source, origin, loser).run(starts)
 
 
 class _Walk:
     """A breadth-first search over (block, is an exception travelling)."""
 
-    def __init__(self, facts: Facts, source: Path, origin: str) -> None:
+    def __init__(self, facts: Facts, source: Path, origin: str, loser: Loser | None) -> None:
+        self._loser = loser
         self._facts = facts
         self._source = source
         self._origin = origin
@@ -91,7 +104,7 @@ class _Walk:
         exited = start.exited
         for number in range(max(block.first, start.step), block.last):
             effect = facts.effect(number)
-            for take in effect.takes:
+            for take in self._takes(number):
                 if take.source == self._source and not take.reopened:
                     return number, take
             if self._ends_source(number, effect):
@@ -106,6 +119,14 @@ class _Walk:
                     pass
         self._leave(start, exited)
         return None
+
+    def _takes(self, number: int) -> tuple[Take, ...]:
+        if self._loser is not None:
+            if number == self._loser.made:
+                return (self._loser.take,)
+            if number in self._loser.awaited:
+                return ()
+        return self._facts.takes(number)
 
     def _ends_source(self, number: int, effect: Effect) -> bool:
         """Tell whether a step closes the source, or puts another object in its place."""

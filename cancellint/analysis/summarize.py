@@ -39,6 +39,7 @@ class Origin(Struct, frozen=True):
     via: tuple[FunctionKey, Take | Loss | Unsettled | Path] | None = None
     lost_at: int = -1
     loss: Loss | None = None
+    loser: bool = False
 
 
 class Result(Struct, frozen=True):
@@ -164,7 +165,8 @@ def race_origin(facts: Facts, verdict: Verdict) -> Origin:
         at=candidate.race,
         taken=inner.taken,
         name=candidate.name,
-        via=inner.via,
+        via=candidate.via or inner.via,
+        loser=candidate.loser is not None,
         lost_at=candidate.lost_at,
         loss=candidate.loss,
     )

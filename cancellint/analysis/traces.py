@@ -44,7 +44,7 @@ class Traces:
         """Return the story of a race settled in function `key`, found in the callee where it really stands."""
         for _ in range(DEEPEST):
             if origin.loss is not None:
-                lines = tuple(self.of_loss(key, origin.loss, origin.taken, origin.lost_at, origin.via))
+                lines = tuple(self._of_dropped(key, origin, origin.loss))
                 return Story(key, origin.at, origin.name, origin.loss, lines)
             if origin.via is None:
                 return None
@@ -57,6 +57,14 @@ class Traces:
                 return None
             key, origin = callee, found
         return None
+
+    def _of_dropped(self, key: FunctionKey, origin: Origin, loss: Loss) -> Iterator[Line]:
+        lines = self.of_loss(key, loss, origin.taken, origin.lost_at, origin.via)
+        if origin.loser and origin.via is not None:
+            next(lines)
+            name = self._effects.program.function(origin.via[0]).qualname
+            yield Line(key, origin.lost_at, f"the task that runs `{name}` has lost and is cancelled here")
+        yield from lines
 
     def of_loss(
         self, key: FunctionKey, loss: Loss, taken: int, at: int, via: tuple[FunctionKey, object] | None

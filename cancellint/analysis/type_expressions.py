@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Sequence
 
-from cancellint.analysis.containers import plain_class_name, public_name
+from cancellint.analysis.containers import BUILTIN_CLASSES, plain_class_name, public_name
 from cancellint.analysis.names import Denotation, External, Value
 from cancellint.analysis.program import Program
 from cancellint.analysis.type_algebra import NONE, NOTHING, UNKNOWN, LibraryFacts, instance, join, options, tuple_of
@@ -101,6 +101,8 @@ class TypeExpressions:
 
     def _library_type(self, scope: FunctionKey | None, name: str) -> Type:
         cls = self.class_name(name)
+        if name.startswith("builtins.") and cls not in BUILTIN_CLASSES:
+            return UNKNOWN
         if cls == "typing.Self":
             enclosing = None if scope is None else self._program.class_of(scope)
             return UNKNOWN if enclosing is None else Instance(enclosing)

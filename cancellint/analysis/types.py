@@ -51,7 +51,6 @@ _CONTEXT_MANAGERS = {
     "contextmanager": "contextlib.AbstractContextManager",
     "asynccontextmanager": "contextlib.AbstractAsyncContextManager",
 }
-_PASSES_ITS_ARGUMENT_ON = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext"})
 _FIELD_FACTORIES = frozenset({"dataclasses.field", "attr.ib", "attr.attrib", "attrs.field", "attr.field"})
 _SAYS_NOTHING_OF_MEMBERS = frozenset(
     {"typing.Generic", "typing.Protocol", "abc.ABC", "object", "typing.NamedTuple", "typing.TypedDict"}
@@ -272,8 +271,13 @@ class Types:
             return found
         keys: list[Type] = []
         values: list[Type] = []
+        is_mapping = any(isinstance(each, Instance) and each.cls in MAPPINGS for each in options(found))
         for writer, each in added:
             value = self._expression(writer, each.value, 0)
+            if each.in_comprehension and is_mapping and isinstance(value, TupleOf):
+                keys.append(value.items[0])
+                values.append(value.items[-1])
+                continue
             values.append(_elements_or_values(value) if each.merged else value)
             if each.key is not None:
                 keys.append(self._expression(writer, each.key, 0))
@@ -476,7 +480,7 @@ class Types:
 
     def _enter(self, option: Type, method: str) -> Type:
         match option:
-            case Instance(cls, args) if cls in _CONTEXT_MANAGERS.values() or cls in _PASSES_ITS_ARGUMENT_ON:
+            case Instance(cls, args) if cls in _CONTEXT_MANAGERS.values() or cls in containers.WRAPPERS:
                 return args[0] if args else UNKNOWN
             case Instance():
                 entered = self._special_method(option, method)
@@ -528,7 +532,10 @@ class Types:
             case _ if nesting > _MAX_NESTING:
                 return UNKNOWN
             case _:
-                return self._cells.nested(lambda: self._compound(key, expr, nesting + 1))
+                self._cells.descend()
+                found = self._compound(key, expr, nesting + 1)
+                self._cells.ascend()
+                return found
 
     def _compound(self, key: FunctionKey, expr: ir.Expr, nesting: int) -> Type:
         match expr:
@@ -579,7 +586,7 @@ class Types:
         entry = self._knowledge.entry(cls)
         if entry is not None and entry.kind == "attribute":
             return UNKNOWN if entry.returns is None else self._annotations.library_result(entry.returns, _no_operands)
-        if self._knowledge.is_class(cls) or cls in FILLED_LATER or cls in containers.ITERABLES:
+        if self._knowledge.is_class(cls) or cls in containers.CLASSES:
             return ClassObject(cls)
         looks_like_class = entry is None and last[:1].isupper() and not last.isupper()
         return ClassObject(cls) if looks_like_class else LibraryFunction(cls)
@@ -838,7 +845,7 @@ class Types:
     def _construct(self, site: CallSite, call: ir.Call, cls: str, args: tuple[Type, ...]) -> Type:
         if args:
             return instance(cls, args, site)
-        if cls in _PASSES_ITS_ARGUMENT_ON:
+        if cls in containers.WRAPPERS:
             return instance(cls, (self._argument(site, call, 0),), site)
         if cls == "functools.partial":
             return self._partial(site, call)
@@ -990,6 +997,8 @@ class Types:
                 return join(self._as_task(each, site) for each in options(inner))
             case TupleOf(items):
                 return join(self._as_task(each, site) for item in items for each in options(item))
+            case NoneValue():
+                return NOTHING
             case _:
                 return Instance("asyncio.Task", (), site)
 

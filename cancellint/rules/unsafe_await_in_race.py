@@ -13,15 +13,18 @@ def unsafe_await_in_race(subject: Subject) -> Iterator[RawFinding]:
     """A race drops data that was already taken from a source which is read on afterwards."""
     result = subject.project.result(subject.function)
     traces = subject.project.traces
+    told: dict[tuple[Site, str], RawFinding] = {}
     for verdict, origin in zip(result.races, result.race_origins, strict=True):
         story = traces.of_race(subject.function, origin)
         if story is None or verdict.read_again is None:
             continue
         again = Line(subject.function, verdict.read_again, "and the source is read on here")
-        yield _finding(subject, traces, story, again)
+        found = _finding(traces, story, again)
+        told.setdefault((found.at, found.message), found)
+    yield from told.values()
 
 
-def _finding(subject: Subject, traces: Traces, story: Story, again: Line) -> RawFinding:
+def _finding(traces: Traces, story: Story, again: Line) -> RawFinding:
     source = traces.shown(story.function, story.loss.source)
     return RawFinding(
         at=_site(story.function.module, story.function.function, story.race),
