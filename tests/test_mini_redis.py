@@ -1,5 +1,8 @@
 """mini_redis is a real server: a real client talks to it over a real socket."""
 
+import asyncio
+import contextlib
+import io
 import signal
 import socket
 import subprocess
@@ -11,9 +14,25 @@ from typing import Protocol
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from fixtures.mini_redis.broadcast import Channel, Lagged, Message
-from fixtures.mini_redis.frame import Array, Bulk, Frame, Integer, ProtocolError, Simple, encode, parse
+from fixtures.mini_redis.broadcast import CAPACITY, Channel, Lagged, Message
+from fixtures.mini_redis.connection import Connection
+from fixtures.mini_redis.db import Database
+from fixtures.mini_redis.frame import (
+    Array,
+    Bulk,
+    Failure,
+    Frame,
+    Integer,
+    ProtocolError,
+    Simple,
+    encode,
+    parse,
+)
+from fixtures.mini_redis.handler import Handler
+from fixtures.mini_redis.server import Server as InProcessServer
 
 CHECKOUT = Path(__file__).parent.parent
 PATIENCE = 10.0
@@ -34,7 +53,13 @@ class Server:
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
 
     def client(self) -> "redis.Redis":
-        return redis.Redis(port=self.port, protocol=2, socket_timeout=PATIENCE, decode_responses=True)
+        return redis.Redis(
+            port=self.port,
+            protocol=2,
+            socket_timeout=PATIENCE,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     def subscriber(self) -> "redis.client.PubSub":
         subscriber: redis.client.PubSub = self.client().pubsub()  # type: ignore[no-untyped-call]  # untyped there
@@ -243,6 +268,69 @@ def test_a_slow_receiver_is_told_how_many_messages_it_missed() -> None:
         Message(b"t", b"5"),
         None,
     ]
+
+
+def test_a_subscriber_that_reads_late_is_told_and_gets_the_latest_messages() -> None:
+    replies = asyncio.run(asyncio.wait_for(read_late(), 60))
+
+    assert replies[0] == Array((Bulk(b"subscribe"), Bulk(b"t"), Integer(1)))
+    assert any(isinstance(reply, Failure) and reply.text.startswith("LAGGED") for reply in replies)
+    assert replies[-1] == Array((Bulk(b"message"), Bulk(b"t"), Bulk(b"last")))
+
+
+async def read_late() -> list[Frame | None]:
+    """All that a subscriber receives who does not read while far too much is published."""
+    database, shutdown, served = Database(), asyncio.Event(), asyncio.Event()
+
+    async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(reader, writer)
+        await Handler(connection, database, shutdown).run()
+        await connection.close()
+        served.set()
+
+    listener = await asyncio.start_server(serve_client, "127.0.0.1", 0)
+    async with listener:
+        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname(), limit=1024)
+        client = Connection(reader, writer)
+        await client.write_frame(Array((Bulk(b"SUBSCRIBE"), Bulk(b"t"))))
+        replies = [await client.read_frame()]
+        for _ in range(2 * CAPACITY):
+            database.publish(b"t", bytes(64 * 1024))
+            await asyncio.sleep(0)
+        database.publish(b"t", b"last")
+        while replies[-1] != Array((Bulk(b"message"), Bulk(b"t"), Bulk(b"last"))):
+            replies.append(await client.read_frame())
+        await client.close()
+        await served.wait()
+    return replies
+
+
+def test_a_client_that_never_reads_does_not_hold_up_the_shutdown() -> None:
+    asyncio.run(asyncio.wait_for(shut_down_before_a_stalled_client(), 60))
+
+
+async def shut_down_before_a_stalled_client() -> None:
+    server = InProcessServer(grace=0.1)
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        running = asyncio.create_task(server.run("127.0.0.1", 0))
+        while not output.getvalue():
+            await asyncio.sleep(0.001)
+    port = int(output.getvalue().rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    echo = encode(Array((Bulk(b"PING"), Bulk(bytes(1024 * 1024)))))
+    for _ in range(200):
+        if writer.transport.get_write_buffer_size() > 0:
+            await asyncio.sleep(0.05)
+        if writer.transport.get_write_buffer_size() > 0:
+            break
+        writer.write(echo)
+    else:
+        raise AssertionError("the server never stalled")
+    server.shut_down()
+    await running
+    writer.transport.abort()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def test_every_frame_is_parsed_as_it_was_encoded() -> None:
