@@ -217,6 +217,23 @@ FUTURES = (
 """What gives a future instead of a coroutine."""
 
 
+TYPE_WORDS = frozenset(dir(builtins)) | {"arg", "awaited", "task", "self"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if known(name).returns])
+def test_a_result_is_of_a_class_that_is_known(name: str) -> None:
+    entry = known(name)
+    written = [entry.returns or "", *(variant.returns or "" for variant in entry.when)]
+    classes = [word for text in written for word in re.findall(r"[A-Za-z_][\w.]*", text)]
+
+    assert [cls for cls in classes if cls not in TYPE_WORDS and not KNOWLEDGE.is_class(cls)] == []
+
+
+@pytest.mark.parametrize("owner", sorted({name.rpartition(".")[0] for name in INSTALLED}))
+def test_a_method_has_a_class(owner: str) -> None:
+    assert KNOWLEDGE.is_class(owner) or inspect.ismodule(found(owner))
+
+
 def test_what_is_said_to_be_a_lock_can_be_held() -> None:
     locks = [name for name in KNOWLEDGE.names() if known(name).lock]
 
@@ -370,6 +387,15 @@ def test_the_first_variant_that_applies_counts() -> None:
     assert entry.note == "first"
 
 
+def test_a_variant_that_is_safe_loses_in_no_way() -> None:
+    when = [{"version": ">=2", "cancel": "safe"}]
+    ours = load([{"f.g": {"cancel": "loses", "mode": "race", "when": when, **SOURCES}}], shipped=False)
+    entry = ours.facts("f.g", CallShape())
+
+    assert entry is not None
+    assert (entry.cancel, entry.mode) == (Cancel.SAFE, None)
+
+
 def test_facts_do_not_change_with_the_order_of_questions() -> None:
     shapes = [CallShape(), CallShape(args=("1",)), CallShape(args=("-1",))]
     forward, backward = load(), load()
@@ -420,7 +446,7 @@ MISTAKES = [
     ({"awaitable": "yes"}, '["x.f"].awaitable', "expected `bool`, got `str`"),
     ({"roles": "consumes"}, '["x.f"].roles', "expected `array`, got `str`"),
     ({"when": [{"args": "n"}]}, '["x.f"].when[0].args', 'unknown key; did you mean "arg"?'),
-    ({"when": [{"arg": "0", "absent": True, "cancel": "lost"}]}, '["x.f"].when[0].cancel', '"loses"?'),
+    ({"when": [{"arg": "0", "absent": True, "cancel": "lose"}]}, '["x.f"].when[0].cancel', '"loses"?'),
     ({"when": [{"also": [{"arg": "n", "equal": ["1"]}]}]}, '["x.f"].when[0].also[0].equal', '"equals"?'),
     ({"when": [{"also": [{"absent": True}]}]}, '["x.f"].when[0].also[0]', "missing required field `arg`"),
     ({"when": [{"cancel": "loses"}]}, '["x.f"].when[0]', "give it arg, python or version"),
@@ -439,6 +465,8 @@ MISTAKES = [
     ({"kind": "class", "bases": ["asyncio.Queeu"]}, '["x.f"].bases', 'did you mean "asyncio.Queue"?'),
     ({"aliases": ["asyncio.Queue"]}, '["x.f"].aliases', 'already the name of "asyncio.Queue"'),
     ({"aliases": ["asyncio.queues.Queue"]}, '["x.f"].aliases', 'already the name of "asyncio.Queue"'),
+    ({"cancel": "loses"}, '["x.f"].mode', "say how it loses"),
+    ({"mode": "race"}, '["x.f"].mode', "only what loses has a mode"),
     ({"sources": []}, '["x.f"].sources', "is missing"),
 ]
 
@@ -451,6 +479,11 @@ def test_a_mistake_names_its_key_and_what_is_nearest(keys: dict[str, object], ke
     assert raised.value.key == key
     assert problem in raised.value.problem
     assert str(raised.value) == f"<table>: {key}: {raised.value.problem}"
+
+
+def test_an_entry_under_an_alias_is_told_its_public_name() -> None:
+    with pytest.raises(KnowledgeError, match=r'is known as "asyncio\.Queue\.get"; use that name'):
+        load([{"asyncio.queues.Queue.get": SOURCES}])
 
 
 def test_an_entry_that_is_no_table_is_a_mistake() -> None:

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct, inspect
@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from cancellint import resources
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
-from cancellint.model.knowledge import Condition, Entry, Role, Variant
+from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, Role, Variant
 
 Table: TypeAlias = Mapping[str, object]
 """A parsed table: public dotted name to the keys of its entry."""
@@ -141,12 +141,13 @@ def _meets(version: Version, specifier: str) -> bool:
 
 
 def _varied(entry: Entry, variant: Variant) -> Entry:
+    cancel = variant.cancel or entry.cancel
     return msgspec.structs.replace(
         entry,
         roles=entry.roles if variant.roles is None else variant.roles,
         suspends=variant.suspends or entry.suspends,
-        cancel=variant.cancel or entry.cancel,
-        mode=variant.mode or entry.mode,
+        cancel=cancel,
+        mode=None if cancel is Cancel.SAFE else variant.mode or entry.mode,
         race=variant.race or entry.race,
         returns=entry.returns if variant.returns is None else variant.returns,
         note=entry.note if variant.note is None else variant.note,
@@ -375,48 +376,37 @@ def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "sources", "is missing; name the documentation, source line or experiment behind the entry"
     if (entry.race is None) == (Role.RACES in entry.roles):
         yield "race", 'a race needs both the role "races" and the key race'
-    for key, operand in zip(_OPERAND_KEYS, _operands(entry), strict=True):
+    if entry.mode is not None and entry.cancel is Cancel.SAFE:
+        yield "mode", 'only what loses has a mode; add cancel = "loses", or drop the mode'
+    if entry.mode is None and entry.cancel is Cancel.LOSES:
+        yield "mode", f"is missing; say how it loses: {', '.join(Mode)}"
+    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout)
+    for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
             yield key, problem
-    for key, text in (("returns", entry.returns), *_variant_keys(entry, "returns")):
-        if text is not None and not _is_type(text):
-            yield key, f'"{text}" is not a type'
-    for key, text in (*_variant_keys(entry, "python"), *_variant_keys(entry, "version")):
-        if text is not None and not _is_specifier(text):
-            yield key, f'"{text}" is not a version specifier such as ">=3.12"'
+    if entry.returns is not None and not _is_type(entry.returns):
+        yield "returns", f'"{entry.returns}" is not a type'
     if entry.since is not None and not _is_version(entry.since):
         yield "since", f'"{entry.since}" is not a version'
-    yield from _variant_problems(entry)
-
-
-def _operands(entry: Entry) -> tuple[str | None, ...]:
-    return entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout
-
-
-def _variant_keys(
-    entry: Entry, key: Literal["returns", "python", "version"]
-) -> Iterator[tuple[str, str | None]]:
     for position, variant in enumerate(entry.when):
-        match key:
-            case "returns":
-                text = variant.returns
-            case "python":
-                text = variant.python
-            case "version":
-                text = variant.version
-        yield f"when[{position}].{key}", text
+        for key, problem in _variant_problems(variant, entry.params):
+            yield f"when[{position}]{key}", problem
 
 
-def _variant_problems(entry: Entry) -> Iterator[tuple[str, str]]:
-    for position, variant in enumerate(entry.when):
-        conditions = tuple(_conditions(variant))
-        if not conditions and variant.python is None and variant.version is None:
-            yield f"when[{position}]", "never differs from the entry; give it arg, python or version"
-        for condition in conditions:
-            if problem := _operand_problem(f"arg:{condition.arg}", entry.params):
-                yield f"when[{position}].arg", problem
-            if not condition.absent and not condition.equals:
-                yield f"when[{position}].arg", f'"{condition.arg}" needs absent = true or equals = [...]'
+def _variant_problems(variant: Variant, params: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    conditions = tuple(_conditions(variant))
+    if not conditions and variant.python is None and variant.version is None:
+        yield "", "never differs from the entry; give it arg, python or version"
+    for condition in conditions:
+        if problem := _operand_problem(f"arg:{condition.arg}", params):
+            yield ".arg", problem
+        if not condition.absent and not condition.equals:
+            yield ".arg", f'"{condition.arg}" needs absent = true or equals = [...]'
+    for key, specifier in ((".python", variant.python), (".version", variant.version)):
+        if specifier is not None and not _is_specifier(specifier):
+            yield key, f'"{specifier}" is not a version specifier such as ">=3.12"'
+    if variant.returns is not None and not _is_type(variant.returns):
+        yield ".returns", f'"{variant.returns}" is not a type'
 
 
 def _operand_problem(operand: str, params: tuple[str, ...]) -> str | None:
@@ -454,17 +444,22 @@ def _is_version(text: str) -> bool:
 
 
 def _check_links(origins: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
-    """Raises KnowledgeError where a base is no known class or an alias is another entry's name."""
+    """Raises KnowledgeError where a base is no known class, or where two names mean the same object."""
     classes = tuple(name for name, entry in entries.items() if entry.kind == "class")
     known = frozenset(classes)
-    taken: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for name, entry in entries.items():
         for base in entry.bases:
             if base not in known:
                 problem = f'"{base}" is not a known class{_nearest(base, classes)}'
                 raise KnowledgeError(origins[name], _path(name, "bases"), problem)
         for alias in entry.aliases:
-            owner = alias if alias in entries else taken.setdefault(alias, name)
+            owner = alias if alias in entries else owners.setdefault(alias, name)
             if owner != name:
                 problem = f'"{alias}" is already the name of "{owner}"'
                 raise KnowledgeError(origins[name], _path(name, "aliases"), problem)
+    for name in entries:
+        for prefix, rest in _splits(name):
+            if prefix in owners:
+                problem = f'is known as "{owners[prefix]}{rest}"; use that name'
+                raise KnowledgeError(origins[name], _path(name, ""), problem)
