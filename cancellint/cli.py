@@ -175,12 +175,10 @@ def check(
 
 def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
     """The paths to report on, and what standard input stands for."""
-    if not paths:
-        return (project_root(Path.cwd()),), None
     if Path("-") not in paths:
         if stdin_filename is not None:
             raise click.UsageError("--stdin-filename needs `-` as the path")
-        return paths, None
+        return paths or (project_root(Path.cwd()),), None
     if len(paths) > 1:
         raise click.UsageError("`-` stands alone")
     name = stdin_filename or Path("stdin.py")

@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from cancellint.analysis import knowledge
+from cancellint.analysis.describe import Description
 from cancellint.analysis.program import Program
-from cancellint.analysis.project import AnalysisSettings, Description, Project, analyse
+from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
     Draft,
@@ -146,6 +147,11 @@ def read_encoded(data: bytes) -> bytes:
     return msgspec.msgpack.encode(read_file(data))
 
 
+def decoded(answer: bytes) -> Outcome:
+    """What `read_encoded` gave."""
+    return msgspec.msgpack.decode(answer, type=Outcome)
+
+
 def _read(
     sources: Sequence[Source], jobs: int, progress: Progress | None, failures: list[Failure]
 ) -> Reading:
@@ -169,12 +175,11 @@ def _outcomes(sources: Sequence[Source], jobs: int) -> Iterator[Outcome]:
     if jobs == 1 or (len(contents) <= MANY_FILES and sum(map(len, contents)) <= MANY_BYTES):
         yield from map(read_file, contents)
         return
-    decoder = msgspec.msgpack.Decoder(Outcome)
     for answer in map_in_processes(f"{__name__}:{read_encoded.__name__}", contents, jobs):
         if isinstance(answer, Died):
             yield Outcome(refusal=Refusal(f"the parser did not survive this file: {answer.reason}", 1, 1))
         else:
-            yield decoder.decode(answer)
+            yield decoded(answer)
 
 
 # --------------------------------------------------------------------------- checking

@@ -52,7 +52,7 @@ def test_the_text_shows_frames_the_story_and_the_cure() -> None:
               --> pkg/b.py:2:12 in Client.read
                |
              2 |     head = await self.reader.readexactly(4)
-               |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           help: Keep what was read in `self`.
 
         1 finding (1 error) in 2 files, 1,234 functions, 0.1 s.
