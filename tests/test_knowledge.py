@@ -7,6 +7,8 @@ import importlib.util
 import inspect
 import multiprocessing
 import re
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -537,3 +539,42 @@ def test_the_example_tables_load(tmp_path: Path) -> None:
         assert load([tmp_path / f"{number}.toml"]).names() != KNOWLEDGE.names()
 
     assert examples
+
+
+# --------------------------------------------------------------------------- where the tables lie
+
+
+def rules_folder_of(package: Path) -> str:
+    """What the resources module answers when it lies in this package, in a fresh interpreter."""
+    package.mkdir(parents=True, exist_ok=True)
+    shutil.copy(resources.__file__, package / "resources.py")
+    ask = (
+        "import resources\n"
+        "try: print(resources.rules_folder())\n"
+        "except resources.ResourcesError as error: print(error)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", ask], cwd=package, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_a_wheel_carries_the_tables_inside_the_package(tmp_path: Path) -> None:
+    inside_package = tmp_path / "site-packages" / "cancellint" / "_rules"
+    (inside_package / "knowledge").mkdir(parents=True)
+    (tmp_path / "site-packages" / "rules" / "knowledge").mkdir(parents=True)
+
+    assert rules_folder_of(inside_package.parent) == str(inside_package.resolve())
+
+
+def test_a_checkout_has_the_tables_beside_the_package(tmp_path: Path) -> None:
+    beside = tmp_path / "rules"
+    (beside / "knowledge").mkdir(parents=True)
+
+    assert rules_folder_of(tmp_path / "cancellint") == str(beside.resolve())
+
+
+def test_an_installation_without_tables_is_told(tmp_path: Path) -> None:
+    answer = rules_folder_of(tmp_path / "cancellint")
+
+    assert answer.startswith("no rule pages in ")
+    assert answer.endswith("; reinstall cancellint")
