@@ -41,6 +41,14 @@ def options(found: Type) -> tuple[Type, ...]:
     return found.options if isinstance(found, Either) else (found,)
 
 
+def same(left: Type, right: Type) -> bool:
+    """Whether two types have the same alternatives, in whatever order."""
+    if left == right:
+        return True
+    ours, theirs = options(left), options(right)
+    return len(ours) == len(theirs) and all(option in theirs for option in ours)
+
+
 def known(found: Type) -> Type:
     """A type for the outside: nothing found means nothing known."""
     return UNKNOWN if found == NOTHING else found

@@ -22,6 +22,7 @@ from cancellint.analysis.type_algebra import (
     known,
     options,
     pending,
+    same,
     tuple_of,
     without_none,
 )
@@ -94,7 +95,7 @@ class Types:
         self._knowledge = knowledge
         self._annotations = TypeExpressions(program, knowledge)
         self._callees = Callees(program)
-        self._cells: Cells[_Cell, Type] = Cells(self._compute, NOTHING)
+        self._cells: Cells[_Cell, Type] = Cells(self._compute, NOTHING, same)
 
     # ----------------------------------------------------------------- questions
 
@@ -169,7 +170,7 @@ class Types:
     def _local(self, key: FunctionKey, name: str) -> Type:
         scopes = self._program.scopes(key.module)
         bindings = scopes.bindings(key.function)
-        declared, default = UNKNOWN, NOTHING
+        declared, default = NOTHING, NOTHING
         if name in bindings.params:
             declared, default = self._parameter(key, bindings.params[name])
         elif name in bindings.annotations:
@@ -281,36 +282,45 @@ class Types:
             values.append(_elements_or_values(value) if each.merged else value)
             if each.key is not None:
                 keys.append(self._expression(writer, each.key, 0))
-        return join(_with_elements(option, join(keys), join(values)) for option in options(found))
+        return join(self._with_elements(option, join(keys), join(values)) for option in options(found))
+
+    def _with_elements(self, option: Type, keys: Type, values: Type) -> Type:
+        if not isinstance(option, Instance) or not _lacks_elements(option):
+            return option
+        declared = option.args[-1] if option.args else NOTHING
+        held = self._refined(UNKNOWN if declared == NOTHING else declared, values)
+        if option.cls in MAPPINGS:
+            return instance(option.cls, (join((*option.args[:1], keys)), held), option.made_at)
+        return instance(option.cls, (held,), option.made_at)
 
     # ----------------------------------------------------------------- attributes of instances
 
     def _attribute(self, cls: str, name: str) -> Type:
         """NOTHING if neither the class nor a project base binds the attribute."""
-        declared = UNKNOWN
+        declared = NOTHING
         values: list[Type] = []
         added: list[tuple[FunctionKey, Added]] = []
         for base in self._program.order(cls):
             info = self._program.cls(base)
             if info is None:
                 continue
-            if declared == UNKNOWN:
-                declared = self._declared_attribute(info, name)
+            if is_vague(declared):
+                declared = join((self._declared_attribute(info, name), declared))
             values.extend(self._stored(info, name))
             added.extend(self._added(info, name))
-        value = join(values)
-        if value == NOTHING and declared == UNKNOWN:
-            return NOTHING if not self._declares(cls, name) else UNKNOWN
-        return self._filled(self._refined(declared, value), added)
+        return self._filled(self._refined(declared, join(values)), added)
 
-    def _declares(self, cls: str, name: str) -> bool:
+    def _has_attribute(self, cls: str, name: str) -> bool:
+        """Whether the class or a project base declares or assigns a data attribute of this name."""
         for base in self._program.order(cls):
             info = self._program.cls(base)
             if info is not None:
                 scopes = self._program.scopes(info.module)
-                if name in scopes.bindings(info.definition.body).annotations:
+                body = scopes.bindings(info.definition.body)
+                stored = scopes.attributes(info.index)
+                if name in body.annotations or name in stored.annotations or name in stored.stores:
                     return True
-                if name in scopes.attributes(info.index).annotations:
+                if any(not isinstance(each.value, ir.Closure) for each in body.assigned.get(name, ())):
                     return True
         return False
 
@@ -322,7 +332,7 @@ class Types:
         in_method = scopes.attributes(info.index).annotations.get(name)
         if in_method is not None:
             return self._annotations.read(FunctionKey(info.module, in_method[0]), in_method[1])
-        return UNKNOWN
+        return NOTHING
 
     def _stored(self, info: ClassInfo, name: str) -> list[Type]:
         found: list[Type] = []
@@ -343,7 +353,7 @@ class Types:
 
     def _result(self, key: FunctionKey) -> Type:
         function = self._program.function(key)
-        declared = UNKNOWN
+        declared = NOTHING
         if function.returns is not None:
             declared = self._annotations.read(self._annotation_scope(key), function.returns)
         if not is_vague(declared) and not any(_is_awaitable(each) for each in options(declared)):
@@ -733,9 +743,8 @@ class Types:
             methods += tuple(islice(self._program.overrides(owner.cls, name), _MAX_OVERRIDES))
         for method in dict.fromkeys(methods):
             found.append(self._bound(key, method, receiver))
-        stored = self._cells.read(_Cell(_Kind.ATTRIBUTE, owner.cls, name=name))
-        if stored != NOTHING:
-            found.append(stored)
+        if self._has_attribute(owner.cls, name):
+            found.append(self._cells.read(_Cell(_Kind.ATTRIBUTE, owner.cls, name=name)))
         if found:
             return join(found)
         for base in self.library_bases(owner.cls):
@@ -764,9 +773,8 @@ class Types:
                 found.append(ProjectFunction(method, frame=key))
         if not found and not _ENUMS.isdisjoint(self.library_bases(cls)):
             return Instance(cls)
-        stored = self._cells.read(_Cell(_Kind.ATTRIBUTE, cls, name=name))
-        if stored != NOTHING:
-            found.append(stored)
+        if self._has_attribute(cls, name):
+            found.append(self._cells.read(_Cell(_Kind.ATTRIBUTE, cls, name=name)))
         if found:
             return join(found)
         for base in self.library_bases(cls):
@@ -1036,20 +1044,9 @@ def _is_awaitable(option: Type) -> bool:
 def _lacks_elements(option: Type) -> bool:
     match option:
         case Instance(cls, args) if cls in FILLED_LATER:
-            return not args or is_vague(args[-1])
+            return not args or is_vague(args[-1]) or any(_is_awaitable(each) for each in options(args[-1]))
         case _:
             return False
-
-
-def _with_elements(option: Type, keys: Type, values: Type) -> Type:
-    if not isinstance(option, Instance) or not _lacks_elements(option):
-        return option
-    held = join((*option.args[-1:], values))
-    if is_vague(held) and not is_vague(values):
-        held = values
-    if option.cls in MAPPINGS:
-        return instance(option.cls, (join((*option.args[:1], keys)), held), option.made_at)
-    return instance(option.cls, (held,), option.made_at)
 
 
 def _elements_or_values(found: Type) -> Type:
