@@ -3,7 +3,7 @@
     python benchmarks/speed.py TREE
 
 Every measurement is a fresh process over all Python files of the tree, one core, and counts the CPU
-time (user and system) of that process. The parser's figure includes start-up and reading the files, like the others'.
+time (user and system) of that process. Start-up and reading the files are in every figure.
 """
 
 import argparse

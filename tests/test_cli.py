@@ -307,7 +307,8 @@ def test_standard_input_is_checked(command: Command) -> None:
 
 def test_standard_input_may_stand_for_a_file_of_the_project(command: Command) -> None:
     command.write(a="old = 1\n", b="import threading\n\nlock = threading.Lock()\n")
-    text = "import asyncio\nfrom b import lock\n\nasync def f():\n    with lock:\n        await asyncio.sleep(1)\n"
+    text = "import asyncio\nfrom b import lock\n\nasync def f():\n"
+    text += "    with lock:\n        await asyncio.sleep(1)\n"
 
     outcome = command(
         "check", "-", "--stdin-filename", "a.py", "--output-format", "concise", stdin=text.encode()
