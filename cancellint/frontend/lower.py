@@ -1,5 +1,8 @@
 """From a syntax tree to the IR of its file."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import libcst as cst
@@ -9,6 +12,9 @@ from cancellint.frontend.lower_control import Statements
 from cancellint.frontend.lower_ways import RETURNED, Label
 from cancellint.frontend.scopes import Scope, Scopes
 from cancellint.model import ir
+
+_FRAMES = 10_000
+"""Enough for 200 brackets inside 100 nested blocks, with room to spare."""
 
 
 class Origins(NamedTuple):
@@ -25,6 +31,11 @@ def lower(tree: cst.Module) -> ir.Module:
 
 def lower_with_origins(tree: cst.Module) -> tuple[ir.Module, tuple[Origins, ...]]:
     """The IR of one file and, function by function, the syntax it came from."""
+    with room_to_recurse():
+        return _lowered(tree)
+
+
+def _lowered(tree: cst.Module) -> tuple[ir.Module, tuple[Origins, ...]]:
     scopes = Scopes(tree)
     done: dict[int, tuple[ir.Function, Origins]] = {}
     while scopes.waiting:
@@ -35,6 +46,20 @@ def lower_with_origins(tree: cst.Module) -> tuple[ir.Module, tuple[Origins, ...]
     in_order = [done[index] for index in range(scopes.count)]
     module = ir.Module(tuple(function for function, _ in in_order), tuple(scopes.classes))
     return module, tuple(origins for _, origins in in_order)
+
+
+@contextmanager
+def room_to_recurse() -> Iterator[None]:
+    """Let brackets and blocks nest as deep as CPython compiles them.
+
+    Lowering recurses for them, a few frames each, in Python code only: that costs no native stack.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _lower_body(lowering: Statements, scope: Scope) -> None:

@@ -6,13 +6,14 @@ so that nesting does not multiply without bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import libcst as cst
 
 from cancellint.frontend import lower_literals as literals
 from cancellint.frontend import lower_patterns
 from cancellint.frontend.lower_definitions import contract_of, is_old_coroutine
+from cancellint.frontend.lower_dispatch import on
 from cancellint.frontend.lower_expressions import Expressions, augmented_operator
 from cancellint.frontend.lower_handlers import (
     Catches,
@@ -38,6 +39,9 @@ from cancellint.frontend.lower_ways import (
 from cancellint.frontend.scopes import Scope, Scopes, bound_by_import, bound_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
+
+_Handlers: TypeAlias = Sequence[cst.ExceptHandler | cst.ExceptStarHandler]
+_Edges: TypeAlias = list[tuple[Target, Leaves]]
 
 _DEEPEST_COPY = 3
 """How many copies lie within each other before ways share one."""
@@ -310,6 +314,13 @@ class Statements(Expressions):
         self.suite(node.body)
         self.end_at(done)
 
+    def _close(self, outer: Frame | None, inside: tuple[int, ...]) -> None:
+        """End the block in which a construct ends, while that construct still receives what it raises."""
+        onward = Label()
+        self.end_at(onward)
+        self.frame, self.inside = outer, inside
+        self.place(onward)
+
     # ------------------------------------------------------------------ with
 
     def _with(self, node: cst.With) -> None:
@@ -330,8 +341,7 @@ class Statements(Expressions):
                 self.store(item.asname.name, entered, item.asname.name)
         self.suite(node.body)
         for value, region, at, frame, after in reversed(opened):
-            self.frame = frame.parent
-            self.inside = self.inside[:-1]
+            self._close(frame.parent, self.inside[:-1])
             self._exits(value, region, asynchronous, at, frame, after)
 
     def _enter(self, value: ir.Expr, region: int, asynchronous: bool, node: cst.CSTNode) -> ir.Temp:
@@ -345,14 +355,12 @@ class Statements(Expressions):
     ) -> None:
         """Leave one item's region: at its end, and on every way out that was taken."""
         if self.current is not None:
-            self.place(_reached())
             self._exit(value, region, asynchronous, node)
             self.end_at(after)
-        for label, ways in frame.copies():
+        for way, label in frame.ways.items():
             self.place(label)
             self._exit(value, region, asynchronous, node)
-            for way in ways:
-                self.end(*self._after_exit(way, after))
+            self.end(*self._after_exit(way, after))
         self.place(after)
 
     def _exit(self, value: ir.Expr, region: int, asynchronous: bool, node: cst.CSTNode) -> None:
@@ -362,9 +370,9 @@ class Statements(Expressions):
         else:
             self.emit(ir.Exit(value, region), node)
 
-    def _after_exit(self, way: Way, after: Label) -> list[tuple[Target, Leaves]]:
+    def _after_exit(self, way: Way, after: Label) -> _Edges:
         """Where control goes after an exit on this way: exits may swallow or replace what travels."""
-        edges: list[tuple[Target, Leaves]] = [(self.way(way), way.leaves)]
+        edges: _Edges = [(self.way(way), way.leaves)]
         if way is RAISED or way is CANCELLED:
             edges.append((after, Leaves.ABSORBED))
         if way is CANCELLED:
@@ -381,26 +389,31 @@ class Statements(Expressions):
         self.frame = frame
         self.cut()
         self._try_except(node)
-        self.frame = frame.parent
+        self._close(frame.parent, self.inside)
         after = Label()
-        self._finally(node.finalbody, frame, after)
+        self._finally(node.finalbody.body, frame, after)
         self.place(after)
 
-    def _finally(self, node: cst.Finally, frame: Cleanup, after: Label) -> None:
-        """Copy the `finally` for the end of the `try` and for every way out that was taken."""
+    def _finally(self, body: cst.BaseSuite, frame: Cleanup, after: Label) -> None:
+        """Copy a `finally` for the end of its `try` and for every way out that was taken."""
         self.copies += 1
-        if self.current is not None:
-            self.place(_reached())
-            self.suite(node.body)
+        if self.current is not None and frame.shared is None:
+            self.suite(body)
             self.end_at(after)
+        ends: _Edges = [(after, Leaves.NORMAL)] if self.current is not None else []
+        if frame.shared is not None:
+            self.end_at(frame.shared)
+        if self.current is None and not ends and not frame.ways:
+            self._unreached((body,))
         for label, ways in frame.copies():
-            self.place(label)
-            travelling = tuple(way for way in ways if way is RAISED or way is CANCELLED)
-            if travelling:
-                self.frame = Handling(frame.parent, travelling, None)
-            self.suite(node.body)
-            self.frame = frame.parent
-            self.leave(ways)
+            if self.place(label):
+                travelling = tuple(way for way in ways if way is RAISED or way is CANCELLED)
+                if travelling:
+                    self.frame = Handling(frame.parent, travelling, None)
+                self.suite(body)
+                self.frame = frame.parent
+                if self.current is not None:
+                    self.end(*((self.way(way), way.leaves) for way in ways), *ends)
         self.copies -= 1
 
     def _try_except(self, node: cst.Try | cst.TryStar) -> None:
@@ -412,73 +425,59 @@ class Statements(Expressions):
         self.frame = frame
         self.cut()
         self.suite(node.body)
-        self.frame = outer
+        self._close(outer, self.inside)
         if self.current is not None:
-            self.cut()
             if node.orelse is not None:
                 self.suite(node.orelse.body)
         elif node.orelse is not None:
             self._unreached((node.orelse,))
         after = Label()
         self.end_at(after)
-        self._handlers(node, frame, after)
+        self._handlers(node.handlers, frame, after)
         self.place(after)
 
-    def _handlers(self, node: cst.Try | cst.TryStar, frame: Guarded, after: Label) -> None:
-        """Lower the handlers once per kind of exception that may arrive, lately entered ones shared."""
+    def _handlers(self, handlers: _Handlers, frame: Guarded, after: Label) -> None:
+        """Lower the handlers once per kind of exception that may arrive; deep inside copies, once for all."""
         ways = tuple(frame.ways)
-        groups = [ways] if self.copies >= _DEEPEST_COPY and ways else [(way,) for way in ways]
+        shared = self.copies >= _DEEPEST_COPY and len(ways) > 1
         self.copies += 1
-        for group in groups:
-            bodies = [Label() for _ in node.handlers]
+        missed = list(handlers)
+        for group in [ways] if shared else [(way,) for way in ways]:
+            bodies = [Label() for _ in handlers]
             for way in group:
                 self.place(frame.ways[way])
-                self._dispatch(node.handlers, bodies, way)
-            for i, handler in enumerate(node.handlers):
+                self.end(*self._dispatch(handlers, bodies, way))
+            for i, handler in enumerate(handlers):
                 if self.place(bodies[i]):
+                    missed = [each for each in missed if each is not handler]
                     self._handler(handler, group)
-                    if isinstance(handler, cst.ExceptStarHandler):
-                        self._rest_of_group(node.handlers[i + 1 :], bodies[i + 1 :], group, after)
-                    self.end_at(after)
-        if not groups:
-            self._unreached(node.handlers)
+                    self._after_handler(handlers[i:], bodies[i + 1 :], group, after)
+        self._unreached(missed)
         self.copies -= 1
 
-    def _dispatch(
-        self,
-        handlers: Sequence[cst.ExceptHandler] | Sequence[cst.ExceptStarHandler],
-        bodies: Sequence[Label],
-        way: Way,
-        *more: tuple[Target, Leaves],
-    ) -> None:
-        """End the current block where an exception that travels on `way` looks for its handler."""
-        edges: list[tuple[Target, Leaves]] = [*more]
+    def _dispatch(self, handlers: _Handlers, bodies: Sequence[Label], way: Way) -> _Edges:
+        """The edges of what travels on `way` to the handlers that may catch it, and past them."""
+        edges: _Edges = []
         for handler, body in zip(handlers, bodies, strict=True):
             catches = _catches(handler.type, way)
             if catches is not Catches.NEVER:
                 edges.append((body, Leaves.CAUGHT))
             if catches is Catches.SURELY:
-                break
-        else:
-            edges.append((self.way(way), way.leaves))
-        self.end(*edges)
+                return edges
+        return [*edges, (self.way(way), way.leaves)]
 
-    def _rest_of_group(
-        self,
-        handlers: Sequence[cst.ExceptHandler] | Sequence[cst.ExceptStarHandler],
-        bodies: Sequence[Label],
-        group: Sequence[Way],
-        after: Label,
+    def _after_handler(
+        self, handlers: _Handlers, later: Sequence[Label], group: Sequence[Way], after: Label
     ) -> None:
-        """After an `except*` handler the others may run too, for the rest of the group."""
-        if self.current is None:
+        """Go on after a handler. After an `except*` later ones may run too, for the rest of the group."""
+        if self.current is None or isinstance(handlers[0], cst.ExceptHandler):
+            self.end_at(after)
             return
         self.cut()
-        edges: list[tuple[Target, Leaves]] = [(after, Leaves.NORMAL)]
+        edges: _Edges = [(after, Leaves.NORMAL)]
         for way in group:
-            self.place(_reached()) if self.current is None else None
-            self._dispatch(handlers, bodies, way, *edges)
-            edges = []
+            edges.extend(self._dispatch(handlers[1:], later, way))
+        self.end(*dict.fromkeys(edges))
 
     def _handler(self, node: cst.ExceptHandler | cst.ExceptStarHandler, group: tuple[Way, ...]) -> None:
         types = tuple(self.symbolic(member) for member in members(node.type))
@@ -559,10 +558,6 @@ def _catches(type_: cst.BaseExpression | None, way: Way) -> Catches:
     return Catches.SURELY if catches_every_error(type_) else Catches.MAYBE
 
 
-def _reached() -> Label:
-    return Label()
-
-
 def _dotted(node: cst.BaseExpression) -> str:
     """`a.b.c` as text."""
     parts: list[str] = []
@@ -574,32 +569,34 @@ def _dotted(node: cst.BaseExpression) -> str:
     return ".".join(reversed(parts))
 
 
-_STATEMENTS: Final[Mapping[type[cst.CSTNode], Callable[..., None]]] = {
-    cst.Pass: Statements._nothing,
-    cst.Expr: Statements._expression,
-    cst.Assign: Statements._assign,
-    cst.AnnAssign: Statements._annotated,
-    cst.AugAssign: Statements._augmented,
-    cst.Del: Statements._delete,
-    cst.Global: Statements._global,
-    cst.Nonlocal: Statements._nonlocal,
-    cst.Import: Statements._import,
-    cst.LazyImport: Statements._import,
-    cst.ImportFrom: Statements._import_from,
-    cst.LazyImportFrom: Statements._import_from,
-    cst.TypeAlias: Statements._type_alias,
-    cst.Return: Statements._return,
-    cst.Break: Statements._break,
-    cst.Continue: Statements._continue,
-    cst.Raise: Statements._raise,
-    cst.Assert: Statements._assert,
-    cst.If: Statements._if,
-    cst.While: Statements._while,
-    cst.For: Statements._for,
-    cst.Match: Statements._match,
-    cst.With: Statements._with,
-    cst.Try: Statements._try,
-    cst.TryStar: Statements._try,
-    cst.FunctionDef: Statements._function,
-    cst.ClassDef: Statements._class,
-}
+_STATEMENTS: Final[Mapping[type[cst.CSTNode], Callable[[Statements, cst.CSTNode], None]]] = dict(
+    [
+        on(cst.Pass, Statements._nothing),
+        on(cst.Expr, Statements._expression),
+        on(cst.Assign, Statements._assign),
+        on(cst.AnnAssign, Statements._annotated),
+        on(cst.AugAssign, Statements._augmented),
+        on(cst.Del, Statements._delete),
+        on(cst.Global, Statements._global),
+        on(cst.Nonlocal, Statements._nonlocal),
+        on(cst.Import, Statements._import),
+        on(cst.LazyImport, Statements._import),
+        on(cst.ImportFrom, Statements._import_from),
+        on(cst.LazyImportFrom, Statements._import_from),
+        on(cst.TypeAlias, Statements._type_alias),
+        on(cst.Return, Statements._return),
+        on(cst.Break, Statements._break),
+        on(cst.Continue, Statements._continue),
+        on(cst.Raise, Statements._raise),
+        on(cst.Assert, Statements._assert),
+        on(cst.If, Statements._if),
+        on(cst.While, Statements._while),
+        on(cst.For, Statements._for),
+        on(cst.Match, Statements._match),
+        on(cst.With, Statements._with),
+        on(cst.Try, Statements._try),
+        on(cst.TryStar, Statements._try),
+        on(cst.FunctionDef, Statements._function),
+        on(cst.ClassDef, Statements._class),
+    ]
+)

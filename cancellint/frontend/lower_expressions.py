@@ -13,6 +13,7 @@ from typing import Final
 import libcst as cst
 
 from cancellint.frontend import lower_literals as literals
+from cancellint.frontend.lower_dispatch import link, on, part
 from cancellint.frontend.lower_graph import Graph
 from cancellint.frontend.lower_handlers import last_name
 from cancellint.frontend.lower_operators import AUGMENTED, BINARY, COMPARISON, UNARY
@@ -22,9 +23,12 @@ from cancellint.frontend.scopes import Scope, Scopes, names_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
 
-DEEPEST = 50
+DEEPEST = 30
 """An expression nested deeper without brackets is saved in a synthetic local, so that those who
 walk or store expressions need not fear their depth."""
+
+_DEEPEST_BRACKETS = 12
+"""So is every so many levels of brackets."""
 
 _LONGEST_ANNOTATION = 2000
 _MOST_BRACKETS = 100
@@ -43,6 +47,7 @@ class Expressions(Graph):
         self.yields = False
         self.yields_from = False
         self.synthetic = scope.synthetic
+        self.level = 0
         self.dropped: cst.CSTNode | None = None
         """the expression that is a whole statement"""
         self.quiet = False
@@ -54,7 +59,20 @@ class Expressions(Graph):
 
     def expr(self, node: cst.BaseExpression) -> ir.Expr:
         """Lower an expression; its value."""
-        return _EXPRESSIONS[type(node)](self, node)
+        if type(node) is cst.Name:
+            return self._name(node)
+        self.level += 1
+        value = _EXPRESSIONS[type(node)](self, node)
+        self.level -= 1
+        if self.level % _DEEPEST_BRACKETS == _DEEPEST_BRACKETS - 1:
+            return self.shallow(value, node)
+        return value
+
+    def shallow(self, value: ir.Expr, node: cst.CSTNode) -> ir.Expr:
+        """A stand-in for a deeply nested value: a synthetic local that holds it. A description just ends."""
+        if isinstance(value, ir.Temp | ir.Name | ir.Const | ir.Closure):
+            return value
+        return literals.ELLIPSIS if self.quiet else self.save(value, node)
 
     def symbolic(self, node: cst.BaseExpression) -> ir.Expr:
         """Describe an expression without steps: a call is `Op("call", (func, *args))`, where a keyword
@@ -136,11 +154,11 @@ class Expressions(Graph):
             inner = first(inner)
         value = self.expr(inner)
         depth = 0
-        for link in reversed(links):
-            value = _LINKS[type(link)](self, link, value)
+        for outer in reversed(links):
+            value = _LINKS[type(outer)](self, outer, value)
             depth = 0 if type(value) is ir.Temp else depth + 1
             if depth >= DEEPEST:
-                value = literals.ELLIPSIS if self.quiet else self.save(value, link)
+                value = self.shallow(value, outer)
                 depth = 0
         return value
 
@@ -199,18 +217,33 @@ class Expressions(Graph):
         return self.suspend(ir.Await(value, ir.AwaitKind.EXPRESSION, node is not self.dropped), node)
 
     def _unary(self, node: cst.UnaryOperation, value: ir.Expr) -> ir.Expr:
-        op = UNARY[type(node.operator)]
-        if type(value) is ir.Const and op in "-+" and value.kind in {"int", "float", "complex"}:
-            return _signed(op, value)
-        if op == "not":
-            return ir.Op("not", (value,))
-        self.risky = True
-        return ir.Op(op, (value,))
+        return _signed(UNARY[type(node.operator)], value)
 
     def _binary(self, node: cst.BinaryOperation, left: ir.Expr) -> ir.Expr:
-        right = self.expr(node.right)
         self.risky = True
-        return ir.Op(BINARY[type(node.operator)], (left, right))
+        if type(node.operator) is cst.Power:
+            return self._power(node, left)
+        return ir.Op(BINARY[type(node.operator)], (left, self.expr(node.right)))
+
+    def _power(self, node: cst.BinaryOperation, left: ir.Expr) -> ir.Expr:
+        """`a ** -b ** c` nests to the right: from left to right for the operands, then back."""
+        waiting: list[tuple[str, tuple[ir.Expr, ...]]] = [("**", (left,))]
+        rest = node.right
+        while True:
+            if isinstance(rest, cst.UnaryOperation):
+                waiting.append((UNARY[type(rest.operator)], ()))
+                rest = rest.expression
+            elif isinstance(rest, cst.BinaryOperation) and type(rest.operator) is cst.Power:
+                waiting.append(("**", (self.expr(rest.left),)))
+                rest = rest.right
+            else:
+                break
+        value = self.expr(rest)
+        for depth, (op, before) in enumerate(reversed(waiting), 1):
+            if depth % DEEPEST == 0:
+                value = self.shallow(value, node)
+            value = _signed(op, value) if not before else ir.Op(op, (*before, value))
+        return value
 
     # ------------------------------------------------------------------ displays
 
@@ -272,8 +305,8 @@ class Expressions(Graph):
         self, parts: Sequence[cst.BaseFormattedStringContent] | Sequence[cst.BaseTemplatedStringContent]
     ) -> list[ir.Expr]:
         values: list[ir.Expr] = []
-        for part in parts:
-            match part:
+        for piece in parts:
+            match piece:
                 case cst.FormattedStringText(value=text) | cst.TemplatedStringText(value=text):
                     values.append(ir.Const("str", literals.unescaped(text)))
                 case (
@@ -528,16 +561,14 @@ class Expressions(Graph):
         """Assign `value` to a target of any shape."""
         waiting: list[tuple[cst.BaseExpression, ir.Expr]] = [(target, value)]
         while waiting:
-            part, value = waiting.pop()
-            if isinstance(part, cst.Tuple | cst.List):
-                value = self._unpackable(part, value, node)
-                waiting.extend(reversed(_unpacked(part.elements, value)))
+            inner, value = waiting.pop()
+            if isinstance(inner, cst.Tuple | cst.List):
+                value = self._unpackable(inner, value, node)
+                waiting.extend(reversed(_unpacked(inner.elements, value)))
                 self.risky = True
-                node = part
-                continue
-            at = node if part is target else part
-            place = self.target(part)
-            self.emit(ir.Assign(place, value, op), at)
+            else:
+                place = self.target(inner)
+                self.emit(ir.Assign(place, value, op), node if inner is target else inner)
 
     def target(self, node: cst.BaseExpression) -> ir.Expr:
         """What an assignment to a single target binds or stores into."""
@@ -616,12 +647,13 @@ def _keyword(name: str | None, value: ir.Expr) -> ir.Expr:
     return ir.Star(value) if name is None else ir.Op("keyword", (ir.Const("str", name), value))
 
 
-def _signed(op: str, number: ir.Const) -> ir.Const:
-    """`-1` for `-` and `1`. Twice negated is as it was."""
-    if op == "+":
-        return number
-    text = number.text[1:] if number.text.startswith("-") else f"-{number.text}"
-    return ir.Const(number.kind, "0" if text == "-0" and number.kind == "int" else text)
+def _signed(op: str, value: ir.Expr) -> ir.Expr:
+    """A unary operation; of a number with a sign it is a number. Twice negated is as it was."""
+    if type(value) is not ir.Const or op not in "-+" or value.kind not in {"int", "float", "complex"}:
+        return ir.Op(op, (value,))
+    if op == "+" or (value.kind == "int" and value.text == "0"):
+        return value
+    return ir.Const(value.kind, value.text[1:] if value.text.startswith("-") else f"-{value.text}")
 
 
 def _joined(values: Sequence[ir.Expr]) -> ir.Expr:
@@ -674,8 +706,7 @@ def _unpacked(
     found: list[tuple[cst.BaseExpression, ir.Expr]] = []
     for i, element in enumerate(elements):
         index = i if i <= star else i - len(elements)
-        part = direct[i] if direct else ir.Element(value, index, i == star)
-        found.append((element.value, part))
+        found.append((element.value, direct[i] if direct else ir.Element(value, index, i == star)))
     return found
 
 
@@ -726,50 +757,61 @@ def _left(node: cst.BinaryOperation) -> cst.BaseExpression:
     return node.left
 
 
-_FIRST: Final[Mapping[type[cst.CSTNode], Callable[..., cst.BaseExpression]]] = {
-    cst.Attribute: _value,
-    cst.Subscript: _value,
-    cst.Call: _func,
-    cst.Await: _operand,
-    cst.UnaryOperation: _operand,
-    cst.BinaryOperation: _left,
-}
+_FIRST: Final[Mapping[type[cst.CSTNode], Callable[[cst.CSTNode], cst.BaseExpression]]] = dict(
+    [
+        part(cst.Attribute, _value),
+        part(cst.Subscript, _value),
+        part(cst.Call, _func),
+        part(cst.Await, _operand),
+        part(cst.UnaryOperation, _operand),
+        part(cst.BinaryOperation, _left),
+    ]
+)
 """The expression that another one starts with."""
 
-_LINKS: Final[Mapping[type[cst.CSTNode], Callable[..., ir.Expr]]] = {
-    cst.Attribute: Expressions._attribute,
-    cst.Subscript: Expressions._subscript,
-    cst.Call: Expressions._call,
-    cst.Await: Expressions._await,
-    cst.UnaryOperation: Expressions._unary,
-    cst.BinaryOperation: Expressions._binary,
-}
+_LINKS: Final[Mapping[type[cst.CSTNode], Callable[[Expressions, cst.CSTNode, ir.Expr], ir.Expr]]] = dict(
+    [
+        link(cst.Attribute, Expressions._attribute),
+        link(cst.Subscript, Expressions._subscript),
+        link(cst.Call, Expressions._call),
+        link(cst.Await, Expressions._await),
+        link(cst.UnaryOperation, Expressions._unary),
+        link(cst.BinaryOperation, Expressions._binary),
+    ]
+)
 
-_EXPRESSIONS: Final[Mapping[type[cst.CSTNode], Callable[..., ir.Expr]]] = {
-    **dict.fromkeys(_FIRST, Expressions._chain),
-    cst.Name: Expressions._name,
-    cst.Integer: Expressions._integer,
-    cst.Float: Expressions._float,
-    cst.Imaginary: Expressions._imaginary,
-    cst.Ellipsis: Expressions._ellipsis,
-    cst.SimpleString: Expressions._string,
-    cst.ConcatenatedString: Expressions._concatenated,
-    cst.FormattedString: Expressions._formatted,
-    cst.TemplatedString: Expressions._templated,
-    cst.Tuple: Expressions._tuple,
-    cst.List: Expressions._list,
-    cst.Set: Expressions._set,
-    cst.Dict: Expressions._dict,
-    cst.StarredElement: Expressions._starred,
-    cst.BooleanOperation: Expressions._boolean,
-    cst.IfExp: Expressions._ifexp,
-    cst.Comparison: Expressions._comparison,
-    cst.NamedExpr: Expressions._named,
-    cst.Yield: Expressions._yield,
-    cst.ListComp: Expressions._list_comp,
-    cst.SetComp: Expressions._set_comp,
-    cst.DictComp: Expressions._dict_comp,
-    cst.StarredDictComp: Expressions._starred_dict_comp,
-    cst.GeneratorExp: Expressions._generator,
-    cst.Lambda: Expressions._lambda,
-}
+_EXPRESSIONS: Final[Mapping[type[cst.CSTNode], Callable[[Expressions, cst.CSTNode], ir.Expr]]] = dict(
+    [
+        on(cst.Attribute, Expressions._chain),
+        on(cst.Subscript, Expressions._chain),
+        on(cst.Call, Expressions._chain),
+        on(cst.Await, Expressions._chain),
+        on(cst.UnaryOperation, Expressions._chain),
+        on(cst.BinaryOperation, Expressions._chain),
+        on(cst.Name, Expressions._name),
+        on(cst.Integer, Expressions._integer),
+        on(cst.Float, Expressions._float),
+        on(cst.Imaginary, Expressions._imaginary),
+        on(cst.Ellipsis, Expressions._ellipsis),
+        on(cst.SimpleString, Expressions._string),
+        on(cst.ConcatenatedString, Expressions._concatenated),
+        on(cst.FormattedString, Expressions._formatted),
+        on(cst.TemplatedString, Expressions._templated),
+        on(cst.Tuple, Expressions._tuple),
+        on(cst.List, Expressions._list),
+        on(cst.Set, Expressions._set),
+        on(cst.Dict, Expressions._dict),
+        on(cst.StarredElement, Expressions._starred),
+        on(cst.BooleanOperation, Expressions._boolean),
+        on(cst.IfExp, Expressions._ifexp),
+        on(cst.Comparison, Expressions._comparison),
+        on(cst.NamedExpr, Expressions._named),
+        on(cst.Yield, Expressions._yield),
+        on(cst.ListComp, Expressions._list_comp),
+        on(cst.SetComp, Expressions._set_comp),
+        on(cst.DictComp, Expressions._dict_comp),
+        on(cst.StarredDictComp, Expressions._starred_dict_comp),
+        on(cst.GeneratorExp, Expressions._generator),
+        on(cst.Lambda, Expressions._lambda),
+    ]
+)

@@ -5,6 +5,8 @@ from typing import Final
 
 import libcst as cst
 
+from cancellint.frontend.lower_dispatch import part
+
 _WORKING: Final = frozenset(
     {
         cst.Call,
@@ -87,7 +89,9 @@ def _slice(node: cst.Slice) -> Iterable[cst.CSTNode]:
     return tuple(bound for bound in (node.lower, node.upper, node.step) if bound is not None)
 
 
-def _sides(node: cst.BinaryOperation | cst.BooleanOperation | cst.ConcatenatedString) -> Iterable[cst.CSTNode]:
+def _sides(
+    node: cst.BinaryOperation | cst.BooleanOperation | cst.ConcatenatedString,
+) -> Iterable[cst.CSTNode]:
     return (node.left, node.right)
 
 
@@ -138,34 +142,36 @@ def _dict_comprehension(node: cst.DictComp) -> Iterable[cst.CSTNode]:
     return (node.key, node.value, *_clause_parts(node.for_in))
 
 
-_PARTS: Final[Mapping[type[cst.CSTNode], Callable[..., Iterable[cst.CSTNode]]]] = {
-    cst.Attribute: _value,
-    cst.StarredElement: _value,
-    cst.Index: _value,
-    cst.NamedExpr: _value,
-    cst.Await: _expression,
-    cst.UnaryOperation: _expression,
-    cst.Subscript: _subscript,
-    cst.Slice: _slice,
-    cst.BinaryOperation: _sides,
-    cst.BooleanOperation: _sides,
-    cst.ConcatenatedString: _sides,
-    cst.Comparison: _comparison,
-    cst.Tuple: _elements,
-    cst.List: _elements,
-    cst.Set: _elements,
-    cst.Dict: _dict,
-    cst.IfExp: _ifexp,
-    cst.Call: _call,
-    cst.Yield: _yield,
-    cst.FormattedString: _string,
-    cst.TemplatedString: _string,
-    cst.FormattedStringExpression: _placeholder,
-    cst.TemplatedStringExpression: _placeholder,
-    cst.ListComp: _comprehension,
-    cst.SetComp: _comprehension,
-    cst.StarredDictComp: _comprehension,
-    cst.DictComp: _dict_comprehension,
-}
+_PARTS: Final[Mapping[type[cst.CSTNode], Callable[[cst.CSTNode], Iterable[cst.CSTNode]]]] = dict(
+    [
+        part(cst.Attribute, _value),
+        part(cst.StarredElement, _value),
+        part(cst.Index, _value),
+        part(cst.NamedExpr, _value),
+        part(cst.Await, _expression),
+        part(cst.UnaryOperation, _expression),
+        part(cst.Subscript, _subscript),
+        part(cst.Slice, _slice),
+        part(cst.BinaryOperation, _sides),
+        part(cst.BooleanOperation, _sides),
+        part(cst.ConcatenatedString, _sides),
+        part(cst.Comparison, _comparison),
+        part(cst.Tuple, _elements),
+        part(cst.List, _elements),
+        part(cst.Set, _elements),
+        part(cst.Dict, _dict),
+        part(cst.IfExp, _ifexp),
+        part(cst.Call, _call),
+        part(cst.Yield, _yield),
+        part(cst.FormattedString, _string),
+        part(cst.TemplatedString, _string),
+        part(cst.FormattedStringExpression, _placeholder),
+        part(cst.TemplatedStringExpression, _placeholder),
+        part(cst.ListComp, _comprehension),
+        part(cst.SetComp, _comprehension),
+        part(cst.StarredDictComp, _comprehension),
+        part(cst.DictComp, _dict_comprehension),
+    ]
+)
 """The expressions that another one evaluates itself. Lambdas are not here: they evaluate nothing yet,
 nor are generator expressions: what they await they await when they run."""

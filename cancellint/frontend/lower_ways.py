@@ -114,7 +114,7 @@ class Cleanup(Frame):
     def copies(self) -> list[tuple[Label, tuple[Way, ...]]]:
         """The copies to make, each with the ways it serves, in the order they were asked for."""
         if self.shared is not None:
-            return [(self.shared, tuple(self.ways))] if self.ways else []
+            return [(self.shared, tuple(self.ways))]
         return [(label, (way,)) for way, label in self.ways.items()]
 
 
