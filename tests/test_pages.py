@@ -6,12 +6,14 @@ matched against the facts that are believed of the function `f`. A fence or a fo
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from cancellint.cli import main
 from cancellint.config import Config
 from cancellint.model.finding import Finding
 from cancellint.pipeline import run, summaries
@@ -240,3 +242,28 @@ def test_a_right_expectation_holds(tmp_path: Path) -> None:
 def test_an_expectation_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(AssertionError, match="cannot read the expectation"):
         list(wants_in("a.py", "x = 1  # want CAN101 lost"))
+
+
+def test_the_picture_in_the_readme_is_real(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = re.search(r"(?ms)^```console\n\$ cancellint (.+?)\n(.*?)^```$", read(ROOT / "README.md"))
+    assert picture is not None
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["cancellint", *picture[1].split()])
+
+    with pytest.raises(SystemExit):
+        main()
+
+    seconds = re.compile(r"[\d.]+ s\.$", re.MULTILINE)
+    assert seconds.sub("s.", picture[2]) == seconds.sub("s.", capsys.readouterr().out)
+
+
+def test_every_rule_is_in_the_readme() -> None:
+    text = read(ROOT / "README.md")
+
+    assert [
+        rule.code
+        for rule in catalogue()
+        if f"| {rule.code} | [{rule.name}](rules/{rule.name}.md) |" not in text
+    ] == []
