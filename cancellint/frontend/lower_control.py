@@ -314,11 +314,11 @@ class Statements(Expressions):
         self.suite(node.body)
         self.end_at(done)
 
-    def _close(self, outer: Frame | None, inside: tuple[int, ...]) -> None:
-        """End the block in which a construct ends, while that construct still receives what it raises."""
+    def _shift(self, frame: Frame | None, inside: tuple[int, ...]) -> None:
+        """Go on in other surroundings: what the block so far raises goes where it went before."""
         onward = Label()
         self.end_at(onward)
-        self.frame, self.inside = outer, inside
+        self.frame, self.inside = frame, inside
         self.place(onward)
 
     # ------------------------------------------------------------------ with
@@ -334,14 +334,12 @@ class Statements(Expressions):
             frame, after = Cleanup(self.frame), Label()
             self.regions.append((value, asynchronous, entered.step, after))
             opened.append((value, region, item.item, frame, after))
-            self.frame = frame
-            self.inside = (*self.inside, region)
-            self.cut()
+            self._shift(frame, (*self.inside, region))
             if item.asname is not None:
                 self.store(item.asname.name, entered, item.asname.name)
         self.suite(node.body)
         for value, region, at, frame, after in reversed(opened):
-            self._close(frame.parent, self.inside[:-1])
+            self._shift(frame.parent, self.inside[:-1])
             self._exits(value, region, asynchronous, at, frame, after)
 
     def _enter(self, value: ir.Expr, region: int, asynchronous: bool, node: cst.CSTNode) -> ir.Temp:
@@ -386,25 +384,26 @@ class Statements(Expressions):
             self._try_except(node)
             return
         frame = Cleanup(self.frame, shared=self.copies >= _DEEPEST_COPY)
-        self.frame = frame
-        self.cut()
+        self._shift(frame, self.inside)
         self._try_except(node)
-        self._close(frame.parent, self.inside)
+        self._shift(frame.parent, self.inside)
         after = Label()
         self._finally(node.finalbody.body, frame, after)
         self.place(after)
 
     def _finally(self, body: cst.BaseSuite, frame: Cleanup, after: Label) -> None:
         """Copy a `finally` for the end of its `try` and for every way out that was taken."""
+        if self.current is None and not frame.ways:
+            self._unreached((body,))
+            return
         self.copies += 1
-        if self.current is not None and frame.shared is None:
+        ends: _Edges = []
+        if self.current is not None and frame.shared is not None:
+            ends.append((after, Leaves.NORMAL))
+            self.end_at(frame.shared)
+        elif self.current is not None:
             self.suite(body)
             self.end_at(after)
-        ends: _Edges = [(after, Leaves.NORMAL)] if self.current is not None else []
-        if frame.shared is not None:
-            self.end_at(frame.shared)
-        if self.current is None and not ends and not frame.ways:
-            self._unreached((body,))
         for label, ways in frame.copies():
             if self.place(label):
                 travelling = tuple(way for way in ways if way is RAISED or way is CANCELLED)
@@ -422,10 +421,9 @@ class Statements(Expressions):
             return
         outer = self.frame
         frame = Guarded(outer, any(catches_cancellation(each.type) for each in node.handlers))
-        self.frame = frame
-        self.cut()
+        self._shift(frame, self.inside)
         self.suite(node.body)
-        self._close(outer, self.inside)
+        self._shift(outer, self.inside)
         if self.current is not None:
             if node.orelse is not None:
                 self.suite(node.orelse.body)
