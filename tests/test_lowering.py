@@ -738,7 +738,8 @@ def test_a_comprehension_is_a_loop():
         resumed(1)
         return ys
     """)
-    assert ir.Assign(ir.Name("$1"), ir.Op("+", (ir.Name("x@2"), ir.Const("int", "1"))), "append") in graph.steps
+    element = ir.Op("+", (ir.Name("x@2"), ir.Const("int", "1")))
+    assert ir.Assign(ir.Name("$1"), element, "append") in graph.steps
     assert graph.locals == ("$1", "x@2", "xs", "ys")
 
 

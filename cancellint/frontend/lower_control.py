@@ -518,7 +518,7 @@ class Statements(Expressions):
                 params=self.params(node.params),
                 returns=None if node.returns is None else self.annotation(node.returns.annotation),
                 decorators=decorators,
-                contract=contract_of(node),
+                contract=contract_of(node, self.scope.node),
                 renames=self.renames,
                 synthetic=self.synthetic,
             )

@@ -15,9 +15,15 @@ def is_old_coroutine(node: cst.FunctionDef) -> bool:
     return any(last_name(each.decorator) == "coroutine" for each in node.decorators)
 
 
-def contract_of(node: cst.FunctionDef) -> str | None:
-    """The promise made in a comment on the `def`, on its last decorator or directly above."""
-    for comment in _comments(node):
+def contract_of(node: cst.FunctionDef, around: cst.CSTNode) -> str | None:
+    """The promise made in a comment on the `def`, on its last decorator or directly above.
+
+    `around` is what the `def` stands in: the comments above a module's first statement are the module's.
+    """
+    comments = [*_comments(node)]
+    if isinstance(around, cst.Module) and around.body[0] is node and not node.leading_lines:
+        comments.extend(_directly_above(around.header))
+    for comment in comments:
         promise = _CONTRACT.search(comment.value)
         if promise is not None:
             return promise[1]
@@ -25,9 +31,7 @@ def contract_of(node: cst.FunctionDef) -> str | None:
 
 
 def _comments(node: cst.FunctionDef) -> Iterator[cst.Comment]:
-    header = (
-        node.body.header if isinstance(node.body, cst.IndentedBlock) else _trailing(node.body)
-    )
+    header = node.body.header if isinstance(node.body, cst.IndentedBlock) else _trailing(node.body)
     if header is not None and header.comment is not None:
         yield header.comment
     if isinstance(node.whitespace_before_params, cst.ParenthesizedWhitespace):
