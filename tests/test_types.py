@@ -82,6 +82,8 @@ def test_imports_of_a_library_are_seen_under_every_alias():
         ("AsyncIterator[C]", "collections.abc.AsyncIterator[m.C]"),
         ("Callable[[int], C]", "?"),
         ("T", "?"),
+        ("Bound", "m.C"),
+        ("Fresh", "m.C"),
         ("Any", "?"),
         ("object", "?"),
         ("Alias", "dict[str, m.C]"),
@@ -94,10 +96,12 @@ def test_an_annotation_is_read_as(annotation: str, wanted: str):
     quoted = annotation if "valid" not in annotation else repr(annotation)
     expect(f"""
 import asyncio, elsewhere
-from typing import (Any, TypeVar, Generic, Optional, Union, Dict, List, Tuple, Type, Annotated, Final,
+from typing import (Any, TypeVar, NewType, Generic, Optional, Union, Dict, List, Tuple, Type, Annotated, Final,
     ClassVar, Literal, Awaitable, Coroutine, AsyncIterator, Callable)
 T = TypeVar("T")
+Bound = TypeVar("Bound", bound="C")
 class C: pass
+Fresh = NewType("Fresh", C)
 class Box(Generic[T]): pass
 Alias = Dict[str, C]
 def f(x: {quoted}):
@@ -952,3 +956,39 @@ def test_asking_for_something_else_than_a_call_is_refused():
         types.callees(FunctionKey("m", 0), 0)
     with pytest.raises(TypeError, match="no await"):
         types.awaited(FunctionKey("m", 0), 0)
+
+
+def test_a_parameter_without_annotation_is_what_all_callers_pass():
+    expect("""
+        import asyncio
+        class Conn:
+            def __init__(self, reader, writer=None):
+                self.reader = reader
+                self.writer = writer
+            def f(self):
+                reveal(self.reader, "asyncio.StreamReader")
+                reveal(self.writer, "asyncio.StreamWriter | None")
+        class Sub(Conn):
+            def __init__(self, reader, writer):
+                super().__init__(reader, writer=writer)
+        async def helper(conn, lock, mixed, spread):
+            reveal(conn, "m.Conn")
+            reveal(lock, "asyncio.Lock | None")
+            reveal(mixed, "?")
+            reveal(spread, "?")
+        def recursive(x, depth):
+            reveal(x, "asyncio.Lock")
+            recursive(x, depth)
+        async def f(unknown, args):
+            r, w = await asyncio.open_connection("h", 1)
+            c = Conn(r)
+            Sub(r, w)
+            await helper(c, asyncio.Lock(), 1, *args)
+            await helper(lock=None, conn=c, mixed=unknown, spread=1)
+            recursive(asyncio.Lock(), 1)
+    """)
+
+
+def test_a_parameter_of_a_function_called_in_many_places_stays_unknown():
+    many = "\n".join("    helper(asyncio.Lock())" for _ in range(9))
+    expect(f"import asyncio\ndef helper(x):\n    reveal(x, '?')\ndef f():\n{many}\n")

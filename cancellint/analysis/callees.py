@@ -35,10 +35,15 @@ class Callees:
 
     def of(self, caller: FunctionKey, call: ir.Call, called: Type) -> tuple[Callee, ...]:
         """The callees of a call whose function has this type, in order; an UnresolvedCallee if none is known."""
+        found = self.reached(caller, call, called)
+        return found if found else (_unresolved(call),)
+
+    def reached(self, caller: FunctionKey, call: ir.Call, called: Type) -> tuple[Callee, ...]:
+        """The callees that are known, each once."""
         found: list[Callee] = []
         for option in options(called):
             found.extend(each for each in self._reached(caller, call, option) if each not in found)
-        return tuple(found) if found else (_unresolved(call),)
+        return tuple(found)
 
     def _reached(self, caller: FunctionKey, call: ir.Call, called: Type) -> tuple[Callee, ...]:
         match called:

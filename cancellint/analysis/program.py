@@ -1,5 +1,6 @@
 """All modules that were read, linked by name."""
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 
 from msgspec import Struct
@@ -335,8 +336,9 @@ class Program:
 
     def _linearise(self, cls: str) -> tuple[str, ...]:
         direct = self.direct_bases(cls)
-        sequences = [list(self._orders.get(base, (base,))) for base in direct]
-        return (cls, *(each for each in _merge([*sequences, list(direct)]) if each != cls))
+        sequences = [self._orders.get(base, (base,)) for base in direct]
+        merged = sequences[0] if len(sequences) == 1 else _merge([*sequences, direct])
+        return (cls, *(each for each in merged if each != cls))
 
     def bases(self, cls: str) -> tuple[str, ...]:
         """All project classes this one inherits from, nearest first."""
@@ -351,7 +353,7 @@ class Program:
         return cls == base or (cls in self._classes and base in self.order(cls))
 
     def methods(self, cls: str, name: str) -> tuple[FunctionKey, ...]:
-        """The definitions a method call on an instance of the class reaches: the nearest class that has any."""
+        """What a method call on an instance of the class reaches: the definition of the nearest class."""
         return self._first_methods(self.order(cls), name)
 
     def methods_after(self, cls: str, name: str) -> tuple[FunctionKey, ...]:
@@ -367,7 +369,7 @@ class Program:
         return ()
 
     def own_methods(self, cls: str, name: str) -> tuple[FunctionKey, ...]:
-        """The definitions in the body of this very class; the last wins, unless arms of an `if` bind the name."""
+        """The definition in the body of this very class, if any; the last one wins."""
         known = self._methods.get((cls, name))
         if known is None:
             known = self._methods[cls, name] = self._find_own_methods(self._classes[cls], name)
@@ -435,14 +437,18 @@ def _distinct(found: list[Denotation]) -> tuple[Denotation, ...]:
     return tuple(kept)
 
 
-def _merge(sequences: list[list[str]]) -> list[str]:
+def _merge(sequences: list[tuple[str, ...]]) -> list[str]:
     """Merge linearised bases as Python does; where Python would refuse, the first candidate is taken."""
-    merged: list[str] = []
-    rest = [sequence for sequence in sequences if sequence]
+    merged: dict[str, None] = {}
+    in_tails = Counter(name for sequence in sequences for name in sequence[1:])
+    rest = [list(reversed(sequence)) for sequence in sequences if sequence]
     while rest:
-        tails = {name for sequence in rest for name in sequence[1:]}
-        head = next((sequence[0] for sequence in rest if sequence[0] not in tails), rest[0][0])
-        merged.append(head)
-        rest = [[name for name in sequence if name != head] for sequence in rest]
+        head = next((sequence[-1] for sequence in rest if not in_tails[sequence[-1]]), rest[0][-1])
+        merged[head] = None
+        for sequence in rest:
+            while sequence and sequence[-1] in merged:
+                sequence.pop()
+                if sequence:
+                    in_tails[sequence[-1]] -= 1
         rest = [sequence for sequence in rest if sequence]
-    return merged
+    return list(merged)

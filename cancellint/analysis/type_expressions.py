@@ -81,6 +81,19 @@ class TypeExpressions:
             case ir.Name() | ir.Attr():
                 denoted = self._program.denotes(scope, annotation)
                 return join(self._named(scope, each, nesting) for each in denoted) if denoted else UNKNOWN
+            case ir.Temp(step):
+                return self._made_type(scope, step, nesting)
+            case _:
+                return UNKNOWN
+
+    def _made_type(self, scope: FunctionKey, step: int, nesting: int) -> Type:
+        """The type that a call makes: the bound of a `TypeVar`, the base of a `NewType`."""
+        match self._program.function(scope).steps[step]:
+            case ir.Call(ir.Name("TypeVar") | ir.Attr(_, "TypeVar"), keywords=keywords):
+                bounds = [value for name, value in keywords if name == "bound"]
+                return self.read(scope, bounds[0], nesting + 1) if bounds else UNKNOWN
+            case ir.Call(ir.Name("NewType") | ir.Attr(_, "NewType"), (_, base)):
+                return self.read(scope, base, nesting + 1)
             case _:
                 return UNKNOWN
 

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from cancellint.analysis import containers
+from cancellint.analysis.call_sites import CallSites
 from cancellint.analysis.callees import Callees, plain_arguments
 from cancellint.analysis.cells import Cells
 from cancellint.analysis.containers import AWAITABLES, FILLED_LATER, MAPPINGS, public_name
@@ -39,9 +40,11 @@ from cancellint.model.types import (
     ModuleObject,
     NoneValue,
     Pending,
+    ProjectCallee,
     ProjectFunction,
     TupleOf,
     Type,
+    Unknown,
 )
 
 _MAX_NESTING = 30
@@ -95,6 +98,7 @@ class Types:
         self._knowledge = knowledge
         self._annotations = TypeExpressions(program, knowledge)
         self._callees = Callees(program)
+        self._call_sites = CallSites(program)
         self._cells: Cells[_Cell, Type] = Cells(self._compute, NOTHING, same)
 
     # ----------------------------------------------------------------- questions
@@ -196,7 +200,7 @@ class Types:
         return join(kept)
 
     def _parameter(self, key: FunctionKey, param: ir.Param) -> tuple[Type, Type]:
-        """The declared type of a parameter, and that of its default."""
+        """The declared type of a parameter, and that of its default and of what is passed for it."""
         receiver = self._receiver_type(key, param)
         if receiver is not None:
             return receiver, NOTHING
@@ -209,9 +213,50 @@ class Types:
         if param.kind == "varkwargs":
             return instance("dict", (Instance("str"), declared)), NOTHING
         default = NOTHING if param.default is None else self._expression(scope, param.default, 0)
+        if param.annotation is None and param.kind in {"positional", "keyword"}:
+            return NOTHING, join((self._passed(key, param), default))
         if default == NONE and not is_vague(declared):
             declared = join((declared, NONE))
         return declared, default
+
+    def _passed(self, key: FunctionKey, param: ir.Param) -> Type:
+        """What the callers pass for a parameter without annotation, if all that are known agree."""
+        function = self._program.function(key)
+        sites = self._call_sites.may_reach(key) if function.kind == "function" else None
+        if not sites:
+            return UNKNOWN
+        found: list[Type] = []
+        reached = False
+        for site in sites:
+            call = self._call_step(site.function, site.step)
+            called = self._expression(site.function, call.func, 0)
+            for callee in self._callees.reached(site.function, call, called):
+                if isinstance(callee, ProjectCallee) and callee.key == key:
+                    reached = True
+                    found.append(self._given(site.function, function, param, callee))
+        passed = join(found)
+        if not reached or any(isinstance(each, Unknown) for each in options(passed)):
+            return UNKNOWN
+        return passed
+
+    def _given(
+        self, caller: FunctionKey, function: ir.Function, param: ir.Param, callee: ProjectCallee
+    ) -> Type:
+        """What one call passes for a parameter; NOTHING if it leaves the default."""
+        for name, value in callee.keywords:
+            if name == param.name:
+                return self._expression(caller, value, 0)
+        spread = any(name is None for name, _ in callee.keywords)
+        positional = [each.name for each in function.params if each.kind == "positional"]
+        if param.name in positional:
+            bound = callee.constructs or callee.receiver is not None
+            position = positional.index(param.name) - (1 if bound else 0)
+            before = callee.args[: position + 1]
+            if any(isinstance(each, ir.Star) for each in before):
+                return UNKNOWN
+            if 0 <= position < len(callee.args):
+                return self._expression(caller, callee.args[position], 0)
+        return UNKNOWN if spread or param.default is None else NOTHING
 
     def _receiver_type(self, key: FunctionKey, param: ir.Param) -> Type | None:
         function = self._program.function(key)
