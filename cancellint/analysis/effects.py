@@ -25,6 +25,7 @@ from cancellint.model.ir import (
     Expr,
     Name,
     Next,
+    Return,
     Star,
     Temp,
 )
@@ -73,6 +74,8 @@ class Argument(Struct, frozen=True):
     value: Expr
     fate: Fate
     into: Path | None = None
+    early: bool = False
+    """it is stored before the call takes anything itself"""
 
 
 CalleeFact = Take | Loss | Unsettled | Path
@@ -104,6 +107,8 @@ class Effect(Struct, frozen=True):
     releases: tuple[Path, ...] = ()
     race: Raced | None = None
     via: Mapping[CalleeFact, Origin] = {}
+    tasks: Mapping[Loss, Expr] = {}
+    """the variable that holds the task whose result a loss means: while it is used, nothing is lost"""
 
 
 NO_EFFECT = Effect()
@@ -123,6 +128,7 @@ class _Gathering:
         self.acquires: dict[Path, None] = {}
         self.releases: dict[Path, None] = {}
         self.via: dict[CalleeFact, Origin] = {}
+        self.tasks: dict[Loss, Expr] = {}
 
     def effect(self, race: Raced | None = None) -> Effect:
         return Effect(
@@ -137,6 +143,7 @@ class _Gathering:
             releases=tuple(self.releases),
             race=race,
             via=self.via,
+            tasks=self.tasks,
         )
 
 
@@ -312,6 +319,11 @@ class Effects:
 
     def _protocol_callees(self, key: FunctionKey, value: Expr, method: str) -> Iterator[Callee]:
         """Yield what an implicit call of `value.method()` reaches."""
+        if method in _MANAGER_METHODS:
+            generators = tuple(self._manager_generators(key, value))
+            if generators:
+                yield from generators
+                return
         for option in _options(self.types.of(key, value)):
             match option:
                 case Instance(cls=cls) if self.program.cls(cls) is not None:
@@ -335,6 +347,13 @@ class Effects:
             if self.operations.known(callee) is not None:
                 yield callee
                 return
+
+    def _manager_generators(self, key: FunctionKey, value: Expr) -> Iterator[Callee]:
+        """Yield the generator function that a `@contextmanager` call runs."""
+        if isinstance(value, Name):
+            value = self.frame(key).value_of(value.id) or value
+        if isinstance(value, Temp) and isinstance(self.program.function(key).steps[value.step], Call):
+            yield from self._generators(CallSite(key, value.step), "")
 
     def _generators(self, site: CallSite, method: str) -> Iterator[Callee]:
         """Yield the generator functions behind an iteration or a generator-based context manager."""
@@ -418,11 +437,32 @@ class Effects:
     def _gather_called(self, gathered: _Gathering, key: FunctionKey, number: int, value: Expr) -> None:
         """Add what a function does that is passed as an argument and called by the callee."""
         for function in _functions_in(self.types.of(key, value)):
+            if function.frame not in (None, key):
+                continue
             callee = ProjectCallee(
                 function.key, function.receiver, False, function.leading, function.keywords
             )
-            if function.frame in (None, key):
-                self._gather_project(gathered, key, number, callee)
+            self._gather_project(gathered, key, number, callee)
+            if not self.program.function(function.key).is_async:
+                self._gather_returned(gathered, key, function.key)
+
+    def _gather_returned(self, gathered: _Gathering, key: FunctionKey, called: FunctionKey) -> None:
+        """Add what awaiting the coroutine does that a function such as `lambda: self.read()` returns."""
+        for step in self.program.function(called).steps:
+            if not isinstance(step, Return):
+                continue
+            for operation in self.operations.behind(called, step.value):
+                if operation.site.function == called:
+                    inner = _Gathering()
+                    self._gather(inner, called, operation.site.step, operation.callee, True)
+                    inner.arguments.clear()
+                    _move(gathered, inner, lambda path: self._outward(key, path))
+
+    def _outward(self, key: FunctionKey, path: Path) -> Path | None:
+        """Return a closure's path in the enclosing function's terms, None for what is its own."""
+        if path.root.startswith(("param:", "local:", "temp:")):
+            return None
+        return self._seen_from(key, path)
 
     def _gather_known(
         self, gathered: _Gathering, key: FunctionKey, callee: Callee, known: Known, used: bool
@@ -489,10 +529,11 @@ class Effects:
             return path if path.root.startswith(("global:", "free:")) or path in (RESULT, KEPT) else None
 
         outer = _Gathering()
-        outer.suspends = inner.suspends
         _move(outer, inner, here)
         return outer
 
+
+_MANAGER_METHODS = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__"})
 
 _AWAITED_PROTOCOL = {
     AwaitKind.NEXT: "__anext__",
@@ -548,7 +589,9 @@ def _argument(
             place = here(into)
             if constructs and into.root == "param:0":
                 return Argument(value, Fate.PASSES)
-            return Argument(value, Fate.STORES, place) if place is not None else Argument(value, Fate.KEEPS)
+            early = index in summary.stores_early
+            fate = Fate.STORES if place is not None else Fate.KEEPS
+            return Argument(value, fate, place, early)
     return Argument(value, Fate.PASSES if index in summary.hands_back else Fate.LOOKS)
 
 
@@ -603,6 +646,7 @@ def _move(outer: _Gathering, inner: _Gathering, here: Callable[[Path], Path | No
             outer.losses[lost] = None
             if loss in inner.via:
                 outer.via.setdefault(lost, inner.via[loss])
+    outer.suspends |= inner.suspends
     for path in inner.closes:
         if (place := here(path)) is not None:
             outer.closes[place] = None
@@ -617,6 +661,7 @@ def _merge(gathered: _Gathering, inner: _Gathering) -> None:
     gathered.arguments.extend(inner.arguments)
     gathered.acquires.update(inner.acquires)
     gathered.releases.update(inner.releases)
+    gathered.tasks.update(inner.tasks)
     for fact, origin in inner.via.items():
         gathered.via.setdefault(fact, origin)
 
@@ -635,6 +680,8 @@ def _wrap_losses(inner: _Gathering, operation: Operation) -> None:
         if take.into == RESULT:
             loss = Loss(take.source, cause, take.origin, take.confidence)
             inner.losses[loss] = None
+            if operation.holder is not None:
+                inner.tasks[loss] = operation.holder
             if take in inner.via:
                 inner.via.setdefault(loss, inner.via[take])
 

@@ -6,7 +6,20 @@ from msgspec import Struct
 
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.values import holder
-from cancellint.model.ir import Assign, Await, Call, Edge, Expr, Leaves, Name, Op, Temp, Yield
+from cancellint.model.ir import (
+    RETURN_EXIT,
+    Assign,
+    Await,
+    AwaitKind,
+    Edge,
+    Exit,
+    Expr,
+    Leaves,
+    Name,
+    Op,
+    Temp,
+    Yield,
+)
 from cancellint.model.summary import Path
 
 Held = Mapping[Path, int]
@@ -22,15 +35,14 @@ class HeldAcross(Struct, frozen=True):
 
 
 class Locks:
-    """The solved analysis of one function: locks by `with` region and by acquire and release."""
+    """The solved analysis of one function: a lock is held from the step that takes it until it is released."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._regions = {
-            number: tuple(self._region_locks(number)) for number in range(len(facts.function.regions))
-        }
         self._acquired = {
-            step: effect.acquires for step, effect in facts.effects.items() if self._acquires(step)
+            step: effect.acquires
+            for step, effect in facts.effects.items()
+            if effect.acquires and not _leaves_region(facts, step)
         }
         self._entry: list[Held | None] = [None] * len(facts.function.blocks)
         if self._acquired:
@@ -38,7 +50,7 @@ class Locks:
 
     @property
     def any(self) -> bool:
-        return bool(self._acquired) or any(self._regions.values())
+        return bool(self._acquired)
 
     def held_across(self) -> Iterator[HeldAcross]:
         """Yield, per place where a thread lock is taken, the first await it is held across."""
@@ -53,51 +65,30 @@ class Locks:
         """Yield the locks that are still held when the function returns, or yields as a context manager."""
         found: dict[Path, None] = {}
         for number, block in enumerate(self._facts.function.blocks):
-            yields = block.last > block.first and isinstance(
-                self._facts.function.steps[block.last - 1], Yield
-            )
-            if yields:
-                found.update({lock: None for lock, _ in self._held_at(number, block.last)})
+            if self._facts.function.is_generator:
+                if block.last > block.first and isinstance(self._facts.function.steps[block.last - 1], Yield):
+                    found.update({lock: None for lock, _ in self._held_at(number, block.last)})
                 continue
             for edge in block.edges:
-                if edge.to == -1 and not self._facts.function.is_generator:
-                    state = self._after(number, edge)
-                    found.update({lock: None for lock in state})
+                if edge.to == RETURN_EXIT:
+                    found.update({lock: None for lock in self._after(number, edge)})
         yield from found
 
     def released(self) -> Iterator[Path]:
-        """Yield the locks that the function releases."""
+        """Yield the locks that the function releases without having taken them."""
+        taken = {lock for locks in self._acquired.values() for lock in locks}
         found: dict[Path, None] = {}
         for effect in self._facts.effects.values():
-            found.update({path: None for path in effect.releases})
+            found.update({path: None for path in effect.releases if path not in taken})
         yield from found
 
-    # ------------------------------------------------------------------ one point
-
     def _held_at(self, block: int, last: int) -> Iterator[tuple[Path, int]]:
-        node = self._facts.function.blocks[block]
-        for region in node.regions:
-            enter = self._facts.function.regions[region].enter
-            for lock in self._regions[region]:
-                yield lock, enter
         state = self._entry[block]
         if state is not None:
             here = dict(state)
-            for step in range(node.first, last):
+            for step in range(self._facts.function.blocks[block].first, last):
                 self._transfer(here, step)
             yield from here.items()
-
-    def _region_locks(self, number: int) -> Iterator[Path]:
-        yield from self._facts.effect(self._facts.function.regions[number].enter).acquires
-
-    def _acquires(self, step: int) -> bool:
-        """Tell whether a step takes thread locks that stay taken after it."""
-        node = self._facts.function.steps[step]
-        return bool(self._facts.effect(step).acquires) and isinstance(node, Call | Await) and (
-            not isinstance(node, Await) or node.region < 0
-        )
-
-    # ------------------------------------------------------------------ acquire … release
 
     def _solve(self) -> None:
         self._entry[0] = {}
@@ -155,3 +146,18 @@ class Locks:
             state.pop(lock, None)
         for lock in self._acquired.get(step, ()):
             state[lock] = step
+        match self._facts.function.steps[step]:
+            case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+                entered = self._facts.function.regions[region].enter
+                for lock in [lock for lock, taken in state.items() if taken == entered]:
+                    del state[lock]
+            case _:
+                pass
+
+
+def _leaves_region(facts: Facts, step: int) -> bool:
+    match facts.function.steps[step]:
+        case Exit() | Await(kind=AwaitKind.EXIT):
+            return True
+        case _:
+            return False

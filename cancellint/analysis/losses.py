@@ -9,7 +9,7 @@ from cancellint.analysis.custody import Moves, State, content
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.reading_on import closes
 from cancellint.analysis.unwinding import catches_cancellation
-from cancellint.analysis.values import Holder
+from cancellint.analysis.values import Holder, holders
 from cancellint.model.ir import (
     CANCEL_EXIT,
     RAISE_EXIT,
@@ -91,8 +91,9 @@ def _outstanding(facts: Facts, block: int, step: int, state: State) -> int:
     if not sources:
         return bits
     decided = facts.decisions.get(step, 0)
+    stored = {argument.value for argument in effect.arguments if argument.early}
     for expr in _operands(facts, step):
-        carried = facts.custody.value(state, expr)
+        carried = 0 if expr in stored else facts.custody.value(state, expr)
         decided |= content(carried) | content(carried >> 1)
     for number in facts.custody.named(decided):
         token = facts.tokens[number]
@@ -239,13 +240,18 @@ class _Cancelled:
             self._exits[RaceExit(region, to, raises)] = None
 
 
-def is_needed(facts: Facts, token: int | None, step: int, block: int) -> bool:
+def is_needed(facts: Facts, loss: Loss, token: int | None, step: int, block: int) -> bool:
     """Tell whether what was taken is still used on a path from `block` on, so that it is not lost there.
 
-    `step` is the await that was cancelled.
+    `step` is the await that was cancelled. A callee's loss may be kept in a task that is used again.
     """
-    if token is None or block < 0:
+    if block < 0:
         return False
+    if token is None:
+        task = facts.effect(step).tasks.get(loss)
+        return task is not None and any(
+            place in facts.live[block] for place, _ in holders(facts.frame, task)
+        )
     state = facts.custody.before_last(facts.block_of(step))
     live = facts.live[block]
     return state is not None and any(

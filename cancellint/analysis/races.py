@@ -75,7 +75,7 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
     """Races whose body lies in this function: `async with timeout(...)`."""
     for one in lost:
         for way in one.exits:
-            if is_needed(facts, one.token, one.step, way.block):
+            if is_needed(facts, one.loss, one.token, one.step, way.block):
                 continue
             race = facts.unwinding.race(way.region)
             enter = facts.function.regions[way.region].enter
@@ -88,7 +88,7 @@ def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Ca
     targets = [edge.to for edge in facts.function.blocks[block].edges if edge.leaves is Leaves.RAISED]
     starts = tuple(Start(target, True) for target in targets)
     for loss, token in exposed(facts, block, step):
-        if not any(is_needed(facts, token, step, target) for target in targets):
+        if not any(is_needed(facts, loss, token, step, target) for target in targets):
             yield Candidate(step, name, loss, step, token, starts)
 
 
@@ -97,7 +97,9 @@ def _cancelled_losers(
 ) -> Iterator[Candidate]:
     """Losers of `asyncio.wait` that this function cancels itself."""
     raced = {operation.site: operation for operation in operations}
-    for number, site in _cancelled_tasks(effects, facts):
+    cancelled = tuple(_cancelled_tasks(effects, facts))
+    losers = {site for _, site in cancelled}
+    for number, site in cancelled:
         if site not in raced:
             continue
         start = Start(facts.block_of(number), False, number + 1)
@@ -106,15 +108,18 @@ def _cancelled_losers(
         for loss in effect.losses:
             via = effect.via.get(loss)
             take = takes.get(loss.source)
-            loser = _loser(effects, facts, site, take) if take is not None else None
+            loser = _loser(effects, facts, site, losers, take) if take is not None else None
             yield Candidate(step, name, loss, number, None, (start,), via=via, loser=loser)
 
 
-def _loser(effects: Effects, facts: Facts, site: CallSite, take: Take) -> Loser:
+def _loser(
+    effects: Effects, facts: Facts, site: CallSite, cancelled: set[CallSite], take: Take
+) -> Loser:
     awaited = frozenset(
         step
         for _, step in facts.awaits()
-        if {operation.site for operation in effects.awaited(facts.key, step)} == {site}
+        if (sites := {operation.site for operation in effects.awaited(facts.key, step)})
+        and sites <= cancelled
     )
     return Loser(site.step if site.function == facts.key else -1, awaited, take)
 

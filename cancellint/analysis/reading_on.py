@@ -183,6 +183,8 @@ def closes(path: Path, source: Path, origin: str) -> bool:
         return True
     if not is_connection(origin):
         return False
+    while path.fields and path.fields[-1].strip("_") in ("transport", "socket", "sock"):
+        path = Path(path.root, path.fields[:-1])
     if path.is_sibling(source):
         return True
     bare = ("param:", "local:", "temp:", "free:")

@@ -75,6 +75,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         keeps=fates.keeps,
         hands_back=fates.hands_back,
         stores=fates.stores,
+        stores_early=tuple(sorted(set(_stored_early(facts)))) if fates.stores else (),
         calls=tuple(sorted(set(_called_params(facts)))),
         acquires=_visible(locks.held_at_exit()) if locks.any else (),
         releases=_visible(locks.released()),
@@ -190,6 +191,19 @@ def _called_params(facts: Facts) -> Iterator[int]:
     for step in facts.function.steps:
         if isinstance(step, Call) and isinstance(step.func, Name) and step.func.id in facts.frame.params:
             yield facts.frame.params[step.func.id]
+
+
+def _stored_early(facts: Facts) -> Iterator[int]:
+    """Yield the parameters that are stored in the entry block before anything is taken there."""
+    entry = facts.function.blocks[0]
+    for number in range(entry.first, entry.last):
+        if facts.takes(number):
+            return
+        match facts.function.steps[number]:
+            case Assign(target=Attr(), value=Name(id=name)) if name in facts.frame.params:
+                yield facts.frame.params[name]
+            case _:
+                pass
 
 
 def _filled(facts: Facts) -> Iterator[Path]:

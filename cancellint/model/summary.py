@@ -109,6 +109,8 @@ class Summary(Struct, frozen=True, gc=False):
     """parameters whose data flows into the result"""
     stores: tuple[tuple[int, Path], ...] = ()
     """a parameter's data is put into another parameter's object"""
+    stores_early: tuple[int, ...] = ()
+    """those of `stores` that are stored before the function takes anything"""
     calls: tuple[int, ...] = ()
     """parameters that are called"""
     acquires: tuple[Path, ...] = ()
