@@ -15,6 +15,7 @@ from cancellint.analysis import knowledge
 from cancellint.analysis.describe import Description
 from cancellint.analysis.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
+from cancellint.beliefs import is_named, sites_of, summary_of
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
     Draft,
@@ -22,7 +23,6 @@ from cancellint.drafts import (
     finish,
     group_by_module,
     in_order,
-    placed_notes,
     refused,
     sites_by_module,
 )
@@ -32,7 +32,7 @@ from cancellint.frontend.read import Reading, read_module, unreadable, worth_rea
 from cancellint.frontend.suppress import Suppression
 from cancellint.model import ir
 from cancellint.model.finding import Finding
-from cancellint.model.report import Fact, Failure, Report, SymbolSummary
+from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, all_rules
@@ -60,8 +60,8 @@ def run(
         project = _analyse(reading, config, failures)
         drafts = tuple(_check(project, reading, codes, config, failures)) if project else ()
         places = _place(sites_by_module(drafts), reading, failures)
-        placed = [*_refusals(reading, codes), *finish(drafts, places)]
-        findings = in_order(_unsuppressed(placed, reading, failures))
+        kept = _unsuppressed(drafts, places, reading, failures)
+        findings = in_order((*_refusals(reading, codes), *finish(kept, places)))
     return Report(
         findings=findings,
         files=reading.reported_files(),
@@ -84,11 +84,15 @@ def summaries(
             return (), tuple(failures), ()
         keys = [(key, project.program.symbol(key)) for key in project.program.functions()]
         names = tuple(dict.fromkeys(name for _, name in keys))
-        described = [project.describe(key) for key, name in keys if _is_named(name, symbol)]
+        described: list[Description] = []
+        for key, name in keys:
+            if is_named(name, symbol):
+                with _boundary(name, failures):
+                    described.append(project.describe(key))
         places = _place(
-            group_by_module(site for each in described for site in _sites(each)), reading, failures
+            group_by_module(site for each in described for site in sites_of(each)), reading, failures
         )
-    return tuple(_summary(each, places) for each in described), tuple(failures), names
+    return tuple(summary_of(each, places) for each in described), tuple(failures), names
 
 
 # --------------------------------------------------------------------------- the boundary
@@ -237,50 +241,32 @@ def _refusals(reading: Reading, codes: frozenset[str]) -> Iterator[Finding]:
 
 
 def _unsuppressed(
-    findings: Iterable[Finding], reading: Reading, failures: list[Failure]
-) -> Iterator[Finding]:
+    drafts: Iterable[Draft], places: Mapping[Site, Place], reading: Reading, failures: list[Failure]
+) -> Iterator[Draft]:
     from cancellint.frontend.places import suppressions_in
 
     comments: dict[str, tuple[Suppression, ...]] = {}
-    for finding in findings:
-        path = finding.place.path
-        if path not in comments and finding.code != UNREADABLE.code:
-            comments[path] = ()
-            with _boundary(path, failures):
-                comments[path] = suppressions_in(reading.source_at(path))
-        line = finding.place.span.line
-        if not any(each.silences(finding.code, finding.name, line) for each in comments.get(path, ())):
-            yield finding
+    for each in drafts:
+        module, place = each.raw.at.module, places.get(each.raw.at)
+        if module not in comments:
+            comments[module] = ()
+            with _boundary(shown_path(reading.sources[module].path), failures):
+                comments[module] = suppressions_in(reading.sources[module])
+        if place is not None and not any(
+            comment.silences(each.code, each.name, place.span.line) for comment in comments[module]
+        ):
+            yield each
 
 
 def _excerpts(findings: Iterable[Finding], reading: Reading) -> Mapping[str, tuple[str, ...]]:
     from cancellint.frontend.parse import source_lines
 
-    places = [
-        place for finding in findings for place in (finding.place, *(note.place for note in finding.notes))
-    ]
-    paths = dict.fromkeys(place.path for place in places)
-    return {path: source_lines(reading.source_at(path).data or b"") for path in paths}
-
-
-# --------------------------------------------------------------------------- summaries
-
-
-def _is_named(name: str, wanted: str) -> bool:
-    return name == wanted or name.endswith("." + wanted)
-
-
-def _sites(description: Description) -> Iterator[Site]:
-    yield description.site
-    for fact in description.facts:
-        if fact.at is not None:
-            yield fact.at
-        yield from (note.at for note in fact.via)
-
-
-def _summary(description: Description, places: Mapping[Site, Place]) -> SymbolSummary:
-    facts = tuple(
-        Fact(fact.text, places.get(fact.at) if fact.at else None, placed_notes(fact.via, places))
-        for fact in description.facts
-    )
-    return SymbolSummary(description.symbol, places.get(description.site), facts)
+    paths = {
+        place.path
+        for finding in findings
+        for place in (finding.place, *(note.place for note in finding.notes))
+    }
+    sources = reading.sources.values() if paths else ()
+    return {
+        path: source_lines(each.data or b"") for each in sources if (path := shown_path(each.path)) in paths
+    }

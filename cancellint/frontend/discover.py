@@ -31,8 +31,6 @@ class Source(Struct, frozen=True):
     is_package: bool
     is_reported: bool
     is_test: bool
-    is_explicit: bool
-    """named as an argument itself, not found in a folder"""
     data: bytes | None
     error: str = ""
 
@@ -86,7 +84,6 @@ def discover(
                 is_package=path.stem == "__init__",
                 is_reported=path in explicit or any(path.is_relative_to(folder) for folder in folders),
                 is_test=_is_test(path, roots),
-                is_explicit=path in explicit,
                 data=data,
                 error=error,
             )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from cancellint.frontend.discover import Source, shown_path
+from cancellint.frontend.discover import Source
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.relevance import relevant
 from cancellint.model import ir
@@ -21,10 +21,6 @@ class Reading(Struct, frozen=True):
     def packages(self) -> frozenset[str]:
         """The modules that are packages."""
         return frozenset(name for name, source in self.sources.items() if source.is_package)
-
-    def source_at(self, path: str) -> Source:
-        """The file that is shown under this path."""
-        return next(source for source in self.sources.values() if shown_path(source.path) == path)
 
     def reported_files(self) -> int:
         """How many files are reported on."""
