@@ -94,7 +94,10 @@ def test_conditional_definitions_are_kept_in_order():
 
 
 def test_aliases_of_names_and_attributes_are_followed():
-    files = {"m": "import n\nA = n.B\nB = A\nC = B.inner\nx = 1 + 1\n", "n": "class B:\n    def inner(self): ..."}
+    files = {
+        "m": "import n\nA = n.B\nB = A\nC = B.inner\nx = 1 + 1\n",
+        "n": "class B:\n    def inner(self): ...",
+    }
 
     assert resolved(files, "m", "B") == ["class n.B"]
     assert resolved(files, "m", "C") == ["function n.B.inner"]
@@ -117,7 +120,9 @@ def test_a_function_named_like_its_submodule_hides_it():
 
 
 def test_names_in_functions_follow_scopes_but_not_class_bodies():
-    program = link({"m": """
+    program = link(
+        {
+            "m": """
         x = len
         class C:
             x = print
@@ -129,7 +134,9 @@ def test_names_in_functions_follow_scopes_but_not_class_bodies():
                     nonlocal y
                     return y
                 return inner
-    """})
+    """
+        }
+    )
     method = key_of(program, "m.C.method")
     inner = key_of(program, "m.C.outer.inner")
 
@@ -139,14 +146,18 @@ def test_names_in_functions_follow_scopes_but_not_class_bodies():
 
 
 def test_nested_and_repeated_classes_have_names_of_their_own():
-    program = link({"m": """
+    program = link(
+        {
+            "m": """
         class Outer:
             class Inner: ...
         if 1 > 0:
             class Twice: ...
         else:
             class Twice: ...
-    """})
+    """
+        }
+    )
 
     names = sorted(info.name for info in program.classes())
 
@@ -211,7 +222,9 @@ def test_overrides_are_the_definitions_in_subclasses():
 
 
 def test_setters_and_overloads_do_not_hide_the_implementation():
-    program = link({"m": """
+    program = link(
+        {
+            "m": """
         from typing import overload
         class C:
             @property
@@ -226,7 +239,9 @@ def test_setters_and_overloads_do_not_hide_the_implementation():
             def twice(self): return 1
             def twice(self): return 2
             alias = twice
-    """})
+    """
+        }
+    )
     functions = {name: program.methods("m.C", name) for name in ("p", "f", "twice", "alias")}
 
     assert [program.function(key).decorators for key in functions["f"]] == [()]
@@ -236,7 +251,9 @@ def test_setters_and_overloads_do_not_hide_the_implementation():
 
 
 def test_classes_that_inherit_from_themselves_are_survived():
-    program = link({"m": "class A(B): ...\nclass B(C): ...\nclass C(A):\n    def f(self): ...\nclass D(D): ..."})
+    program = link(
+        {"m": "class A(B): ...\nclass B(C): ...\nclass C(A):\n    def f(self): ...\nclass D(D): ..."}
+    )
 
     assert set(program.order("m.A")) == {"m.A", "m.B", "m.C"}
     assert symbols(program, program.methods("m.A", "f")) == ["m.C.f"]
@@ -244,13 +261,17 @@ def test_classes_that_inherit_from_themselves_are_survived():
 
 
 def test_inconsistent_bases_still_have_an_order():
-    program = link({"m": "class X: ...\nclass Y: ...\nclass A(X, Y): ...\nclass B(Y, X): ...\nclass C(A, B): ..."})
+    program = link(
+        {"m": "class X: ...\nclass Y: ...\nclass A(X, Y): ...\nclass B(Y, X): ...\nclass C(A, B): ..."}
+    )
 
     assert set(program.order("m.C")) == {"m.C", "m.A", "m.B", "m.X", "m.Y"}
 
 
 def test_a_hierarchy_of_thousands_of_classes_is_ordered():
-    chain = "class C0:\n    def f(self): ...\n" + "".join(f"class C{n}(C{n - 1}): ...\n" for n in range(1, 1500))
+    chain = "class C0:\n    def f(self): ...\n" + "".join(
+        f"class C{n}(C{n - 1}): ...\n" for n in range(1, 1500)
+    )
     program = link({"m": chain})
 
     assert len(program.order("m.C1499")) == 1500

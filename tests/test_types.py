@@ -190,12 +190,16 @@ def test_attributes_are_joined_over_assignments_annotations_and_bases():
 
 
 def test_a_declared_type_keeps_the_place_where_the_value_was_made():
-    program, types = infer({"m": """
+    program, types = infer(
+        {
+            "m": """
         import asyncio
         class C:
             def __init__(self):
                 self.lock: asyncio.Lock = asyncio.Lock()
-    """})
+    """
+        }
+    )
     init = key_of(program, "m.C.__init__")
 
     found = types.attribute("m.C", "lock")
@@ -268,7 +272,9 @@ def test_module_globals_are_known_in_other_modules():
             reveal(again.current, "None | asyncio.Event")
             reveal(LOCK, "asyncio.Lock")
         """,
-        {"pkg.__init__": "from .state import *", "pkg.state": """
+        {
+            "pkg.__init__": "from .state import *",
+            "pkg.state": """
         import asyncio
         queue = asyncio.Queue()
         LOCK = asyncio.Lock()
@@ -276,7 +282,8 @@ def test_module_globals_are_known_in_other_modules():
         def start():
             global current
             current = asyncio.Event()
-        """},
+        """,
+        },
     )
 
 
@@ -493,7 +500,9 @@ def test_library_attributes_and_methods_are_followed():
 
 
 def test_tasks_know_the_call_that_made_their_coroutine():
-    program, types = infer({"m": """
+    program, types = infer(
+        {
+            "m": """
         import asyncio
         async def work(n): return b""
         async def f(q: asyncio.Queue[int], tg: asyncio.TaskGroup):
@@ -501,7 +510,9 @@ def test_tasks_know_the_call_that_made_their_coroutine():
             b = asyncio.get_running_loop().create_task(q.get())
             c = tg.create_task(work(2))
             d = asyncio.ensure_future(a)
-    """})
+    """
+        }
+    )
     f = key_of(program, "m.f")
     made = {
         step.target.id: types.of(f, step.value)
@@ -517,7 +528,8 @@ def test_tasks_know_the_call_that_made_their_coroutine():
 
 
 def test_tasks_are_known_in_containers_and_attributes():
-    expect("""
+    expect(
+        """
         import asyncio
         async def work(): return b""
         def start() -> asyncio.Task:
@@ -546,7 +558,8 @@ def test_tasks_are_known_in_containers_and_attributes():
                 reveal(start(), "task[bytes]")
                 for kept in self._tasks:
                     reveal(kept, "task[bytes]")
-    """.replace('"task[bytes] | None")', '"task[bytes] | None")'))
+    """.replace('"task[bytes] | None")', '"task[bytes] | None")')
+    )
 
 
 def test_a_coroutine_type_gives_its_third_argument_when_awaited():
@@ -814,9 +827,7 @@ def test_attribute_chains_are_followed():
             async def f(self):
                 await self.connection.transport.queue.get()
     """
-    assert reached({"m": source}, "m.Client.f") == [
-        "asyncio.Queue.get(<self.connection.transport.queue>)"
-    ]
+    assert reached({"m": source}, "m.Client.f") == ["asyncio.Queue.get(<self.connection.transport.queue>)"]
 
 
 def test_methods_are_found_across_modules():
@@ -894,7 +905,7 @@ def test_more_than_eight_alternatives_are_unknown():
 
 def test_types_that_would_grow_for_ever_are_cut():
     wraps = "\n".join(f"    a{n} = [a{n - 1}]" for n in range(1, 40))
-    (found, _), = reveal({"m": f"def f():\n    a0 = 1\n{wraps}\n    reveal(a39, '')\n"})
+    ((found, _),) = reveal({"m": f"def f():\n    a0 = 1\n{wraps}\n    reveal(a39, '')\n"})
 
     assert found.count("list") <= 7
 
@@ -908,11 +919,13 @@ def test_cyclic_classes_and_imports_are_survived():
                 reveal(self.x, "int")
                 reveal(again, "?")
         """,
-        {"other": """
+        {
+            "other": """
         from m import A, again
         class B(A):
             x = 1
-        """},
+        """
+        },
     )
 
 
@@ -940,17 +953,18 @@ def test_answers_do_not_depend_on_the_order_of_the_questions():
 def test_a_wide_cycle_of_functions_is_settled_quickly():
     count = 150
     bodies = "\n".join(
-        f"def f{n}(x):\n    return f{(n * 7 + 1) % count}(x) or f{(n * 5 + 3) % count}(x) or f{(n + 1) % count}(x)"
+        f"def f{n}(x):\n"
+        f"    return f{(n * 7 + 1) % count}(x) or f{(n * 5 + 3) % count}(x) or f{(n + 1) % count}(x)"
         for n in range(count)
     )
-    started = time.perf_counter()
+    started = time.process_time()
     expect(f"{bodies}\nreveal(f0(1), '?')\n")
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_asking_for_something_else_than_a_call_is_refused():
-    program, types = infer({"m": "x = 1"})
+    _, types = infer({"m": "x = 1"})
 
     with pytest.raises(TypeError, match="no call"):
         types.callees(FunctionKey("m", 0), 0)

@@ -34,7 +34,7 @@ class Callees:
         self._program = program
 
     def of(self, caller: FunctionKey, call: ir.Call, called: Type) -> tuple[Callee, ...]:
-        """The callees of a call whose function has this type, in order; an UnresolvedCallee if none is known."""
+        """The callees of a call whose function has this type; an UnresolvedCallee if none is known."""
         found = self.reached(caller, call, called)
         return found if found else (_unresolved(call),)
 

@@ -69,6 +69,11 @@ AWAITABLES = frozenset(
 )
 WRAPPERS = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext"})
 """Context managers that are entered as what they were made of."""
+CONTEXT_MANAGERS = WRAPPERS | {
+    "contextlib.AbstractContextManager",
+    "contextlib.AbstractAsyncContextManager",
+}
+"""Context managers whose type argument is what entering them gives."""
 FILLED_LATER = SEQUENCES | MAPPINGS | QUEUES
 """Classes whose instances take their element types from what is put into them."""
 
@@ -122,7 +127,10 @@ _SAME_IN_COLLECTIONS = frozenset(
 
 
 def plain_class_name(name: str) -> str:
-    """The name by which a class is known here: `typing.List` is `list`, `typing.Awaitable` lives in `collections.abc`."""
+    """The name by which a class is known here.
+
+    `typing.List` is `list`, `typing.Awaitable` lives in `collections.abc`.
+    """
     if name.startswith("builtins."):
         return name.removeprefix("builtins.")
     if name.startswith("typing_extensions."):
@@ -231,7 +239,7 @@ def _sequence_method(receiver: Instance, method: str) -> Type:
             return instance(receiver.cls, receiver.args)
         case "count" | "index" | "qsize":
             return Instance("int")
-        case "append" | "appendleft" | "add" | "discard" | "remove" | "clear" | "extend" | "update" | "sort":
+        case "append" | "appendleft" | "add" | "extend" | "update" | "discard" | "remove" | "clear":
             return NONE
         case _:
             return UNKNOWN
@@ -267,7 +275,7 @@ def _text_method(receiver: Instance, method: str) -> Type:
 
 
 def builtin_result(name: str, arguments: tuple[Type, ...]) -> Type:
-    """What calling a built-in function or container class gives, for the types of its positional arguments."""
+    """What calling a built-in function or container class gives, from the types of its arguments."""
     first = arguments[0] if arguments else UNKNOWN
     match name:
         case "list" | "set" | "frozenset" | "tuple" | "collections.deque":

@@ -150,3 +150,19 @@ def without_none(found: Type) -> Type:
 def is_vague(found: Type) -> bool:
     """Whether one of the alternatives is unknown, or there is none."""
     return found == NOTHING or any(isinstance(option, Unknown) for option in options(found))
+
+
+def instance_of(option: Type) -> Type:
+    match option:
+        case ClassObject(cls, args):
+            return Instance(cls, args)
+        case Instance():
+            return option
+        case TupleOf(items):
+            return join(instance_of(each) for item in items for each in options(item))
+        case _:
+            return UNKNOWN
+
+
+def class_of(option: Type) -> Type:
+    return ClassObject(option.cls, option.args) if isinstance(option, Instance) else UNKNOWN

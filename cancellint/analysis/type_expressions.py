@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from cancellint.analysis.containers import BUILTIN_CLASSES, plain_class_name, public_name
 from cancellint.analysis.names import Denotation, External, Value
 from cancellint.analysis.program import Program
-from cancellint.analysis.type_algebra import NONE, NOTHING, UNKNOWN, LibraryFacts, instance, join, options, tuple_of
+from cancellint.analysis.type_algebra import (
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    LibraryFacts,
+    class_of,
+    instance,
+    join,
+    options,
+    tuple_of,
+)
 from cancellint.model import ir
 from cancellint.model.types import ClassObject, FunctionKey, Instance, ModuleObject, ProjectFunction, Type
 
@@ -162,7 +172,7 @@ class TypeExpressions:
             case "typing.Union":
                 return join(read(each) for each in arguments)
             case "type":
-                return join(_class_of(option) for option in options(read(arguments[0])))
+                return join(class_of(option) for option in options(read(arguments[0])))
             case "tuple":
                 return _tuple_type(arguments, read)
             case "typing.Literal":
@@ -206,10 +216,6 @@ class TypeExpressions:
 
 def _mark(operand: re.Match[str]) -> str:
     return f"operand_{operand[1] or 'plain'}_{operand[2]}_{operand[3]}"
-
-
-def _class_of(option: Type) -> Type:
-    return ClassObject(option.cls, option.args) if isinstance(option, Instance) else UNKNOWN
 
 
 def _tuple_type(arguments: Sequence[ir.Expr], read: Callable[[ir.Expr], Type]) -> Type:
@@ -293,3 +299,18 @@ def _converted(node: ast.expr, nesting: int) -> ir.Expr | None:
             return ir.Const("ellipsis", "...")
         case _:
             return None
+
+
+def no_operands(_taken: str, _of: str, _which: str) -> Type:
+    return UNKNOWN
+
+
+def self_operands(owner: Instance) -> Callable[[str, str, str], Type]:
+    """Operands of a method or attribute of this object: `self:0` is its first type argument."""
+
+    def operand(_taken: str, of: str, which: str) -> Type:
+        if of == "self" and which.isdigit() and int(which) < len(owner.args):
+            return owner.args[int(which)]
+        return UNKNOWN
+
+    return operand
