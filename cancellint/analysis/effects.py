@@ -573,8 +573,10 @@ def _method_name(callee: Callee) -> str | None:
 def _fate(roles: tuple[Role, ...], used: bool) -> Fate:
     if Role.LOOKS in roles:
         return Fate.LOOKS
-    if Role.STORES in roles or Role.SENDS in roles:
+    if Role.STORES in roles:
         return Fate.STORES
+    if Role.SENDS in roles:
+        return Fate.KEEPS
     return Fate.PASSES if used else Fate.KEEPS
 
 

@@ -1,6 +1,6 @@
 """The whole program: summaries to a fixpoint, and what is known of each function afterwards."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from msgspec import Struct
 from packaging.version import Version
@@ -33,7 +33,16 @@ class AnalysisSettings(Struct, frozen=True):
 class Project:
     """A program whose functions have all been summarised."""
 
-    def __init__(self, effects: Effects, owners: Owners, results: Mapping[FunctionKey, Result]) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        owners: Owners,
+        results: Mapping[FunctionKey, Result],
+        called: Container[FunctionKey],
+        settings: AnalysisSettings,
+    ) -> None:
+        self._called = called
+        self.settings = settings
         self.program = effects.program
         self.effects = effects
         self.owners = owners
@@ -43,6 +52,10 @@ class Project:
     def result(self, key: FunctionKey) -> Result:
         """Return what is known of a function; nothing for one that no coroutine reaches."""
         return self._results.get(key, _NO_RESULT)
+
+    def is_root(self, key: FunctionKey) -> bool:
+        """Whether nothing in the project is known to call a function."""
+        return key not in self._called
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""
@@ -71,11 +84,19 @@ def analyse(program: Program, knowledge: Knowledge, settings: AnalysisSettings) 
     operations = Operations(program, types, knowledge, settings.target)
     effects = Effects(program, types, operations, summary_of)
     owners = Owners(program, _consumers(knowledge))
-    order = tuple(groups(_roots(program), lambda key: _callees(effects, key)))
+    called: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
+
+    def callees(key: FunctionKey) -> tuple[FunctionKey, ...]:
+        if key not in called:
+            called[key] = _callees(effects, key)
+        return called[key]
+
+    order = tuple(groups(_roots(program), callees))
     for group in order:
-        _settle(effects, owners, results, group)
-    _follow_fills(effects, owners, results, order)
-    return Project(effects, owners, results)
+        _settle(effects, owners, results, group, callees)
+    _follow_fills(effects, owners, results, order, callees)
+    reached = {callee for key, found in called.items() for callee in found if callee != key}
+    return Project(effects, owners, results, reached, settings)
 
 
 def _consumers(knowledge: Knowledge) -> frozenset[str]:
@@ -100,12 +121,19 @@ def _callees(effects: Effects, key: FunctionKey) -> tuple[FunctionKey, ...]:
     return tuple(found)
 
 
+Callees = Callable[[FunctionKey], tuple[FunctionKey, ...]]
+
+
 def _settle(
-    effects: Effects, owners: Owners, results: dict[FunctionKey, Result], group: tuple[FunctionKey, ...]
+    effects: Effects,
+    owners: Owners,
+    results: dict[FunctionKey, Result],
+    group: tuple[FunctionKey, ...],
+    callees: Callees,
 ) -> bool:
     """Summarise a group until it no longer changes; tell whether any summary differs from before."""
     changed = False
-    recursive = len(group) > 1 or group[0] in _callees(effects, group[0])
+    recursive = len(group) > 1 or group[0] in callees(group[0])
     for _ in range(MOST_ROUNDS if recursive else 1):
         moved = False
         for key in group:
@@ -126,6 +154,7 @@ def _follow_fills(
     owners: Owners,
     results: dict[FunctionKey, Result],
     order: tuple[tuple[FunctionKey, ...], ...],
+    callees: Callees,
 ) -> None:
     """Summarise again what removes data from a container that turned out to be filled from a source."""
     for _ in range(MOST_ROUNDS):
@@ -136,9 +165,9 @@ def _follow_fills(
                 owners.is_filled(key, store) for key in group for store in results[key].drains
             )
             calls = changed and any(
-                callee in changed for key in group for callee in _callees(effects, key)
+                callee in changed for key in group for callee in callees(key)
             )
-            if (drains or calls) and _settle(effects, owners, results, group):
+            if (drains or calls) and _settle(effects, owners, results, group, callees):
                 changed.update(group)
         if not changed and owners.count == before:
             return

@@ -2,44 +2,106 @@
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from cancellint.analysis.traces import Line, Story, Traces
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
+from cancellint.model.summary import Unsettled
 from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, rule
+
+_CURE = "keep what was read in an object that outlives the race, or close the source when it is lost"
+_PUBLIC_CURE = "keep what was read in an object that outlives the call"
 
 
 @rule("CAN101", Severity.ERROR)
 def unsafe_await_in_race(subject: Subject) -> Iterator[RawFinding]:
     """A race drops data that was already taken from a source which is read on afterwards."""
-    result = subject.project.result(subject.function)
-    traces = subject.project.traces
-    races: dict[tuple[FunctionKey, int], list[tuple[Story, int]]] = {}
-    for verdict, origin in zip(result.races, result.race_origins, strict=True):
-        story = traces.of_race(subject.function, origin)
-        if story is not None and verdict.read_again is not None:
-            races.setdefault((story.function, story.race), []).append((story, verdict.read_again))
+    races: dict[tuple[FunctionKey, int], list[_Told]] = {}
+    for told in (*_settled(subject), *_left_to_callers(subject)):
+        races.setdefault((told.story.function, told.story.race), []).append(told)
     for stories in races.values():
-        yield _finding(subject, traces, stories)
+        yield _finding(subject.project.traces, stories)
+    if subject.project.settings.assume_raced_public:
+        yield from _public_losses(subject)
 
 
-def _finding(subject: Subject, traces: Traces, stories: list[tuple[Story, int]]) -> RawFinding:
-    """Return one finding for a race; the story told is that of the first source it drops data of."""
-    story, read_again = stories[0]
-    sources = dict.fromkeys(traces.shown(each.function, each.loss.source) for each, _ in stories)
-    again = Line(subject.function, read_again, "and the source is read on here")
+class _Told(Struct, frozen=True):
+    """A race's story, how firmly it stands, and its last line."""
+
+    story: Story
+    confidence: Confidence
+    end: Line
+
+
+def _settled(subject: Subject) -> Iterator[_Told]:
+    """Yield the races whose source this function reads on."""
+    result = subject.project.result(subject.function)
+    for verdict, origin in zip(result.races, result.race_origins, strict=True):
+        story = subject.project.traces.of_race(subject.function, origin)
+        if story is not None and verdict.read_again is not None:
+            end = Line(subject.function, verdict.read_again, "and the source is read on here")
+            yield _Told(story, story.loss.confidence, end)
+
+
+def _left_to_callers(subject: Subject) -> Iterator[_Told]:
+    """Yield the races that nobody in the project settles: whoever calls this function may read on."""
+    if not subject.project.is_root(subject.function):
+        return
+    result = subject.project.result(subject.function)
+    for fact, origin in result.origins.items():
+        if isinstance(fact, Unsettled):
+            story = subject.project.traces.of_race(subject.function, origin)
+            if story is not None:
+                end = Line(subject.function, -1, "and the caller of this function may read on")
+                yield _Told(story, Confidence.POSSIBLE, end)
+
+
+def _finding(traces: Traces, told: list[_Told]) -> RawFinding:
+    """Return one finding for a race, with the firmest of the stories of what it drops."""
+    best = min(told, key=lambda each: _STRENGTH.index(each.confidence))
+    story = best.story
+    alike = (each.story for each in told if each.confidence == best.confidence)
+    sources = dict.fromkeys(traces.shown(each.function, each.loss.source) for each in alike)
     return RawFinding(
         at=_site(story.function, story.race),
         message=f"data taken from {' and '.join(sources)} is lost when `{story.name}` ends this early",
-        confidence=min((each.loss.confidence for each, _ in stories), key=_STRENGTH.index),
-        notes=tuple(
-            SiteNote(_site(line.function, line.step), line.message) for line in (*story.lines, again)
-        ),
-        help="keep what was read in an object that outlives the race, or close the source when it is lost",
+        confidence=best.confidence,
+        notes=tuple(_note(line) for line in (*story.lines, best.end)),
+        help=_CURE,
     )
 
 
+def _public_losses(subject: Subject) -> Iterator[RawFinding]:
+    """Yield what a public coroutine loses if a caller outside of the project races it."""
+    function = subject.project.program.function(subject.function)
+    if not function.is_async or any(part.startswith("_") for part in function.qualname.split(".")):
+        return
+    traces = subject.project.traces
+    result = subject.project.result(subject.function)
+    told: set[int] = set()
+    for loss in result.summary.losses:
+        origin = result.origins[loss]
+        if origin.at in told:
+            continue
+        told.add(origin.at)
+        source = traces.shown(subject.function, loss.source)
+        lines = traces.of_loss(subject.function, loss, origin.taken, origin.at, origin.via)
+        yield RawFinding(
+            at=subject.site(origin.at),
+            message=f"data taken from {source} is lost if a caller of `{function.qualname}` cancels this await",
+            confidence=loss.confidence,
+            notes=tuple(_note(line) for line in lines),
+            help=_PUBLIC_CURE,
+        )
+
+
 _STRENGTH = ("certain", "likely", "possible")
+
+
+def _note(line: Line) -> SiteNote:
+    return SiteNote(_site(line.function, line.step), line.message)
 
 
 def _site(function: FunctionKey, step: int) -> Site:
