@@ -157,6 +157,9 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     calls: str | None = None
     """a callable that it runs itself, now or later, with the positional arguments after it; a spawner
     (`start_soon`) starts that call as a task"""
+    calls_with: tuple[str, ...] = ()
+    """types of the positional arguments it makes up for that callable, written as in `returns`
+    (`["asyncio.StreamReader", "asyncio.StreamWriter"]` for `start_server`)"""
     raced: str = "arg:0"
     """of a race: the awaitable(s) raced; `body` for a context manager"""
     race: RaceKind | None = None
