@@ -70,6 +70,10 @@ ENTRIES: Mapping[str, Entry] = {
     "asyncio.Future": _CLASS,
     "asyncio.Future.cancel": _CALL,
     "asyncio.Protocol": _CLASS,
+    "asyncio.start_server": Entry(
+        awaitable=True, calls="arg:0", calls_with=("asyncio.StreamReader", "asyncio.StreamWriter")
+    ),
+    "asyncio.AbstractEventLoop.call_soon": Entry(calls="arg:0"),
     "asyncio.sleep": Entry(awaitable=True, returns="None"),
     "threading.Lock": _CLASS,
 }

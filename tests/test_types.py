@@ -96,8 +96,8 @@ def test_an_annotation_is_read_as(annotation: str, wanted: str):
     quoted = annotation if "valid" not in annotation else repr(annotation)
     expect(f"""
 import asyncio, elsewhere
-from typing import (Any, TypeVar, NewType, Generic, Optional, Union, Dict, List, Tuple, Type, Annotated, Final,
-    ClassVar, Literal, Awaitable, Coroutine, AsyncIterator, Callable)
+from typing import Any, TypeVar, NewType, Generic, Optional, Union, Dict, List, Tuple, Type
+from typing import Annotated, Final, ClassVar, Literal, Awaitable, Coroutine, AsyncIterator, Callable
 T = TypeVar("T")
 Bound = TypeVar("Bound", bound="C")
 class C: pass
@@ -1006,3 +1006,28 @@ def test_a_parameter_without_annotation_is_what_all_callers_pass():
 def test_a_parameter_of_a_function_called_in_many_places_stays_unknown():
     many = "\n".join("    helper(asyncio.Lock())" for _ in range(9))
     expect(f"import asyncio\ndef helper(x):\n    reveal(x, '?')\ndef f():\n{many}\n")
+
+
+def test_a_callback_takes_what_the_library_passes_to_it():
+    expect("""
+        import asyncio
+        from functools import partial
+        class Server:
+            async def handle(self, reader, writer):
+                reveal(reader, "asyncio.StreamReader")
+                reveal(writer, "asyncio.StreamWriter")
+            async def start(self):
+                await asyncio.start_server(self.handle, "h", 1)
+                await asyncio.start_server(partial(named, "x"), "h", 1)
+                server = asyncio.start_server(plain)
+                asyncio.get_running_loop().call_soon(later, asyncio.Lock())
+                unknown(mystery)
+        async def named(name, reader, writer):
+            reveal(reader, "?")
+        async def plain(reader, writer):
+            reveal(reader, "asyncio.StreamReader")
+        def later(lock):
+            reveal(lock, "asyncio.Lock")
+        def mystery(x):
+            reveal(x, "?")
+    """)

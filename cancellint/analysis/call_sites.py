@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from cancellint.analysis.program import Program
 from cancellint.model import ir
 from cancellint.model.types import CallSite, FunctionKey
@@ -10,12 +12,20 @@ MAX_SITES = 8
 """A function that may be called in more places than this is not followed to its callers."""
 
 
+class Handover(Struct, frozen=True):
+    """A call one of whose positional arguments is a function."""
+
+    site: CallSite
+    position: int
+
+
 class CallSites:
     """The call steps of the program by the last part of the name they call."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._by_name: dict[str, list[CallSite]] | None = None
+        self._handed_over: dict[str, list[Handover]] | None = None
 
     def may_reach(self, key: FunctionKey) -> tuple[CallSite, ...] | None:
         """The calls that may reach a function by their name, in order; None if they are too many."""
@@ -28,6 +38,33 @@ class CallSites:
             found.extend(self._from_subclasses(key))
         return tuple(found) if len(found) <= MAX_SITES else None
 
+    def handed_over(self, key: FunctionKey) -> tuple[Handover, ...]:
+        """Where a function of this name is an argument of a call; nothing if in too many places."""
+        if self._handed_over is None:
+            self._handed_over = self._index_handovers()
+        found = self._handed_over.get(self._program.function(key).name, [])
+        return tuple(found) if len(found) <= MAX_SITES else ()
+
+    def _index_handovers(self) -> dict[str, list[Handover]]:
+        names = {self._program.function(key).name for key in self._program.functions()}
+        found: dict[str, list[Handover]] = {}
+        for site, call in self._calls():
+            for position, argument in enumerate(call.args):
+                match argument:
+                    case ir.Name(name) | ir.Attr(_, name) if name in names:
+                        handovers = found.setdefault(name, [])
+                        if len(handovers) <= MAX_SITES:
+                            handovers.append(Handover(site, position))
+                    case _:
+                        pass
+        return found
+
+    def _calls(self) -> Iterator[tuple[CallSite, ir.Call]]:
+        for key in self._program.functions():
+            for number, step in enumerate(self._program.function(key).steps):
+                if isinstance(step, ir.Call):
+                    yield CallSite(key, number), step
+
     def _named(self, name: str) -> list[CallSite]:
         if self._by_name is None:
             self._by_name = self._index()
@@ -36,15 +73,14 @@ class CallSites:
     def _index(self) -> dict[str, list[CallSite]]:
         """One call more than MAX_SITES is kept for each name, to tell that there are too many."""
         found: dict[str, list[CallSite]] = {}
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                match step:
-                    case ir.Call(ir.Name(name) | ir.Attr(_, name)):
-                        sites = found.setdefault(name, [])
-                        if len(sites) <= MAX_SITES:
-                            sites.append(CallSite(key, number))
-                    case _:
-                        pass
+        for site, call in self._calls():
+            match call.func:
+                case ir.Name(name) | ir.Attr(_, name):
+                    sites = found.setdefault(name, [])
+                    if len(sites) <= MAX_SITES:
+                        sites.append(site)
+                case _:
+                    pass
         return found
 
     def _names(self, key: FunctionKey) -> Iterator[str]:

@@ -248,7 +248,7 @@ def _sequence_method(receiver: Instance, method: str) -> Type:
 _TEXT_TO_SAME = frozenset(
     {
         "strip", "lstrip", "rstrip", "lower", "upper", "title", "casefold", "capitalize", "replace", "join",
-        "removeprefix", "removesuffix", "zfill", "ljust", "rjust", "center", "format", "translate", "expandtabs",
+        "removeprefix", "removesuffix", "zfill", "ljust", "rjust", "center", "format", "translate",
     }
 )  # fmt: skip
 _TEXT_TO_INT = frozenset({"find", "rfind", "index", "rindex", "count"})
@@ -275,7 +275,7 @@ def _text_method(receiver: Instance, method: str) -> Type:
 
 
 def builtin_result(name: str, arguments: tuple[Type, ...]) -> Type:
-    """What calling a built-in function or container class gives, from the types of its arguments."""
+    """What calling a built-in function or class gives, from the types of its arguments."""
     first = arguments[0] if arguments else UNKNOWN
     match name:
         case "list" | "set" | "frozenset" | "tuple" | "collections.deque":

@@ -213,7 +213,7 @@ class Scopes:
         return None
 
     def writers(self, function: int, name: str) -> Iterator[int]:
-        """The functions that assign to this local, first `function` itself, then inner ones that declare it."""
+        """The functions that assign to this local: `function` itself, then inner ones that declare it."""
         yield function
         if self._outer_writers is None:
             self._outer_writers = self._find_outer_writers()

@@ -1,6 +1,6 @@
 """What locals, parameters and attributes hold: all that is ever assigned to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cancellint.analysis import containers
@@ -19,12 +19,16 @@ from cancellint.analysis.type_algebra import (
     join,
     options,
 )
+from cancellint.analysis.type_expressions import no_operands
 from cancellint.model import ir
 from cancellint.model.types import (
+    CallSite,
     ClassObject,
     FunctionKey,
     Instance,
+    LibraryFunction,
     ProjectCallee,
+    ProjectFunction,
     TupleOf,
     Type,
     Unknown,
@@ -40,6 +44,7 @@ class Variables:
     def __init__(self, core: "Inference") -> None:
         self._core = core
         self._program = core.program
+        self._knowledge = core.knowledge
         self._annotations = core.annotations
         self._callees = Callees(core.program)
         self._call_sites = CallSites(core.program)
@@ -94,23 +99,63 @@ class Variables:
 
     def _passed(self, key: FunctionKey, param: ir.Param) -> Type:
         """What the callers pass for a parameter without annotation, if all that are known agree."""
-        function = self._program.function(key)
-        sites = self._call_sites.may_reach(key) if function.kind == "function" else None
-        if not sites:
+        if self._program.function(key).kind != "function":
             return UNKNOWN
-        found: list[Type] = []
-        reached = False
+        sites = self._call_sites.may_reach(key)
+        if sites is None:
+            return UNKNOWN
+        found = [*self._passed_by_calls(key, param, sites), *self._passed_by_libraries(key, param)]
+        passed = join(found)
+        if not found or any(isinstance(each, Unknown) for each in options(passed)):
+            return UNKNOWN
+        return passed
+
+    def _passed_by_calls(
+        self, key: FunctionKey, param: ir.Param, sites: Sequence[CallSite]
+    ) -> Iterator[Type]:
+        function = self._program.function(key)
         for site in sites:
             call = self._core.call_step(site.function, site.step)
             called = self._core.expression(site.function, call.func)
             for callee in self._callees.reached(site.function, call, called):
                 if isinstance(callee, ProjectCallee) and callee.key == key:
-                    reached = True
-                    found.append(self._given(site.function, function, param, callee))
-        passed = join(found)
-        if not reached or any(isinstance(each, Unknown) for each in options(passed)):
+                    yield self._given(site.function, function, param, callee)
+
+    def _passed_by_libraries(self, key: FunctionKey, param: ir.Param) -> Iterator[Type]:
+        """What library functions pass that are given this function to call it."""
+        for handover in self._call_sites.handed_over(key):
+            caller = handover.site.function
+            call = self._core.call_step(caller, handover.site.step)
+            handed = self._core.expression(caller, call.args[handover.position])
+            for callback in options(handed):
+                if isinstance(callback, ProjectFunction) and callback.key == key:
+                    position = self._position(key, param, bound=callback.bound) - len(callback.leading)
+                    called = self._core.expression(caller, call.func)
+                    yield from (
+                        self._called_back(caller, call, handover.position, position, option)
+                        for option in options(called)
+                        if position >= 0
+                    )
+
+    def _called_back(
+        self, caller: FunctionKey, call: ir.Call, callback: int, position: int, called: Type
+    ) -> Type:
+        """What a library function passes to its argument number `callback` as argument `position`."""
+        if not isinstance(called, LibraryFunction):
             return UNKNOWN
-        return passed
+        entry = self._knowledge.entry(called.name)
+        if entry is None or entry.calls != f"arg:{callback}":
+            return UNKNOWN
+        if entry.calls_with:
+            known_types = entry.calls_with[position : position + 1]
+            return join(self._annotations.library_result(each, no_operands) for each in known_types)
+        after = call.args[callback + 1 + position : callback + 2 + position]
+        return join(self._core.expression(caller, each) for each in after)
+
+    def _position(self, key: FunctionKey, param: ir.Param, *, bound: bool) -> int:
+        """The place of a parameter among the positional arguments, -1 if it has none."""
+        names = [each.name for each in self._program.function(key).params if each.kind == "positional"]
+        return names.index(param.name) - bound if param.name in names else -1
 
     def _given(
         self, caller: FunctionKey, function: ir.Function, param: ir.Param, callee: ProjectCallee
