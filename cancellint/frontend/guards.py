@@ -182,5 +182,5 @@ def _too_many_indents(data: bytes) -> Refusal | None:
 
 def _indent(data: bytes, start: int) -> int:
     """How many blanks stand before the offset on its line."""
-    line = max(data.rfind(b"\n", 0, start), data.rfind(b"\r", 0, start)) + 1
-    return start - line
+    line = data.rfind(b"\n", 0, start) + 1
+    return start - max(line, data.rfind(b"\r", line, start) + 1)
