@@ -398,6 +398,35 @@ def test_a_handler_that_raises_something_else_ends_the_cancellation():
     assert ir.CANCEL_EXIT not in {to for to, _ in leaves(graph)}
 
 
+def test_a_caught_cancellation_may_be_raised_again_from_an_inner_handler():
+    graph = function("""
+    async def f():
+        try:
+            await g()
+        except CancelledError as e:
+            try:
+                h()
+            except ValueError:
+                raise e
+    """)
+    assert (ir.CANCEL_EXIT, Leaves.CANCELLED) in leaves(graph)
+
+
+def test_a_handler_that_raises_a_cancellation_of_its_own_passes_one_on():
+    check("""
+    async def f():
+        try:
+            try:
+                await g()
+            except BaseException:
+                raise CancelledError
+        except CancelledError:
+            both(1)
+        except Exception:
+            resumed(2)
+    """)
+
+
 def test_nested_handlers_pass_a_cancellation_outwards():
     check("""
     async def f():
@@ -509,9 +538,7 @@ def test_every_star_handler_may_run():
     """)
     assert all(step.group for step in graph.steps if isinstance(step, ir.Catch))
     first = next(i for i, b in enumerate(graph.blocks) if isinstance(graph.steps[b.first], ir.Catch))
-    assert Leaves.CAUGHT in {
-        edge.leaves for block in graph.blocks[first : first + 2] for edge in block.edges
-    }
+    assert Leaves.CAUGHT in {edge.leaves for block in graph.blocks[first : first + 2] for edge in block.edges}
 
 
 # ------------------------------------------------------------------ finally
@@ -638,9 +665,7 @@ def test_entering_and_leaving_lie_outside_of_the_region():
         async with a, b:
             c()
     """)
-    inside = {
-        number: block.regions for block in graph.blocks for number in range(block.first, block.last)
-    }
+    inside = {number: block.regions for block in graph.blocks for number in range(block.first, block.last)}
     for number, step in enumerate(graph.steps):
         match step:
             case ir.Await(kind=ir.AwaitKind.ENTER | ir.AwaitKind.EXIT, region=region):
@@ -801,12 +826,14 @@ def test_an_old_coroutine_is_async():
 
 
 def test_a_yield_that_never_runs_still_makes_a_generator():
-    graph = check("""
+    graph = check(
+        """
     async def f():
         raise NotImplementedError
         yield dead(1)
         x = 1
     live(2)
-    """.replace("    live(2)\n", ""))
+    """.replace("    live(2)\n", "")
+    )
     assert graph.is_generator
     assert graph.locals == ("x",)

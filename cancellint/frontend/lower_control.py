@@ -195,12 +195,18 @@ class Statements(Expressions):
 
     def _raised_along(self, exc: cst.BaseExpression | None) -> tuple[Way, ...]:
         """A handler that raises what it caught passes it on as what it is."""
-        handler = handling(self.frame)
-        if handler is None:
-            return (RAISED,)
-        again = exc is None or (isinstance(exc, cst.Name) and exc.value == handler.caught)
-        if again or (exc is not None and is_cancellation(exc) and CANCELLED in handler.ways):
-            return handler.ways if again else (CANCELLED,)
+        match exc:
+            case None:
+                handler = handling(self.frame)
+            case cst.Name(value=name):
+                handler = handling(self.frame, name)
+            case _:
+                handler = None
+        if handler is not None:
+            return handler.ways
+        around = handling(self.frame)
+        if exc is not None and is_cancellation(exc) and around is not None and CANCELLED in around.ways:
+            return (CANCELLED,)
         return (RAISED,)
 
     def _assert(self, node: cst.Assert) -> None:

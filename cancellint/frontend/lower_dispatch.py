@@ -36,9 +36,9 @@ def link(
     return kind, lowered
 
 
-def part(kind: type[Node], choose: Callable[[Node], Outcome]) -> tuple[
-    type[cst.CSTNode], Callable[[cst.CSTNode], Outcome]
-]:
+def part(
+    kind: type[Node], choose: Callable[[Node], Outcome]
+) -> tuple[type[cst.CSTNode], Callable[[cst.CSTNode], Outcome]]:
     """An entry of a table of parts: what `choose` finds in syntax of exactly this kind."""
 
     def chosen(node: cst.CSTNode) -> Outcome:

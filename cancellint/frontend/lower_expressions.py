@@ -555,9 +555,7 @@ class Expressions(Graph):
 
     # ------------------------------------------------------------------ assignment
 
-    def store(
-        self, target: cst.BaseExpression, value: ir.Expr, node: cst.CSTNode, op: str = ""
-    ) -> None:
+    def store(self, target: cst.BaseExpression, value: ir.Expr, node: cst.CSTNode, op: str = "") -> None:
         """Assign `value` to a target of any shape."""
         waiting: list[tuple[cst.BaseExpression, ir.Expr]] = [(target, value)]
         while waiting:

@@ -108,9 +108,7 @@ class Graph:
             )
         else:
             number = self.emit(ir.Next(value), node)
-            self.end(
-                (item, Leaves.ITEM), (done, Leaves.EXHAUSTED), (self.way(RAISED), Leaves.RAISED)
-            )
+            self.end((item, Leaves.ITEM), (done, Leaves.EXHAUSTED), (self.way(RAISED), Leaves.RAISED))
         return ir.Temp(number)
 
     def blocks(self) -> tuple[ir.Block, ...]:

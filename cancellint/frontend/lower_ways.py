@@ -139,8 +139,10 @@ def leave(frame: Frame | None, way: Way) -> Target:
     return _EXITS[way.leaves]
 
 
-def handling(frame: Frame | None) -> Handling | None:
-    """The innermost handler whose body this is, or None."""
-    while frame is not None and not isinstance(frame, Handling):
+def handling(frame: Frame | None, caught: str | None = None) -> Handling | None:
+    """The innermost handler whose body this is; given a name, the innermost that has caught it so."""
+    while frame is not None:
+        if isinstance(frame, Handling) and caught in (None, frame.caught):
+            return frame
         frame = frame.parent
-    return frame
+    return None
