@@ -50,6 +50,8 @@ def test_imports_in_circles_end() -> None:
         ("import a.b as c, d", {"a", "a.b", "d"}),
         ("from a import b as c, d", {"a", "a.b", "a.d"}),
         ("from a import (  # why\n    b,\n    c as d,  # and, this\n)\n", {"a", "a.b", "a.c"}),
+        ("from a import (b,  # (not the other)\n  c)", {"a", "a.b", "a.c"}),
+        ("import a, \\\n    b", {"a", "b"}),
         ("from a import b, \\\n    c\n", {"a", "a.b", "a.c"}),
         ("from a import *", {"a", "a.*"}),
         ("from . import b", {"pkg", "pkg.b"}),

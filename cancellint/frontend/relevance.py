@@ -7,8 +7,8 @@ _VOCABULARY = re.compile(rb"\b(?:async|await|coroutine|yield\s+from)\b")
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(?P<source>[.\w][. \t\w]*?)[ \t]+import[ \t]*"
-    rb"(?P<names>\([^)]*\)|[^\r\n]*(?:\\\r?\n[^\r\n]*)*)"
-    rb"|import[ \t]+(?P<modules>[^\r\n;#]+(?:\\\r?\n[^\r\n;#]*)*))",
+    rb"(?P<names>\((?:[^)#]++|#[^\r\n]*)*+\)|[^\r\n\\]*(?:\\\r?\n[^\r\n\\]*)*)"
+    rb"|import[ \t]+(?P<modules>[^\r\n;#\\]+(?:\\\r?\n[^\r\n;#\\]*)*))",
     re.MULTILINE,
 )
 
