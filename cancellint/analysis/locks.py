@@ -62,7 +62,11 @@ class Locks:
                     yield HeldAcross(lock, taken, step)
 
     def held_at_exit(self) -> Iterator[Path]:
-        """Yield the locks that are still held when the function returns, or yields as a context manager."""
+        """Yield the locks that are still held when the function returns, or yields as a context manager.
+
+        A lock that the function itself releases somewhere is not among them: where it takes and releases
+        under one condition, the graph has paths on which the two come apart, and no run takes those.
+        """
         found: dict[Path, None] = {}
         for number, block in enumerate(self._facts.function.blocks):
             if self._facts.function.is_generator:
@@ -72,7 +76,10 @@ class Locks:
             for edge in block.edges:
                 if edge.to == RETURN_EXIT:
                     found.update({lock: None for lock in self._after(number, edge)})
-        yield from found
+        released = {lock for effect in self._facts.effects.values() for lock in effect.releases}
+        if self._facts.function.is_generator:
+            released = set()
+        yield from (lock for lock in found if lock not in released)
 
     def released(self) -> Iterator[Path]:
         """Yield the locks that the function releases without having taken them."""
@@ -109,7 +116,9 @@ class Locks:
         state = self._entry[number]
         here = dict(state) if state is not None else {}
         block = self._facts.function.blocks[number]
-        last = block.last - 1 if edge.leaves in (Leaves.CANCELLED, Leaves.RAISED) else block.last
+        last = block.last
+        if edge.leaves in (Leaves.CANCELLED, Leaves.RAISED) and not _leaves_region(self._facts, last - 1):
+            last -= 1
         for step in range(block.first, last):
             self._transfer(here, step)
         if block.test is not None and edge.leaves in (Leaves.TRUE, Leaves.FALSE):
@@ -156,6 +165,7 @@ class Locks:
 
 
 def _leaves_region(facts: Facts, step: int) -> bool:
+    """Tell whether a step is the exit of a `with`: even if it fails, the lock has been released."""
     match facts.function.steps[step]:
         case Exit() | Await(kind=AwaitKind.EXIT):
             return True
