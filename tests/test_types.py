@@ -1031,3 +1031,19 @@ def test_a_callback_takes_what_the_library_passes_to_it():
         def mystery(x):
             reveal(x, "?")
     """)
+
+
+def test_weak_references_and_default_dicts_give_what_they_were_made_for():
+    expect("""
+        import asyncio, weakref
+        from collections import defaultdict
+        class C:
+            def __init__(self):
+                self.locks = defaultdict(asyncio.Lock)
+                self.queues = defaultdict(lambda: defaultdict(asyncio.Queue))
+                self.me = weakref.ref(self)
+            def f(self):
+                reveal(self.locks["x"], "asyncio.Lock")
+                reveal(self.queues["x"]["y"], "asyncio.Queue")
+                reveal(self.me(), "m.C | None")
+    """)

@@ -7,6 +7,7 @@ from cancellint.analysis import containers
 from cancellint.analysis.callees import plain_arguments
 from cancellint.analysis.containers import AWAITABLES, MAPPINGS, public_name
 from cancellint.analysis.type_algebra import (
+    NONE,
     NOTHING,
     UNKNOWN,
     class_of,
@@ -67,6 +68,8 @@ class Calls:
                     if methods
                     else UNKNOWN
                 )
+            case Instance("weakref.ref", (referent,)):
+                return join((referent, NONE))
             case NoneValue():
                 return NOTHING
             case _:
@@ -90,6 +93,8 @@ class Calls:
             return instance(cls, (self._argument(site, call, 0),), site)
         if cls == "functools.partial":
             return self._partial(site, call)
+        if cls == "collections.defaultdict" and call.args:
+            return instance(cls, (UNKNOWN, self._made_by(site, call.args[0])), site)
         if cls == "type":
             return join(class_of(option) for option in options(self._argument(site, call, 0)))
         if cls == "super":
@@ -99,6 +104,12 @@ class Calls:
             found = containers.builtin_result(cls, arguments)
             return Instance(cls) if found == UNKNOWN else found
         return Instance(cls, (), site)
+
+    def _made_by(self, site: CallSite, factory: ir.Expr) -> Type:
+        """What calling a factory without arguments gives."""
+        without_arguments = ir.Call(factory, (), (), True)
+        made = self._core.expression(site.function, factory)
+        return join(self.call(site, without_arguments, option) for option in options(made))
 
     def _partial(self, site: CallSite, call: ir.Call) -> Type:
         """A function of which `functools.partial` has supplied some arguments."""
@@ -144,7 +155,7 @@ class Calls:
                 return self._annotations.read(site.function, call.args[0]) if call.args else UNKNOWN
             case name if name in _FIELD_FACTORIES:
                 return self._field(site, call)
-            case "copy.copy" | "copy.deepcopy":
+            case "copy.copy" | "copy.deepcopy" | "weakref.proxy":
                 return self._argument(site, call, 0)
             case "builtins.getattr" if len(call.args) > 1 and isinstance(call.args[1], ir.Const):
                 return self._core.expression(site.function, ir.Attr(call.args[0], call.args[1].text))
@@ -166,9 +177,7 @@ class Calls:
             if keyword == "default":
                 found.append(self._core.expression(site.function, value))
             elif keyword in {"default_factory", "factory"}:
-                factory = self._core.expression(site.function, value)
-                without_arguments = ir.Call(value, (), (), True)
-                found.extend(self.call(site, without_arguments, option) for option in options(factory))
+                found.append(self._made_by(site, value))
         return join(found) if found else NOTHING
 
     def _container_method(self, called: LibraryFunction) -> Type:

@@ -9,7 +9,8 @@ _Value = TypeVar("_Value")
 
 _MAX_WEIGHT = 420
 """Bound on nested computations in stack frames, well below Python's own bound of 1000."""
-_MAX_TURNS = 4
+_MAX_TURNS = 16
+"""Cells that depend on each other are computed again at most so often."""
 _CELL_WEIGHT = 8
 _PART_WEIGHT = 4
 
@@ -153,21 +154,24 @@ class Cells(Generic[_Cell, _Value]):
         self._lowest.append(position)
         self._weight += _CELL_WEIGHT
         value = self._compute(cell)
-        lowest = self._lowest[-1]
-        if lowest == position and self._provisional.mark() > mark:
-            value = self._settle_together(cell, value, mark)
+        if self._lowest[-1] == position and self._provisional.mark() > mark:
+            value = self._repeat(cell, value, mark)
         self._weight -= _CELL_WEIGHT
         del self._positions[cell]
-        self._lowest.pop()
+        lowest = self._lowest.pop()
         if lowest < position:
             self._provisional.keep(cell, value, lowest, mark)
             self._lean_on(lowest)
         else:
+            self._settled.update(self._provisional.take(mark))
             self._settled[cell] = value
         return value
 
-    def _settle_together(self, head: _Cell, value: _Value, mark: int) -> _Value:
-        """Settle the cells that lean on `head`, and return its own value."""
+    def _repeat(self, head: _Cell, value: _Value, mark: int) -> _Value:
+        """Compute the cells that lean on `head` again until none changes, and return its own value.
+
+        They may turn out to lean on yet another cell that is being computed.
+        """
         for _ in range(_MAX_TURNS):
             changed = False
             self._current[head] = value
@@ -181,7 +185,6 @@ class Cells(Generic[_Cell, _Value]):
             if not changed:
                 break
         del self._current[head]
-        self._settled.update(self._provisional.take(mark))
         return value
 
     def descend(self) -> None:

@@ -67,12 +67,17 @@ AWAITABLES = frozenset(
         "concurrent.futures.Future",
     }
 )
-WRAPPERS = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext"})
-"""Context managers that are entered as what they were made of."""
-CONTEXT_MANAGERS = WRAPPERS | {
-    "contextlib.AbstractContextManager",
-    "contextlib.AbstractAsyncContextManager",
-}
+WRAPPERS = frozenset({"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext", "weakref.ref"})
+"""Classes whose type argument is the type of what they were made of."""
+CONTEXT_MANAGERS = frozenset(
+    {
+        "contextlib.closing",
+        "contextlib.aclosing",
+        "contextlib.nullcontext",
+        "contextlib.AbstractContextManager",
+        "contextlib.AbstractAsyncContextManager",
+    }
+)
 """Context managers whose type argument is what entering them gives."""
 FILLED_LATER = SEQUENCES | MAPPINGS | QUEUES
 """Classes whose instances take their element types from what is put into them."""
