@@ -98,7 +98,7 @@ def _words(context: click.Context, parameter: click.Parameter, values: tuple[str
     return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
-@cli.command()
+@cli.command(short_help="Check files and folders.")
 @_PATHS
 @click.option(
     "--output-format", type=click.Choice(["text", "concise", "json"]), default="text", show_default=True

@@ -86,7 +86,10 @@ class _Worker:
     def __init__(self, function: str) -> None:
         arguments = [str(len(sys.path)), function, *sys.path]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", _BOOT, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     def ask(self, request: bytes) -> bytes | Died:
