@@ -1047,3 +1047,15 @@ def test_weak_references_and_default_dicts_give_what_they_were_made_for():
                 reveal(self.queues["x"]["y"], "asyncio.Queue")
                 reveal(self.me(), "m.C | None")
     """)
+
+
+def test_a_recursive_coroutine_gives_what_its_other_returns_give():
+    expect("""
+        import asyncio
+        async def retry(n):
+            if n:
+                return await retry(n - 1)
+            return asyncio.Lock()
+        async def f():
+            reveal(await retry(3), "asyncio.Lock")
+    """)

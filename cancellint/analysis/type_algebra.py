@@ -50,8 +50,20 @@ def same(left: Type, right: Type) -> bool:
 
 
 def known(found: Type) -> Type:
-    """A type for the outside: nothing found means nothing known."""
-    return UNKNOWN if found == NOTHING else found
+    """A type for the outside: nothing found, at any depth, means nothing known."""
+    match found:
+        case Either(()):
+            return UNKNOWN
+        case Either(parts):
+            return Either(tuple(known(part) for part in parts))
+        case Instance(cls, (_, *_) as args, made_at):
+            return Instance(cls, tuple(known(arg) for arg in args), made_at)
+        case TupleOf(items):
+            return TupleOf(tuple(known(item) for item in items))
+        case Pending(result, site, task, spawned_at):
+            return Pending(known(result), site, task, spawned_at)
+        case _:
+            return found
 
 
 def join(types: Iterable[Type]) -> Type:
@@ -117,8 +129,6 @@ def pending(result: Type, site: CallSite, *, task: bool = False, spawned_at: Cal
 
 
 def _bounded(found: Type) -> Type:
-    if found == NOTHING:
-        return UNKNOWN
     depth = 0
     parts = 0
     level: list[Type] = [found]
