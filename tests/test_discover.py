@@ -187,6 +187,23 @@ def test_packages_are_named_from_their_outermost_folder(tmp_path: Path) -> None:
     }
 
 
+def test_a_namespace_is_part_of_the_name_where_the_project_imports_it_so(tmp_path: Path) -> None:
+    tree(tmp_path, "pyproject.toml", "one/space/core/__init__.py", "two/space/extra/__init__.py")
+    (tmp_path / "one/space/core/a.py").write_text("from space.core.b import c\nimport core_things\n")
+    (tmp_path / "two/space/extra/d.py").write_text("import space.extra, os\n")
+
+    modules = [source.module for source in discover([tmp_path])]
+
+    assert modules == ["space.core", "space.core.a", "space.extra", "space.extra.d"]
+
+
+def test_a_folder_above_a_package_is_no_namespace_without_an_import(tmp_path: Path) -> None:
+    tree(tmp_path, "pyproject.toml", "lib/pkg/__init__.py", "lib/pkg/a.py")
+    (tmp_path / "lib/pkg/a.py").write_text("from pkg import b\n")
+
+    assert [source.module for source in discover([tmp_path])] == ["pkg", "pkg.a"]
+
+
 def test_two_packages_of_one_name_stay_apart_and_whole(tmp_path: Path) -> None:
     tree(
         tmp_path,

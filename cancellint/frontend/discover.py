@@ -1,7 +1,9 @@
 """Which files are read, which of them are reported on, and what their modules are called."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
@@ -72,11 +74,11 @@ def discover(
     for folder in (*roots, *(path for path in reported if path not in explicit)):
         if folder.is_dir():
             found.update(_walk(folder, _project_rules(folder, exclude)))
-    names = module_names(sorted(found), roots)
     folders = tuple(path for path in reported if path not in explicit)
+    contents = {path: (overlay[path], "") if path in overlay else _read(path) for path in sorted(found)}
+    names = module_names(tuple(contents), roots, imported_names([data for data, _ in contents.values()]))
     sources = []
-    for path in sorted(found):
-        data, error = (overlay[path], "") if path in overlay else _read(path)
+    for path, (data, error) in contents.items():
         sources.append(
             Source(
                 path=path,
@@ -91,11 +93,35 @@ def discover(
     return tuple(sources)
 
 
-def module_names(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str]:
+_IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+
+MAX_NAMESPACE = 3
+"""How many folders may stand before the outermost package in its name."""
+
+SAMPLE = 400
+"""How many files are asked what they import: enough to tell what the project calls its packages."""
+
+
+def imported_names(contents: Sequence[bytes | None]) -> Mapping[str, int]:
+    """In how many of the files, or of a sample of them, each dotted name or a name inside it is imported."""
+    counts: Counter[str] = Counter()
+    for data in contents[:: max(1, len(contents) // SAMPLE)]:
+        names: set[str] = set()
+        for name in set(_IMPORTED.findall(data or b"")):
+            parts = name.decode("utf-8", "replace").split(".")
+            names.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        counts.update(names)
+    return counts
+
+
+def module_names(
+    paths: Sequence[Path], roots: Sequence[Path], imported: Mapping[str, int]
+) -> dict[Path, str]:
     """A dotted name for each file.
 
-    A package is named from its outermost folder with an `__init__.py`; anything else by its path in
-    the project, `src` left out. Where two folders hold packages of one name, the second one's files
+    A package is named from its outermost folder with an `__init__.py`, together with the folders above
+    where the project's imports do so (namespace packages); anything else by its path in the project,
+    `src` left out. Where two folders hold packages of one name, the second one's files
     are named by their path, so that each package stays whole.
     """
     names: dict[Path, str] = {}
@@ -107,8 +133,12 @@ def module_names(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str
         while folder in packages:
             folder = folder.parent
         in_project = _path_in_project(path, roots)
-        parts = path.relative_to(folder).parts if folder != path.parent else in_project
-        if owners.setdefault(parts[0], folder) != folder:
+        parts, top = in_project, in_project[0]
+        if folder != path.parent:
+            parts = path.relative_to(folder).parts
+            namespace = _namespace(folder, parts[0], imported)
+            parts, top = (*namespace, *parts), ".".join((*namespace, parts[0]))
+        if owners.setdefault(top, folder) != folder:
             parts = in_project
         if parts[-1] == "__init__.py" and len(parts) > 1:
             parts = parts[:-1]
@@ -118,6 +148,19 @@ def module_names(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str
         used.add(name)
         names[path] = name
     return names
+
+
+def _namespace(folder: Path, package: str, imported: Mapping[str, int]) -> tuple[str, ...]:
+    """The folders above an outermost package that imports name before it."""
+    best: tuple[str, ...] = ()
+    votes = imported.get(package, 0)
+    outer: tuple[str, ...] = ()
+    for above in (folder, *folder.parents)[:MAX_NAMESPACE]:
+        outer = (above.name, *outer)
+        stated = imported.get(".".join((*outer, package)), 0)
+        if stated > votes:
+            best, votes = outer, stated
+    return best
 
 
 def _path_in_project(path: Path, roots: Sequence[Path]) -> tuple[str, ...]:
