@@ -28,6 +28,8 @@ from cancellint.model.types import (
 
 DEEPEST = 8
 """Wrappers within wrappers that are followed; `shield(ensure_future(wait_for(f())))` has three."""
+_DEEPEST_HELD = 3
+"""The same for what a variable holds; it may hold, over some turns of a loop, a wrapper of itself."""
 
 _WRAPPERS = frozenset({Role.SPAWNS, Role.SHIELDS, Role.GATHERS, Role.RACES})
 
@@ -110,7 +112,7 @@ class Operations:
             case Star(value=value):
                 yield from self._resolve(key, value, holder, depth)
             case _:
-                yield from self._held_by(key, expr)
+                yield from self._held_by(key, expr, depth)
 
     def _made_by(self, key: FunctionKey, step: int, holder: Expr | None, depth: int) -> Iterator[Operation]:
         for callee in self._types.callees(key, step):
@@ -122,7 +124,8 @@ class Operations:
                 for inner in self._resolve(key, operand, holder, depth - 1):
                     yield _wrap(inner, known.entry)
 
-    def _held_by(self, key: FunctionKey, expr: Expr) -> Iterator[Operation]:
+    def _held_by(self, key: FunctionKey, expr: Expr, depth: int) -> Iterator[Operation]:
+        within = min(depth - 1, _DEEPEST_HELD)
         for pending in pendings(self._types.of(key, expr)):
             steps = self._program.function(pending.site.function).steps
             if not isinstance(steps[pending.site.step], Call):
@@ -131,7 +134,7 @@ class Operations:
                 known = self.known(callee)
                 if known is not None and _WRAPPERS.intersection(known.entry.roles):
                     for operand in wrapped(known.entry, callee):
-                        for inner in self._resolve(pending.site.function, operand, None, 3):
+                        for inner in self._resolve(pending.site.function, operand, None, within):
                             yield structs.replace(_wrap(inner, known.entry), task=True, holder=expr)
                     continue
                 yield Operation(pending.site, callee, task=pending.task, holder=expr)
