@@ -18,7 +18,7 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-_ELSEWHERE = ir.Const("ellipsis", "...")
+ELSEWHERE = ir.Const("ellipsis", "...")
 """Stands for a value that has no expression in the caller's frame."""
 
 
@@ -89,13 +89,20 @@ class Callees:
         """The call's arguments after those that `partial` has supplied."""
         if not called.leading and not called.keywords:
             return call.args, call.keywords
-        here = self._sees(caller, called.frame)
-        leading = called.leading if here else (_ELSEWHERE,) * len(called.leading)
         given = {name for name, _ in call.keywords}
+        leading = [self._seen(caller, called.frame, value) or ELSEWHERE for value in called.leading]
         supplied = [
-            (name, value if here else _ELSEWHERE) for name, value in called.keywords if name not in given
+            (name, self._seen(caller, called.frame, value) or ELSEWHERE)
+            for name, value in called.keywords
+            if name not in given
         ]
         return (*leading, *call.args), (*supplied, *call.keywords)
+
+    def _seen(self, caller: FunctionKey, frame: FunctionKey | None, expr: ir.Expr) -> ir.Expr | None:
+        """The expression of another frame, if it means the same in the caller's: steps never do."""
+        if frame == caller or (self._sees(caller, frame) and not _rests_on_steps(expr)):
+            return expr
+        return None
 
     def _sees(self, caller: FunctionKey, frame: FunctionKey | None) -> bool:
         """Whether the names of `frame` are visible in the caller: it is the caller or encloses it."""
@@ -115,8 +122,11 @@ class Callees:
         self, caller: FunctionKey, frame: FunctionKey | None, receiver: ir.Expr | None, call: ir.Call
     ) -> ir.Expr | None:
         """A bound method's receiver as the caller can write it."""
-        if receiver is None or self._sees(caller, frame):
-            return receiver
+        if receiver is None:
+            return None
+        seen = self._seen(caller, frame, receiver)
+        if seen is not None:
+            return seen
         # `self.handler = self.on_message` in one method, `self.handler()` in another: the same `self`
         if frame is not None and isinstance(call.func, ir.Attr):
             there = self._program.scopes(frame.module).receiver_name(frame.function)
@@ -132,6 +142,24 @@ class Callees:
         if completions:
             return tuple(ProjectCallee(key, None, True, (), ()) for key in completions)
         return (LibraryCallee(cls, None, call.args, call.keywords),)
+
+
+def _rests_on_steps(expr: ir.Expr) -> bool:
+    """Whether the outcome of some step is part of the expression."""
+    waiting = [expr]
+    while waiting:
+        match waiting.pop():
+            case ir.Temp():
+                return True
+            case ir.Attr(base=value) | ir.Element(value=value) | ir.Star(value=value):
+                waiting.append(value)
+            case ir.Item(base, key):
+                waiting += (base, key)
+            case ir.Op(operands=parts) | ir.Build(items=parts):
+                waiting += parts
+            case _:
+                pass
+    return False
 
 
 def _unresolved(call: ir.Call) -> UnresolvedCallee:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cancellint.analysis import containers
-from cancellint.analysis.callees import plain_arguments
+from cancellint.analysis.callees import ELSEWHERE, plain_arguments
 from cancellint.analysis.containers import AWAITABLES, MAPPINGS, public_name
 from cancellint.analysis.type_algebra import (
     NONE,
@@ -22,6 +22,7 @@ from cancellint.model.knowledge import Entry
 from cancellint.model.types import (
     CallSite,
     ClassObject,
+    FunctionKey,
     Instance,
     LibraryFunction,
     NoneValue,
@@ -113,18 +114,13 @@ class Calls:
 
     def _partial(self, site: CallSite, call: ir.Call) -> Type:
         """A function of which `functools.partial` has supplied some arguments."""
-        leading, keywords = plain_arguments(call)
         found: list[Type] = []
         for option in options(self._argument(site, call, 0)):
             match option:
-                case ProjectFunction(key, bound, receiver, frame):
-                    found.append(
-                        ProjectFunction(key, bound, receiver, frame or site.function, leading[1:], keywords)
-                    )
-                case LibraryFunction(name, bound, receiver, frame):
-                    found.append(
-                        LibraryFunction(name, bound, receiver, frame or site.function, leading[1:], keywords)
-                    )
+                case ProjectFunction(key, bound, receiver):
+                    found.append(ProjectFunction(key, bound, receiver, *_supplied(site, call, option)))
+                case LibraryFunction(name, bound, receiver):
+                    found.append(LibraryFunction(name, bound, receiver, *_supplied(site, call, option)))
                 case _:
                     found.append(option)
         return join(found)
@@ -256,3 +252,21 @@ class Calls:
                 return NOTHING
             case _:
                 return Instance("asyncio.Task", (), site)
+
+
+def _supplied(
+    site: CallSite, call: ir.Call, function: ProjectFunction | LibraryFunction
+) -> tuple[FunctionKey, tuple[ir.Expr, ...], tuple[tuple[str, ir.Expr], ...]]:
+    """The frame, the leading arguments and the keywords of a function of which this call makes a `partial`.
+
+    A function has one frame: where its receiver stands in another one, what is supplied here has no
+    expression.
+    """
+    args, named = plain_arguments(call)
+    leading, frame = args[1:], site.function
+    if function.receiver is not None or function.leading or function.keywords:
+        frame = function.frame or site.function
+    if frame != site.function:
+        leading, named = (ELSEWHERE,) * len(leading), tuple((name, ELSEWHERE) for name, _ in named)
+    keywords = {**dict(function.keywords), **dict(named)}
+    return frame, (*function.leading, *leading), tuple(keywords.items())
