@@ -66,6 +66,8 @@ def _encoding_error(data: bytes) -> Refusal:
         data.decode(encoding)
     except UnicodeDecodeError as error:
         return refusal_at(data, error.start, f"this byte is not valid {error.encoding}")
+    except (UnicodeError, LookupError):
+        return Refusal(f"this file declares an encoding that is not for text: {encoding}", 1, 1)
     return Refusal(f"this file cannot be read as {encoding}", 1, 1)
 
 
