@@ -475,6 +475,9 @@ class Effects:
         fate = _fate(entry.roles, used)
         for value in _all_arguments(callee):
             gathered.arguments.append(Argument(value, fate, of if fate is Fate.STORES else None))
+        if callee.receiver is not None and used and not entry.awaitable and fate is not Fate.STORES:
+            measures = Role.LOOKS in entry.roles and entry.returns in _MEASURES
+            gathered.arguments.append(Argument(callee.receiver, Fate.LOOKS if measures else Fate.PASSES))
         if of is None:
             return
         if Role.CONSUMES in entry.roles:
@@ -532,6 +535,9 @@ class Effects:
         _move(outer, inner, here)
         return outer
 
+
+_MEASURES = ("bool", "int")
+"""Types of results that tell something about an object but contain none of its data."""
 
 _MANAGER_METHODS = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__"})
 
