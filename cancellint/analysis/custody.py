@@ -21,6 +21,7 @@ from cancellint.model.ir import (
     Delete,
     Edge,
     Expr,
+    Function,
     Item,
     Leaves,
     Name,
@@ -65,11 +66,13 @@ class Custody:
     def __init__(
         self,
         frame: Frame,
+        function: Function,
         effects: Mapping[int, Effect],
         tokens: tuple[Token, ...],
         removals: tuple[Removal, ...] = (),
     ) -> None:
         self.frame = frame
+        self._function = function
         self.effects = effects
         self.tokens = tokens
         self._given = _tokens_by_step(tokens)
@@ -113,24 +116,24 @@ class Custody:
 
     def before_last(self, block: int) -> State | None:
         """Return the state before the last step of a block, None where the block is unreachable."""
-        return self._within(block, self.frame.function.blocks[block].last - 1)
+        return self._within(block, self._function.blocks[block].last - 1)
 
     def at_end(self, block: int) -> State | None:
         """Return the state after the last step of a block, None where the block is unreachable."""
-        return self._within(block, self.frame.function.blocks[block].last)
+        return self._within(block, self._function.blocks[block].last)
 
     def _within(self, block: int, last: int) -> State | None:
         state = self.entry[block]
         if state is None:
             return None
         here = dict(state)
-        for number in range(self.frame.function.blocks[block].first, last):
+        for number in range(self._function.blocks[block].first, last):
             self.transfer(here, number, Moves())
         return here
 
     def _solve(self) -> None:
         """Propagate to a fixpoint; states only grow, and there are finitely many bits."""
-        blocks = self.frame.function.blocks
+        blocks = self._function.blocks
         if not blocks:
             return
         self.entry[0] = {}
@@ -161,7 +164,7 @@ class Custody:
             case Leaves.CANCELLED | Leaves.RAISED | Leaves.EXHAUSTED:
                 return before
             case Leaves.TRUE | Leaves.FALSE if test is not None:
-                empty = _empty_when(test, edge.leaves is Leaves.TRUE)
+                empty = empty_when(test, edge.leaves is Leaves.TRUE)
                 if empty is not None:
                     place = holder(self.frame, empty)
                     return {held: bits for held, bits in after.items() if held != place}
@@ -169,7 +172,7 @@ class Custody:
 
     def transfer(self, state: dict[Holder, int], number: int, moves: Moves) -> None:
         """Change the state by one step, as it is when the step has succeeded."""
-        step = self.frame.function.steps[number]
+        step = self._function.steps[number]
         match step:
             case Assign():
                 self._assign(state, number, step, moves)
@@ -366,11 +369,11 @@ def _local_root(path: Path | None) -> Holder | None:
     return None
 
 
-def _empty_when(test: Expr, truth: bool) -> str | None:
+def empty_when(test: Expr, truth: bool) -> str | None:
     """Return the variable that holds nothing when the test comes out so: `x is None`, `not x`, `x == b""`."""
     match test:
         case Op(op="not", operands=(inner,)):
-            return _empty_when(inner, not truth)
+            return empty_when(inner, not truth)
         case Name(id=name) if not truth:
             return name
         case Op(op=op, operands=(Name(id=name), Const(kind=kind, text=text))):

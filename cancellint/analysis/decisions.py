@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from cancellint.analysis.custody import content
-from cancellint.model.ir import Await, Call, Expr, Leaves, Temp
+from cancellint.analysis.custody import content, empty_when
+from cancellint.model.ir import Leaves
 from cancellint.model.summary import Path
+from cancellint.model.types import Callee, LibraryCallee, ProjectCallee, UnresolvedCallee
 
 if TYPE_CHECKING:
     from cancellint.analysis.facts import Facts
@@ -21,7 +22,8 @@ def decisions(facts: Facts) -> dict[int, int]:
     """Return, per consuming await, the tokens that a test read and on whose outcome it depends.
 
     A test decides if its two outcomes lead to different next takes from the token's source. Taking the
-    same way again (`get` until something fits) is a filter, which discards on purpose.
+    same way again (`get` until something fits) is a filter, which discards on purpose. Where the test says that
+    nothing was read, nothing can be lost.
     """
     found: dict[int, int] = {}
     for index, block in enumerate(facts.function.blocks):
@@ -35,6 +37,7 @@ def decisions(facts: Facts) -> dict[int, int]:
                 _next_takes(facts, edge.to, token.take.source)
                 for edge in block.edges
                 if edge.leaves in (Leaves.TRUE, Leaves.FALSE)
+                and empty_when(block.test, edge.leaves is Leaves.TRUE) is None
             ]
             if len({frozenset(arm) for arm in arms}) < 2:
                 continue
@@ -68,14 +71,20 @@ def _next_takes(facts: Facts, start: int, source: Path) -> list[int]:
 
 
 def _same_call(facts: Facts, first: int, second: int) -> bool:
-    return _call(facts, first) == _call(facts, second)
+    """Tell whether two awaits take in the same way: the same callees with the same arguments."""
+    operations = _calls(facts, first)
+    return first == second or (bool(operations) and operations == _calls(facts, second))
 
 
-def _call(facts: Facts, number: int) -> tuple[Expr, ...] | int:
-    """Return what identifies a taking call apart from its place: the function and the arguments."""
-    step = facts.function.steps[number]
-    if isinstance(step, Await) and isinstance(step.value, Temp):
-        made = facts.function.steps[step.value.step]
-        if isinstance(made, Call):
-            return (made.func, *made.args, *(value for _, value in made.keywords))
-    return number
+def _calls(facts: Facts, number: int) -> set[tuple[object, ...]]:
+    return {_identity(operation.callee) for operation in facts.effect(number).operations}
+
+
+def _identity(callee: Callee) -> tuple[object, ...]:
+    match callee:
+        case ProjectCallee(key=key):
+            return key, callee.receiver, callee.args, callee.keywords
+        case LibraryCallee(name=name):
+            return name, callee.receiver, callee.args, callee.keywords
+        case UnresolvedCallee(method=method):
+            return method, callee.receiver, callee.args, callee.keywords

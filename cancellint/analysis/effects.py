@@ -106,6 +106,8 @@ class Effect(Struct, frozen=True):
     acquires: tuple[Path, ...] = ()
     releases: tuple[Path, ...] = ()
     race: Raced | None = None
+    operations: tuple[Operation, ...] = ()
+    """what an await waits for"""
     via: Mapping[CalleeFact, Origin] = {}
     tasks: Mapping[Loss, Expr] = {}
     """the variable that holds the task whose result a loss means: while it is used, nothing is lost"""
@@ -256,7 +258,7 @@ class Effects:
             gathered.suspends = True
             if race.kind is RaceKind.LEAVES_RUNNING:
                 _forget_results(gathered)
-        return gathered.effect(race)
+        return structs.replace(gathered.effect(race), operations=tuple(operations))
 
     def awaited(self, key: FunctionKey, number: int) -> tuple[Operation, ...]:
         """Return the operations that an await step waits for, races included."""
@@ -275,9 +277,7 @@ class Effects:
 
     def _race(self, key: FunctionKey, value: Expr) -> Raced | None:
         """Return the race that is awaited here, written in place."""
-        if not isinstance(value, Temp) or not isinstance(
-            self.program.function(key).steps[value.step], Call
-        ):
+        if not isinstance(value, Temp) or not isinstance(self.program.function(key).steps[value.step], Call):
             return None
         for callee in self.types.callees(key, value.step):
             known = self.operations.known(callee)
@@ -339,9 +339,7 @@ class Effects:
                 case _:
                     pass
 
-    def _library_protocol(
-        self, classes: tuple[str, ...], value: Expr, method: str
-    ) -> Iterator[Callee]:
+    def _library_protocol(self, classes: tuple[str, ...], value: Expr, method: str) -> Iterator[Callee]:
         for name in classes:
             callee = LibraryCallee(f"{name}.{method}", value, (), ())
             if self.operations.known(callee) is not None:
@@ -501,9 +499,7 @@ class Effects:
         path = frame.path(value) if value is not None else None
         return path if path is not None else KEPT
 
-    def _gather_unknown(
-        self, gathered: _Gathering, key: FunctionKey, callee: Callee, used: bool
-    ) -> None:
+    def _gather_unknown(self, gathered: _Gathering, key: FunctionKey, callee: Callee, used: bool) -> None:
         """Add what must be assumed of a call nobody knows."""
         gathered.suspends = True
         fate = Fate.PASSES if used else Fate.KEEPS

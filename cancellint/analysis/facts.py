@@ -36,9 +36,9 @@ class Facts:
 
     def __init__(self, effects: Effects, owners: Owners, key: FunctionKey) -> None:
         self.key = key
-        self.function: Function = effects.program.function(key)
         self.frame: Frame = effects.frame(key)
         self.unwinding = Unwinding(effects, key)
+        self.function: Function = self.unwinding.without_idle_edges()
         self._owners = owners
         self.effects: dict[int, Effect] = {}
         drains: dict[Path, None] = {}
@@ -64,7 +64,7 @@ class Facts:
             Token(take, step)
             for step, effect in self.effects.items()
             for take in effect.takes
-            if take.into == RESULT or not take.into.is_visible_to_callers and take.into.root != "kept"
+            if take.into == RESULT or (not take.into.is_visible_to_callers and take.into.root != "kept")
         ]
         found.extend(Token(_removal_take(removal), removal.step) for removal in self.removals)
         return tuple(found[:MOST_TOKENS])
@@ -76,12 +76,12 @@ class Facts:
 
     @cached_property
     def custody(self) -> Custody:
-        return Custody(self.frame, self.effects, self.tokens, self.removals)
+        return Custody(self.frame, self.function, self.effects, self.tokens, self.removals)
 
     @cached_property
     def live(self) -> tuple[Live, ...]:
         """Per block, the holders whose content is used from its start on."""
-        return live_at_entry(self.frame, self.effects)
+        return live_at_entry(self.frame, self.function, self.effects)
 
     @cached_property
     def decisions(self) -> dict[int, int]:
@@ -103,9 +103,9 @@ class Facts:
         """Yield (block, step) for each await that may suspend."""
         for number, block in enumerate(self.function.blocks):
             step = block.last - 1
-            if block.last > block.first and isinstance(self.function.steps[step], Await):
-                if self.effect(step).suspends:
-                    yield number, step
+            awaits = block.last > block.first and isinstance(self.function.steps[step], Await)
+            if awaits and self.effect(step).suspends:
+                yield number, step
 
     @cached_property
     def drains(self) -> tuple[Path, ...]:
@@ -127,7 +127,9 @@ class Facts:
             match step:
                 case Delete(target=Item(base=base, key=Op(op="slice"))):
                     store = self.frame.path(base)
-                case Assign(target=Attr() | Name() as target, value=Item(base=base, key=Op(op="slice")), op=""):
+                case Assign(
+                    target=Attr() | Name() as target, value=Item(base=base, key=Op(op="slice")), op=""
+                ):
                     store = self.frame.path(target)
                     if store != self.frame.path(base):
                         continue
@@ -159,7 +161,6 @@ def _without_idle_removals(effect: Effect, key: FunctionKey, owners: Owners) -> 
     takes = tuple(
         structs.replace(take, origin=STORE) if is_removal(take) else take
         for take in effect.takes
-        if not is_removal(take)
-        or (take.source.is_visible_to_callers and owners.is_filled(key, take.source))
+        if not is_removal(take) or (take.source.is_visible_to_callers and owners.is_filled(key, take.source))
     )
     return structs.replace(effect, takes=takes)

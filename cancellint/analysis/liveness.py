@@ -13,9 +13,8 @@ from cancellint.model.ir import Assign, Call, Delete, Function, Name, Step
 Live = frozenset[Holder]
 
 
-def live_at_entry(frame: Frame, effects: Mapping[int, Effect]) -> tuple[Live, ...]:
+def live_at_entry(frame: Frame, function: Function, effects: Mapping[int, Effect]) -> tuple[Live, ...]:
     """Return, per block, the holders whose content some path from its start still uses."""
-    function = frame.function
     uses = [_block_uses(frame, effects, function, number) for number in range(len(function.blocks))]
     entry: list[Live] = [frozenset()] * len(function.blocks)
     before = _predecessors(function)

@@ -35,7 +35,7 @@ class HeldAcross(Struct, frozen=True):
 
 
 class Locks:
-    """The solved analysis of one function: a lock is held from the step that takes it until it is released."""
+    """The solved analysis of one function: a lock is held from its taking to its release."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -75,7 +75,7 @@ class Locks:
                 continue
             for edge in block.edges:
                 if edge.to == RETURN_EXIT:
-                    found.update({lock: None for lock in self._after(number, edge)})
+                    found.update(dict.fromkeys(self._after(number, edge)))
         released = {lock for effect in self._facts.effects.values() for lock in effect.releases}
         if self._facts.function.is_generator:
             released = set()

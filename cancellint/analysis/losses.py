@@ -249,13 +249,7 @@ def is_needed(facts: Facts, loss: Loss, token: int | None, step: int, block: int
         return False
     if token is None:
         task = facts.effect(step).tasks.get(loss)
-        return task is not None and any(
-            place in facts.live[block] for place, _ in holders(facts.frame, task)
-        )
+        return task is not None and any(place in facts.live[block] for place, _ in holders(facts.frame, task))
     state = facts.custody.before_last(facts.block_of(step))
     live = facts.live[block]
-    return state is not None and any(
-        place in live for place in facts.custody.held(state, 1 << 2 * token)
-    )
-
-
+    return state is not None and any(place in live for place in facts.custody.held(state, 1 << 2 * token))

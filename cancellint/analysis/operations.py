@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from msgspec import Struct, structs
-
 from packaging.version import Version
 
 from cancellint.analysis.conventions import convention

@@ -94,7 +94,7 @@ class _Flow:
         self._store(self._facts.frame.path(target), bits)
 
     def _store(self, path: Path | None, bits: int) -> None:
-        """Note that data is put into an object: a local one holds it, a parameter's or a shared one keeps it."""
+        """Note that data is put into an object: a local one holds it, any other keeps it."""
         if path is None or not path.is_visible_to_callers or path.root == "kept":
             place = _place(path)
             if place is None:

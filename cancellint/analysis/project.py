@@ -161,12 +161,8 @@ def _follow_fills(
         before = owners.count
         changed: set[FunctionKey] = set()
         for group in order:
-            drains = any(
-                owners.is_filled(key, store) for key in group for store in results[key].drains
-            )
-            calls = changed and any(
-                callee in changed for key in group for callee in callees(key)
-            )
+            drains = any(owners.is_filled(key, store) for key in group for store in results[key].drains)
+            calls = changed and any(callee in changed for key in group for callee in callees(key))
             if (drains or calls) and _settle(effects, owners, results, group, callees):
                 changed.update(group)
         if not changed and owners.count == before:

@@ -112,9 +112,7 @@ def _cancelled_losers(
             yield Candidate(step, name, loss, number, None, (start,), via=via, loser=loser)
 
 
-def _loser(
-    effects: Effects, facts: Facts, site: CallSite, cancelled: set[CallSite], take: Take
-) -> Loser:
+def _loser(effects: Effects, facts: Facts, site: CallSite, cancelled: set[CallSite], take: Take) -> Loser:
     awaited = frozenset(
         step
         for _, step in facts.awaits()
@@ -145,9 +143,6 @@ def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
         raises = unsettled.leaving is Leaving.RAISES
         wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
         starts = tuple(
-            Start(edge.to, raises)
-            for edge in facts.function.blocks[block].edges
-            if edge.leaves in wanted
+            Start(edge.to, raises) for edge in facts.function.blocks[block].edges if edge.leaves in wanted
         )
         yield Candidate(step, "", unsettled.loss, -1, None, starts, open=unsettled)
-

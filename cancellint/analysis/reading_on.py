@@ -178,7 +178,7 @@ class _Walk:
 
 
 def closes(path: Path, source: Path, origin: str) -> bool:
-    """Tell whether closing `path` ends `source`: the same object, one it is part of, or its connection's twin."""
+    """Tell whether closing `path` ends `source`: itself, what it is part of, its connection."""
     if source.is_within(path):
         return True
     if not is_connection(origin):
@@ -189,10 +189,7 @@ def closes(path: Path, source: Path, origin: str) -> bool:
         return True
     bare = ("param:", "local:", "temp:", "free:")
     return (
-        not path.fields
-        and not source.fields
-        and path.root.startswith(bare)
-        and source.root.startswith(bare)
+        not path.fields and not source.fields and path.root.startswith(bare) and source.root.startswith(bare)
     )
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.locks import HeldAcross, Locks
-from cancellint.analysis.losses import Lost, losses
+from cancellint.analysis.losses import losses
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
@@ -120,9 +120,9 @@ def _takes(facts: Facts) -> Iterator[Take]:
             yield structs.replace(token.take, into=KEPT)
     for effect in facts.effects.values():
         for take in effect.takes:
-            if take.into != RESULT and take.into.is_visible_to_callers:
-                if take.source.is_visible_to_callers:
-                    yield take
+            stays = take.into != RESULT and take.into.is_visible_to_callers
+            if stays and take.source.is_visible_to_callers:
+                yield take
 
 
 def _with_reopened(facts: Facts, takes: tuple[Take, ...]) -> Iterator[Take]:

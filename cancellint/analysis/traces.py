@@ -41,7 +41,7 @@ class Traces:
         self._results = results
 
     def of_race(self, key: FunctionKey, origin: Origin) -> Story | None:
-        """Return the story of a race settled in function `key`, found in the callee where it really stands."""
+        """Return the story of a race settled in function `key`, found where it really stands."""
         for _ in range(DEEPEST):
             if origin.loss is not None:
                 lines = tuple(self._of_dropped(key, origin, origin.loss))
@@ -101,7 +101,9 @@ class Traces:
             case Cause.PRIMITIVE:
                 yield Line(key, at, f"cancelled here, `{loss.origin}` drops what it has read so far")
             case Cause.WRAPPED:
-                yield Line(key, at, "cancelled here, the task may already have taken the data: its result is gone")
+                yield Line(
+                    key, at, "cancelled here, the task may already have taken the data: its result is gone"
+                )
             case Cause.DROPPED:
                 yield Line(key, at, "cancelled here, the task reads on and nobody looks at its result")
 

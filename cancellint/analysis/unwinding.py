@@ -1,7 +1,25 @@
 """What the `with` regions and handlers of a function do to a travelling exception."""
 
+from collections.abc import Iterator
+
+from msgspec import structs
+
 from cancellint.analysis.effects import Effects
-from cancellint.model.ir import Attr, Call, Catch, Expr, Function, Name, Op, Temp
+from cancellint.model.ir import (
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Catch,
+    Edge,
+    Exit,
+    Expr,
+    Function,
+    Leaves,
+    Name,
+    Op,
+    Temp,
+)
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import FunctionKey, LibraryCallee
 
@@ -29,28 +47,71 @@ class Unwinding:
             self._races[region] = self._find_race(region)
         return self._races[region]
 
+    def without_idle_edges(self) -> Function:
+        """Return the function without the edges on which a `with` swallows what it never swallows."""
+        if not self._function.regions:
+            return self._function
+        exits = self._exits()
+        blocks = tuple(
+            structs.replace(block, edges=tuple(self._possible(block.edges, exits.get(number))))
+            for number, block in enumerate(self._function.blocks)
+        )
+        return structs.replace(self._function, blocks=blocks)
+
+    def _exits(self) -> dict[int, int]:
+        """Return the region that is left, per block from which a swallowing edge may start."""
+        found: dict[int, int] = {}
+        for number, block in enumerate(self._function.blocks):
+            last = self._function.steps[block.last - 1] if block.last > block.first else None
+            match last:
+                case Exit(region=region):
+                    found[number] = region
+                case Await(kind=AwaitKind.EXIT, region=region):
+                    for edge in block.edges:
+                        if edge.leaves is Leaves.RESUMED:
+                            found[edge.to] = region
+                case _:
+                    pass
+        return found
+
+    def _possible(self, edges: tuple[Edge, ...], region: int | None) -> Iterator[Edge]:
+        """Yield the edges a region's exit can really take.
+
+        A context manager nobody knows is taken to swallow nothing, as nearly all do.
+        """
+        for edge in edges:
+            match edge.leaves:
+                case Leaves.ABSORBED if region is not None:
+                    race = self.race(region)
+                    falls_through = race is not None and race[0] is not RaceKind.CANCELS_RAISES
+                    if falls_through or self._suppressed(region):
+                        yield edge
+                case Leaves.CONVERTED if region is not None:
+                    race = self.race(region)
+                    if race is not None and race[0] is RaceKind.CANCELS_RAISES:
+                        yield edge
+                case _:
+                    yield edge
+
     def absorbs_cancellation(self, region: int) -> bool:
         """Tell whether a region is a `suppress` that names a cancellation."""
-        call = self._call(region)
-        if call is None:
-            return False
-        return any(
-            isinstance(callee, LibraryCallee)
-            and callee.name == "contextlib.suppress"
-            and any(_last(value) in CANCELLATIONS for value in callee.args)
-            for callee in self._effects.types.callees(self._key, call)
-        )
+        return not CANCELLATIONS.isdisjoint(self._suppressed(region))
 
     def absorbs_timeout(self, region: int) -> bool:
         """Tell whether a region is a `suppress` that names TimeoutError or more."""
+        return not _TIMEOUTS.isdisjoint(self._suppressed(region))
+
+    def _suppressed(self, region: int) -> tuple[str, ...]:
+        """Return the last names of the exceptions that a region suppresses."""
         call = self._call(region)
         if call is None:
-            return False
-        return any(
-            isinstance(callee, LibraryCallee)
-            and callee.name == "contextlib.suppress"
-            and any(_last(value) in _TIMEOUTS for value in callee.args)
+            return ()
+        return tuple(
+            name
             for callee in self._effects.types.callees(self._key, call)
+            if isinstance(callee, LibraryCallee) and callee.name == "contextlib.suppress"
+            for value in callee.args
+            if (name := _last(value)) is not None
         )
 
     def _call(self, region: int) -> int | None:
@@ -75,7 +136,7 @@ class Unwinding:
 
 
 def catches_timeout(function: Function, block: int) -> tuple[bool, bool]:
-    """Return whether the handler starting in a block may, and whether it surely does, catch a TimeoutError."""
+    """Return whether the handler that starts a block may, and whether it must, catch a TimeoutError."""
     types = _caught(function, block)
     if types is None:
         return False, False

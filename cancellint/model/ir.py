@@ -76,7 +76,7 @@ class Op(_Node, frozen=True):
 
 
 class Build(_Node, frozen=True):
-    """A display. kind: tuple, list, set, dict. A dict's items alternate key, value; `**d` is `Star(d)` alone."""
+    """A display. kind: tuple, list, set, dict. A dict's items alternate key and value; `**d` is a `Star`."""
 
     kind: str
     items: tuple["Expr", ...]
@@ -210,7 +210,7 @@ class Exit(_Node, frozen=True):
 
 
 class Next(_Node, frozen=True):
-    """One turn of a synchronous `for … in value`; the outcome is the item. Always the last step of its block."""
+    """One turn of a synchronous `for … in value`; the outcome is the item. Ends its block."""
 
     value: Expr
 
@@ -344,7 +344,7 @@ class Region(_Node, frozen=True):
 
 
 class Param(_Node, frozen=True):
-    """kind: positional, keyword, varargs, varkwargs. `positional` covers positional-only and ordinary ones."""
+    """kind: positional, keyword, varargs, varkwargs. `positional` covers positional-only ones."""
 
     name: str
     kind: str
@@ -394,7 +394,7 @@ class Function(_Node, frozen=True):
 
 
 class Class(_Node, frozen=True):
-    """A class. `body` indexes its body in `Module.functions`; its methods are the functions whose `cls` is this class."""
+    """A class. `body` indexes `Module.functions`; its methods are the functions whose `cls` it is."""
 
     name: str
     qualname: str

@@ -114,7 +114,7 @@ class Summary(Struct, frozen=True, gc=False):
     calls: tuple[int, ...] = ()
     """parameters that are called"""
     acquires: tuple[Path, ...] = ()
-    """thread locks that are held when the function returns (for a context manager's generator: at its yield)"""
+    """thread locks held when the function returns (for a context manager's generator: at its yield)"""
     releases: tuple[Path, ...] = ()
     """thread locks that are released without having been acquired here"""
     unsettled: tuple[Unsettled, ...] = ()

@@ -143,7 +143,7 @@ class ProjectCallee(Struct, frozen=True, gc=False):
 
 
 class LibraryCallee(Struct, frozen=True, gc=False):
-    """A call reaches this library function or method, canonical dotted name; not always one that has an entry.
+    """A call reaches this library function or method, by canonical name; it need not have an entry.
 
     A constructor call of a library class has the class's own name.
     """

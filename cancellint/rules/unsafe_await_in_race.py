@@ -90,7 +90,7 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
         lines = traces.of_loss(subject.function, loss, origin.taken, origin.at, origin.via)
         yield RawFinding(
             at=subject.site(origin.at),
-            message=f"data taken from {source} is lost if a caller of `{function.qualname}` cancels this await",
+            message=f"data taken from {source} is lost if a caller of `{function.qualname}` cancels it",
             confidence=loss.confidence,
             notes=tuple(_note(line) for line in lines),
             help=_PUBLIC_CURE,
