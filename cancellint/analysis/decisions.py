@@ -22,8 +22,8 @@ def decisions(facts: Facts) -> dict[int, int]:
     """Return, per consuming await, the tokens that a test read and on whose outcome it depends.
 
     A test decides if its two outcomes lead to different next takes from the token's source. Taking the
-    same way again (`get` until something fits) is a filter, which discards on purpose. Where the test says that
-    nothing was read, nothing can be lost.
+    same way again (`get` until something fits) is a filter, which discards on purpose. Where the test
+    says that nothing was read, nothing can be lost.
     """
     found: dict[int, int] = {}
     for index, block in enumerate(facts.function.blocks):

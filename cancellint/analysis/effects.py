@@ -115,6 +115,9 @@ class Effect(Struct, frozen=True):
 
 NO_EFFECT = Effect()
 
+_DEEPEST_RETURNING = 3
+"""Functions passed to calls that are returned by functions passed to calls: how many levels are followed."""
+
 
 class _Gathering:
     """Collects the facts of several callees; the only mutable thing here, and it never leaves."""
@@ -164,6 +167,7 @@ class Effects:
         self.operations = operations
         self._summary_of = summary_of
         self._frames: dict[FunctionKey, Frame] = {}
+        self._returning: list[FunctionKey] = []
 
     def frame(self, key: FunctionKey) -> Frame:
         if key not in self._frames:
@@ -445,7 +449,13 @@ class Effects:
                 self._gather_returned(gathered, key, function.key)
 
     def _gather_returned(self, gathered: _Gathering, key: FunctionKey, called: FunctionKey) -> None:
-        """Add what awaiting the coroutine does that a function such as `lambda: self.read()` returns."""
+        """Add what awaiting the coroutine does that a function such as `lambda: self.read()` returns.
+
+        Such a function may pass itself, or others like it, to what it calls.
+        """
+        if called in self._returning or len(self._returning) == _DEEPEST_RETURNING:
+            return
+        self._returning.append(called)
         for step in self.program.function(called).steps:
             if not isinstance(step, Return):
                 continue
@@ -455,6 +465,7 @@ class Effects:
                     self._gather(inner, called, operation.site.step, operation.callee, True)
                     inner.arguments.clear()
                     _move(gathered, inner, lambda path: self._outward(key, path))
+        self._returning.pop()
 
     def _outward(self, key: FunctionKey, path: Path) -> Path | None:
         """Return a closure's path in the enclosing function's terms, None for what is its own."""

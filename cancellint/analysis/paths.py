@@ -20,7 +20,7 @@ from cancellint.model.ir import (
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
 
-LONGEST = 6
+LONGEST = 5
 """Fields after which a path is cut: recursion through linked objects must not grow paths for ever."""
 
 
@@ -31,8 +31,16 @@ class Functions(Protocol):
 
 
 def cut(path: Path) -> Path:
-    """Return the path, shortened where it is longer than the analysis follows."""
-    return path if len(path.fields) <= LONGEST else Path(path.root, path.fields[:LONGEST])
+    """Return the path, shortened where it is longer than the analysis follows.
+
+    What comes round to a field again (`stream.inner.inner`) is taken for the same object: wrappers within
+    wrappers of one class are not told apart.
+    """
+    fields = path.fields
+    if len(fields) > 1 and len(set(fields)) < len(fields):
+        fields = tuple(dict.fromkeys(fields))
+    fields = fields[:LONGEST]
+    return path if fields == path.fields else Path(path.root, fields)
 
 
 class Frame:

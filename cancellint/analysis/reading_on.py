@@ -75,6 +75,7 @@ class _Walk:
         self._seen: set[tuple[int, bool]] = set()
         self._waiting: deque[Start] = deque()
         self._leaving: dict[Leaving, None] = {}
+        self._ends: dict[Path, bool] = {}
 
     def run(self, starts: Iterable[Start]) -> ReadOn:
         for start in starts:
@@ -144,7 +145,10 @@ class _Walk:
                 return False
 
     def _closes(self, path: Path) -> bool:
-        return closes(path, self._source, self._origin)
+        known = self._ends.get(path)
+        if known is None:
+            known = self._ends[path] = closes(path, self._source, self._origin)
+        return known
 
     def _leave(self, start: Start, exited: int) -> None:
         block = self._facts.function.blocks[start.block]
