@@ -6,6 +6,7 @@ the odd one for what was merely measured from it (a length, a comparison). The s
 """
 
 from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 
 from msgspec import Struct, field
 
@@ -132,14 +133,17 @@ class Custody:
         return here
 
     def _solve(self) -> None:
-        """Propagate to a fixpoint; states only grow, and there are finitely many bits."""
+        """Propagate to a fixpoint; states only grow, and there are finitely many bits.
+
+        Blocks are numbered in source order: with the lowest first, a join waits for its branches.
+        """
         blocks = self._function.blocks
         if not blocks:
             return
         self.entry[0] = {}
         waiting = [0]
         while waiting:
-            number = waiting.pop()
+            number = heappop(waiting)
             entry = self.entry[number]
             assert entry is not None
             block = blocks[number]
@@ -156,7 +160,8 @@ class Custody:
                 joined = _join(self.entry[edge.to], leaving)
                 if joined is not None:
                     self.entry[edge.to] = joined
-                    waiting.append(edge.to)
+                    if edge.to not in waiting:
+                        heappush(waiting, edge.to)
 
     def along(self, edge: Edge, before: State, after: State, test: Expr | None) -> State:
         """Return the state on an edge: a cancelled or failed last step has not happened."""

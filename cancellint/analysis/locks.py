@@ -1,6 +1,7 @@
 """Which thread locks are held at each await."""
 
 from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 
 from msgspec import Struct
 
@@ -101,7 +102,7 @@ class Locks:
         self._entry[0] = {}
         waiting = [0]
         while waiting:
-            number = waiting.pop()
+            number = heappop(waiting)
             for edge in self._facts.function.blocks[number].edges:
                 if edge.to < 0:
                     continue
@@ -110,7 +111,8 @@ class Locks:
                 joined = state if old is None else {**state, **old}
                 if old is None or len(joined) > len(old):
                     self._entry[edge.to] = joined
-                    waiting.append(edge.to)
+                    if edge.to not in waiting:
+                        heappush(waiting, edge.to)
 
     def _after(self, number: int, edge: Edge) -> Held:
         state = self._entry[number]
