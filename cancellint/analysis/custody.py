@@ -179,6 +179,8 @@ class Custody:
         """Change the state by one step, as it is when the step has succeeded."""
         step = self._function.steps[number]
         match step:
+            case Assign() if number in self._removed:
+                pass
             case Assign():
                 self._assign(state, number, step, moves)
             case Call() | Await() | Next():
