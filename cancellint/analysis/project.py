@@ -131,12 +131,15 @@ def _settle(
     group: tuple[FunctionKey, ...],
     callees: Callees,
 ) -> bool:
-    """Summarise a group until it no longer changes; tell whether any summary differs from before."""
+    """Summarise a group until it no longer changes; tell whether any summary differs from before.
+
+    A group lists callers first: going backwards carries a fact round a whole ring in one round.
+    """
     changed = False
     recursive = len(group) > 1 or group[0] in callees(group[0])
     for _ in range(MOST_ROUNDS if recursive else 1):
         moved = False
-        for key in group:
+        for key in reversed(group):
             result = summarize(effects, owners, key)
             old = results.get(key)
             moved |= old is None or old.summary != result.summary
