@@ -517,7 +517,7 @@ def test_a_function_of_five_thousand_steps_is_followed_to_its_end() -> None:
     lines = ["data0 = await r.readline()"]
     for n in range(1, 300):
         lines.append(f"data{n % 200} = parse(data{(n - 1) % 200}, {n})")
-        lines.extend(f"note(data{n % 200}[{each}])" for each in range(14))
+        lines.extend(f"print(data{n % 200}[{each}])" for each in range(14))
         lines.append(f"if data{n % 200}: await r.readline()")
     body = "".join(f"    {line}\n" for line in lines)
 
@@ -526,8 +526,8 @@ def test_a_function_of_five_thousand_steps_is_followed_to_its_end() -> None:
     assert len(found.project.program.function(found.key("main.f")).steps) > 5_000
     assert found.beliefs("main.f")[1:] == [
         "not cancel-safe",
-        "takes r into its result (asyncio.StreamReader.readline)",
         "takes r and keeps it (asyncio.StreamReader.readline)",
+        "takes r into its result (asyncio.StreamReader.readline)",
         "loses r if cancelled (held, asyncio.StreamReader.readline)",
     ]
 
