@@ -1,11 +1,13 @@
 """The command line. The only module that prints or exits."""
 
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 import msgspec
@@ -22,13 +24,24 @@ INTERRUPTED = 130
 HINT = "this is a fault of cancellint; please report it with the file, if you can share it"
 
 
+class OutputError(Exception):
+    """Standard output cannot be written."""
+
+
+class WorkingFolderError(Exception):
+    """The working folder is gone or may not be looked at."""
+
+
 def main() -> None:
     """Runs the command line and exits: 0 clean, 1 findings, 2 could not do the job."""
-    _make_output_safe()
-    code = _run_command()
+    _make_streams_safe()
+    try:
+        code = _run_command()
+    except OSError:  # nobody reads, or can be told of, what has gone wrong
+        code = TROUBLE
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         _let_go_of_stdout()
     sys.exit(code)
 
@@ -38,6 +51,7 @@ def _run_command() -> int:
     from cancellint.selection import UnknownRule
 
     try:
+        _look_at_working_folder()
         code = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -45,14 +59,15 @@ def _run_command() -> int:
     except click.ClickException as error:
         error.show()
         return TROUBLE
-    except (ConfigError, KnowledgeError, ResourcesError, UnknownRule) as error:
+    except (
+        ConfigError, KnowledgeError, OutputError, ResourcesError, UnknownRule, WorkingFolderError
+    ) as error:  # fmt: skip
         return _complain(str(error))
-    except BrokenPipeError:
-        _let_go_of_stdout()
-        return TROUBLE
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
+    except SystemExit:  # click ends where nobody reads what it prints, with the code that means findings
+        return TROUBLE
     return code if isinstance(code, int) else CLEAN
 
 
@@ -61,15 +76,33 @@ def _complain(message: str) -> int:
     return TROUBLE
 
 
-def _make_output_safe() -> None:
-    """Prints what the terminal's encoding lacks in another form rather than failing."""
+def _look_at_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise WorkingFolderError(f"the working folder cannot be used: {error.strerror}") from None
+
+
+def _make_streams_safe() -> None:
+    """Prints what the terminal's encoding lacks in another form, and to nowhere where a stream is closed."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
 def _let_go_of_stdout() -> None:
-    """Keeps the interpreter from complaining, as it ends, that nobody reads its output."""
+    """Keeps the interpreter from complaining, as it ends, that its output cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -80,6 +113,9 @@ def _write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go_of_stdout()
+    except OSError as error:
+        _let_go_of_stdout()
+        raise OutputError(f"the output cannot be written: {error.strerror}") from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -182,6 +218,8 @@ def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple
     if len(paths) > 1:
         raise click.UsageError("`-` stands alone")
     name = stdin_filename or Path("stdin.py")
+    if sys.stdin is None:
+        raise click.UsageError("`-` needs standard input, which is closed")
     return (name,), Stdin(name, sys.stdin.buffer.read(), is_alone=stdin_filename is None)
 
 
