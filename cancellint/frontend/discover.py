@@ -2,12 +2,15 @@
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 from pathspec import GitIgnoreSpec
+
+from cancellint.frontend.guards import MAX_BYTES
 
 PROJECT_MARKERS = ("pyproject.toml", "cancellint.toml", ".git")
 
@@ -184,7 +187,15 @@ def _is_test(path: Path, roots: Sequence[Path]) -> bool:
 
 
 def _read(path: Path) -> tuple[bytes | None, str]:
+    """The bytes, or why there are none. Pipes and devices may never end, and what is huge is not parsed."""
     try:
+        found = path.stat()
+        if path == Path(os.devnull):
+            return b"", ""
+        if not stat.S_ISREG(found.st_mode):
+            return None, "it is not a regular file"
+        if found.st_size > MAX_BYTES:
+            return None, f"it is larger than {MAX_BYTES // 1_000_000} MB"
         return path.read_bytes(), ""
     except OSError as error:
         return None, error.strerror or str(error)
