@@ -22,6 +22,8 @@ def parse(data: bytes) -> libcst.Module | Refusal:
         return _syntax_error(data) or Refusal(
             "this file does not parse", max(1, error.editor_line), max(1, error.editor_column)
         )
+    except RecursionError:
+        return Refusal("this file is nested more deeply than the parser can follow", 1, 1)
     except (SyntaxError, UnicodeError, LookupError):
         return _encoding_error(data)
 
