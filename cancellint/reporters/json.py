@@ -25,7 +25,8 @@ def render_summaries(summaries: Sequence[SymbolSummary]) -> str:
 
 
 def _dump(value: Json) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """ASCII alone, which survives every terminal, pipe and file name."""
+    return json.dumps(value, indent=2) + "\n"
 
 
 def _finding(finding: Finding) -> Json:
