@@ -191,6 +191,46 @@ def test_a_race_after_which_the_source_is_closed_replaced_or_left_is_silent(
     assert found(in_try(RACES[race], handler)) == 0
 
 
+ASKED = {
+    "cancelled_caught": "if scope.cancelled_caught:\n    return",
+    "cancel_called": "if scope.cancel_called:\n    self.writer.close()",
+    "not cancelled_caught": "if not scope.cancelled_caught:\n    continue\nreturn",
+    "twice": "if not scope.cancel_called:\n    print(1)\nif scope.cancelled_caught:\n    break",
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED.keys())
+def test_a_scope_that_is_asked_whether_it_was_cut_short_answers_yes(asked: str) -> None:
+    def run(test: str) -> str:
+        return (
+            "async def run(self):\n    while True:\n"
+            "        with anyio.move_on_after(1) as scope:\n            await self.frame()\n"
+            + indent(test, "        ")
+        )
+
+    assert found(run(asked)) == 0
+    assert found(run(asked.replace("scope.", "self.other."))) == 1
+
+
+def test_a_scope_that_is_asked_the_wrong_way_round_is_read_on() -> None:
+    run = """
+        async def run(self):
+            while True:
+                with anyio.move_on_after(1) as scope:
+                    await self.frame()
+                if not scope.cancelled_caught:
+                    return
+    """
+
+    assert found(run) == 1
+
+
+def test_a_timeout_that_is_asked_whether_it_has_expired_answers_yes() -> None:
+    race = "async with asyncio.timeout(1) as limit:\n    FRAME = await self.frame()"
+
+    assert found(in_try(race, "except TimeoutError:\n    if limit.expired():\n        return")) == 0
+
+
 def test_of_two_timeouts_round_one_await_each_is_told() -> None:
     run = """
         async def run(self):

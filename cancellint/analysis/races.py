@@ -79,7 +79,7 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
                 continue
             race = facts.unwinding.race(way.region)
             enter = facts.function.regions[way.region].enter
-            start = Start(way.block, way.travelling)
+            start = Start(way.block, way.travelling, region=way.region)
             yield Candidate(enter, race[1] if race else "", one.loss, one.step, one.token, (start,))
 
 

@@ -1,14 +1,28 @@
 """Whether a source outlives a race: is it read again before anyone closes or replaces it?"""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from cancellint.analysis.effects import Effect
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.unwinding import catches_timeout
-from cancellint.model.ir import Assign, Await, AwaitKind, Delete, Exit, Leaves
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Delete,
+    Edge,
+    Exit,
+    Expr,
+    Leaves,
+    Name,
+    Op,
+    Temp,
+)
 from cancellint.model.summary import Leaving, Path, Take
 
 
@@ -23,6 +37,8 @@ class Start(Struct, frozen=True):
     step: int = -1
     exited: int = -1
     """the region whose exit has just been passed"""
+    region: int = -1
+    """the region whose body the race has cut short"""
 
 
 class ReadOn(Struct, frozen=True):
@@ -44,6 +60,10 @@ _FORWARD = frozenset(
         Leaves.RETURNED,
     }
 )
+
+
+_CUT_SHORT = frozenset({"cancelled_caught", "cancel_called", "expired"})
+"""What a scope or timeout is asked to learn whether its body was cut short."""
 
 
 class Loser(Struct, frozen=True):
@@ -72,6 +92,7 @@ class _Walk:
         self._facts = facts
         self._source = source
         self._origin = origin
+        self._scopes: set[str] = set()
         self._seen: set[tuple[int, bool]] = set()
         self._waiting: deque[Start] = deque()
         self._leaving: dict[Leaving, None] = {}
@@ -79,6 +100,8 @@ class _Walk:
 
     def run(self, starts: Iterable[Start]) -> ReadOn:
         for start in starts:
+            if start.region >= 0:
+                self._scopes.update(_names_of(self._facts, start.region))
             self._enter(start.block, start.travelling, start.step)
         while self._waiting:
             start = self._waiting.popleft()
@@ -163,10 +186,25 @@ class _Walk:
                 case Leaves.ABSORBED if start.travelling and exited >= 0:
                     if self._facts.unwinding.absorbs_timeout(exited):
                         self._enter(edge.to, False)
-                case leaves if leaves in _FORWARD:
+                case leaves if leaves in _FORWARD and not self._denies_race(block.test, edge):
                     self._enter(edge.to, start.travelling, exited=exited)
                 case _:
                     pass
+
+    def _denies_race(self, test: Expr | None, edge: Edge) -> bool:
+        """Tell whether an edge is taken only if the lost race's body was not cut short."""
+        denied = Leaves.FALSE
+        while isinstance(test, Op) and test.op == "not":
+            test = test.operands[0]
+            denied = Leaves.TRUE if denied is Leaves.FALSE else Leaves.FALSE
+        if isinstance(test, Temp):
+            step = self._facts.function.steps[test.step]
+            test = step.func if isinstance(step, Call) else None
+        match test:
+            case Attr(base=Name(id=name), name=asked):
+                return edge.leaves is denied and asked in _CUT_SHORT and name in self._scopes
+            case _:
+                return False
 
     def _dispatch(self, number: int) -> None:
         """Send a travelling TimeoutError to the handlers that take it."""
@@ -179,6 +217,17 @@ class _Walk:
                     return
             elif edge.leaves is Leaves.RAISED:
                 self._enter(edge.to, True)
+
+
+def _names_of(facts: Facts, region: int) -> Iterator[str]:
+    """Yield the variables that a `with` binds by its `as`."""
+    enter = Temp(facts.function.regions[region].enter)
+    for step in facts.function.steps:
+        match step:
+            case Assign(target=Name(id=name), value=value) if value == enter:
+                yield name
+            case _:
+                pass
 
 
 def closes(path: Path, source: Path, origin: str) -> bool:
