@@ -38,8 +38,11 @@ def is_surely_valid(data: bytes) -> bool:
 
 def source_lines(data: bytes) -> tuple[str, ...]:
     """The text of each line, without its end. What cannot be decoded is replaced."""
-    text = data.decode(_declared_encoding(data) or "utf-8", "replace").removeprefix("\ufeff")
-    return tuple(re.split(r"\r\n|\n|\r", text))
+    try:
+        text = data.decode(_declared_encoding(data) or "utf-8", "replace")
+    except (UnicodeError, LookupError):  # `hex` and others are encodings by name, and not for text
+        text = data.decode("utf-8", "replace")
+    return tuple(re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff")))
 
 
 def _syntax_error(data: bytes) -> Refusal | None:
