@@ -137,6 +137,33 @@ LOST = {
         await pause()
         return parsed
         """,
+    "an unknown test of it after the pause": """
+        line = await r.readline()
+        await pause()
+        if process(line):
+            return 1
+        return 2
+        """,
+    "assigned to a global after the pause": """
+        global lines
+        line = await r.readline()
+        await pause()
+        lines = line
+        """,
+    "each of its words is kept after the pause": """
+        line = await r.readline()
+        await pause()
+        for word in line.split():
+            lines.append(word)
+        """,
+    "added up after the pause": """
+        line = await r.readline()
+        total = b''
+        while flag:
+            await pause()
+            total += line
+        return total
+        """,
     "renamed": "line = await r.readline()\nother = line\nawait pause()\nreturn other",
     "handed on only on one path": """
         line = await r.readline()
@@ -503,6 +530,32 @@ SAFE = {
         line = await r.readline()
         await pause()
         return len(line)
+        """,
+    "only its text is logged": "line = await r.readline()\nawait pause()\nlog.debug('%s', line.decode())",
+    "only its text is logged, from a variable": """
+        line = await r.readline()
+        await pause()
+        text = line.decode()
+        text = text.strip()
+        log.debug('%s', text)
+        """,
+    "only its words are printed": """
+        line = await r.readline()
+        await pause()
+        for word in line.split():
+            print(word)
+        """,
+    "only the number of its words is used": """
+        line = await r.readline()
+        await pause()
+        return len(line.split())
+        """,
+    "what is computed from it is never used": """
+        line = await r.readline()
+        await pause()
+        text = line.decode()
+        if flag:
+            text = ''
         """,
     "only a comparison is used": """
         line = await r.readline()
