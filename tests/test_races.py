@@ -351,6 +351,157 @@ def test_a_reader_made_before_the_loop_outlives_the_race() -> None:
     assert analysed(source).lines("CAN101") == list(marked(source, "race"))
 
 
+# --------------------------------------------------------------------------- whose object it is
+
+OUTLIVES = {
+    "a nested coroutine function": """
+        async def run(self):
+            async def read():
+                header = await self.reader.readexactly(4)
+                return header + await self.reader.readexactly(4)
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(read(), 1))  # race
+    """,
+    "a variable of the enclosing function": """
+        async def run(self):
+            reader = self.reader
+            async def read():
+                header = await reader.readexactly(4)
+                return header + await reader.readexactly(4)
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(read(), 1))  # race
+    """,
+    "a property": """
+        @property
+        def source(self) -> asyncio.StreamReader:
+            return self.reader
+        async def read(self):
+            header = await self.source.readexactly(4)
+            return header + await self.source.readexactly(4)
+        async def run(self):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(self.read(), 1))  # race
+    """,
+    "a static method": """
+        @staticmethod
+        async def read(reader: asyncio.StreamReader):
+            header = await reader.readexactly(4)
+            return header + await reader.readexactly(4)
+        async def run(self):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(Client.read(self.reader), 1))  # race
+    """,
+    "one of several by its name": """
+        async def run(self, clients: dict[str, "Client"], name: str):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(clients[name].frame(), 1))  # race
+    """,
+    "an attribute of another object": """
+        async def run(self, other: "Client"):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(other.frame(), 1))  # race
+    """,
+    "gathered": """
+        async def run(self):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(asyncio.gather(self.frame(), self.line()), 1))  # race
+    """,
+    "by a recursive call": """
+        async def run(self):
+            try:
+                return await asyncio.wait_for(self.frame(), 1)  # race
+            except TimeoutError:
+                return await self.run()
+    """,
+}
+
+
+@pytest.mark.parametrize("run", OUTLIVES.values(), ids=OUTLIVES.keys())
+def test_a_source_however_named_that_outlives_the_race_is_read_on(run: str) -> None:
+    assert client(run).lines("CAN101") == list(marked(run, "race"))
+
+
+ENDS = {
+    "each of several in turn": """
+        async def run(self, clients: list["Client"]):
+            for each in clients:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(each.frame(), 1))
+    """,
+    "one that was taken out of a list": """
+        async def run(self, clients: list["Client"]):
+            while clients:
+                each = clients.pop()
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(each.frame(), 1))
+    """,
+    "opened at the top of each turn": """
+        async def run(self):
+            while True:
+                await self.open()
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(self.frame(), 1))
+    """,
+    "set to None with its writer": """
+        async def run(self):
+            while True:
+                try:
+                    print(await asyncio.wait_for(self.frame(), 1))
+                except TimeoutError:
+                    self.reader = self.writer = None
+    """,
+    "closed by the callee on its way out": """
+        async def safe(self):
+            try:
+                return await self.frame()
+            except BaseException:
+                self.writer.close()
+                raise
+        async def run(self):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    print(await asyncio.wait_for(self.safe(), 1))
+    """,
+    "closed by the exit of its object": """
+        async def __aenter__(self):
+            return self
+        async def __aexit__(self, *args):
+            self.writer.close()
+        async def once(self):
+            async with self:
+                with contextlib.suppress(TimeoutError):
+                    return await asyncio.wait_for(self.frame(), 1)
+        async def run(self):
+            while True:
+                await self.once()
+    """,
+    "closed by a method in a finally": """
+        async def once(self):
+            try:
+                return await asyncio.wait_for(self.frame(), 1)
+            except TimeoutError:
+                return None
+            finally:
+                await self.shut()
+        async def run(self):
+            while True:
+                await self.once()
+    """,
+}
+
+
+@pytest.mark.parametrize("run", ENDS.values(), ids=ENDS.keys())
+def test_a_source_that_ends_before_it_is_read_on_is_silent(run: str) -> None:
+    assert client(run).lines("CAN101") == []
+
+
 # --------------------------------------------------------------------------- settled by a caller
 
 HELPER = """
