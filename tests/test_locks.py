@@ -107,6 +107,25 @@ HELD = {
                 pass
         await pause()  # held
         """,
+    "acquire that may fail, compared": """
+        if a.acquire(timeout=1) is True:
+            await pause()  # held
+            a.release()
+        """,
+    "acquire that may fail, and something else": """
+        if a.acquire(timeout=1) and flag:
+            await pause()  # held
+        """,
+    "acquire that is asserted": "assert a.acquire(timeout=1)\nawait pause()  # held\na.release()",
+    "held after it was asked for until it was free": """
+        while not a.acquire(blocking=False):
+            await pause()
+        await pause()  # held
+        a.release()
+        """,
+    "one of several in a list": "locks = [a]\nwith locks[0]:\n    await pause()  # held",
+    "a lock of another process": "other = multiprocessing.Lock()\nwith other:\n    await pause()  # held",
+    "a condition": "changed = threading.Condition()\nwith changed:\n    await pause()  # held",
     "in a nested try": """
         try:
             a.acquire()
@@ -168,6 +187,38 @@ FREE = {
             await pause()
         """,
     "an await that never suspends": "with a:\n    await at_once()",
+    "acquire that has failed, compared": """
+        got = a.acquire(timeout=1)
+        if got is False:
+            await pause()
+            return
+        a.release()
+        """,
+    "acquire that has failed, compared the other way": """
+        if a.acquire(timeout=1) != True:
+            await pause()
+            return
+        a.release()
+        """,
+    "acquire that does not wait and has failed": """
+        if not s.acquire(False):
+            await pause()
+            return
+        s.release()
+        """,
+    "asked for until it is free": """
+        while not a.acquire(blocking=False):
+            await pause()
+        a.release()
+        """,
+    "asked for until it is free, left by break": """
+        while True:
+            if a.acquire(blocking=False):
+                break
+            await pause()
+        a.release()
+        """,
+    "released round the await": "with a:\n    a.release()\n    await pause()\n    a.acquire()",
     "a helper that takes and releases": "brief(a)\nawait pause()",
     "begin and end before": "begin(a)\nend(a)\nawait pause()",
     "left by break": """

@@ -12,6 +12,7 @@ from cancellint.model.ir import (
     Assign,
     Await,
     AwaitKind,
+    Const,
     Edge,
     Exit,
     Expr,
@@ -133,6 +134,8 @@ class Locks:
         match test:
             case Op(op="not", operands=(inner,)):
                 return self._failed(inner, not truth)
+            case Op(op="is" | "==" | "is not" | "!=" as op, operands=(inner, Const(kind="bool", text=text))):
+                return self._failed(inner, (text == "True") is (truth is (op in ("is", "=="))))
             case Temp(step=step) if not truth:
                 return step
             case Name(id=name) if not truth:
