@@ -2,6 +2,7 @@
 
 import difflib
 import enum
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeVar
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
+from pathspec import GitIgnoreSpec
 
 from cancellint.model.finding import Confidence
 
@@ -116,13 +118,30 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         root=root,
         select=table.strings("select"),
         ignore=table.strings("ignore"),
-        exclude=table.strings("exclude"),
+        exclude=_patterns(table, "exclude"),
         target_version=_target(table, project),
         knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
         min_confidence=_choice(table, "min-confidence", Confidence, None),
         profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
     )
+
+
+def _patterns(table: _Table, key: str) -> tuple[str, ...]:
+    patterns = table.strings(key)
+    for pattern in patterns:
+        if not is_pattern(pattern):
+            raise table.error(key, f"has {_shown(pattern)}, which is no pattern as in .gitignore")
+    return patterns
+
+
+def is_pattern(line: str) -> bool:
+    """Whether a line of an ignore file has a meaning; blank lines and comments have that of nothing."""
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 _E = TypeVar("_E", bound=enum.StrEnum)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 from pathspec import GitIgnoreSpec
 
+from cancellint.config import is_pattern
 from cancellint.frontend.guards import MAX_BYTES
 
 PROJECT_MARKERS = ("pyproject.toml", "cancellint.toml", ".git")
@@ -276,7 +277,8 @@ def _with_ignore_file(folder: str, outer: _Rules | None) -> _Rules | None:
         text = Path(folder, ".gitignore").read_text("utf-8", "replace")
     except OSError:
         return outer
-    return _Rules(folder, GitIgnoreSpec.from_lines(text.splitlines()), outer)
+    lines = [line for line in text.splitlines() if is_pattern(line)]  # git passes over the others
+    return _Rules(folder, GitIgnoreSpec.from_lines(lines), outer)
 
 
 def _walk(root: Path, rules: _Rules | None) -> Iterator[Path]:
