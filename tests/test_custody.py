@@ -7,7 +7,7 @@ import pytest
 from tests.analysed import analysed, losses, takes
 
 HEADER = """\
-import asyncio, logging, json, struct
+import anyio, asyncio, logging, json, struct, trio
 from collections import deque
 from functools import partial
 log = logging.getLogger(__name__)
@@ -362,6 +362,19 @@ LOST = {
             return await r.readexactly(8)
         return None
         """,
+    "in a scope that shields nothing": """
+        line = await r.readline()
+        with trio.CancelScope():
+            await pause()
+        return line
+        """,
+    "after a shielding scope": """
+        line = await r.readline()
+        with trio.CancelScope(shield=True):
+            print(line)
+        await pause()
+        return line
+        """,
     "given back to the caller after an async with has ended": """
         async with asyncio.Lock():
             data = await r.read(10)
@@ -603,6 +616,18 @@ SAFE = {
             await pause()
         except asyncio.CancelledError:
             pass
+        return line
+        """,
+    "shielded by a scope of trio": """
+        line = await r.readline()
+        with trio.CancelScope(shield=True):
+            await pause()
+        return line
+        """,
+    "shielded by a scope of anyio": """
+        line = await r.readline()
+        with anyio.CancelScope(shield=True) as scope:
+            await pause()
         return line
         """,
     "suppressed": """

@@ -231,6 +231,20 @@ def test_a_timeout_that_is_asked_whether_it_has_expired_answers_yes() -> None:
     assert found(in_try(race, "except TimeoutError:\n    if limit.expired():\n        return")) == 0
 
 
+SHIELDED = {
+    "a shield within the race": ("with anyio.move_on_after(1):", "with anyio.CancelScope(shield=True):", 0),
+    "the race within a shield": ("with anyio.CancelScope(shield=True):", "with anyio.move_on_after(1):", 1),
+    "a race that shields from others": ("with anyio.move_on_after(1, shield=True):", "if True:", 1),
+}
+
+
+@pytest.mark.parametrize(("outer", "inner", "expected"), SHIELDED.values(), ids=SHIELDED.keys())
+def test_a_shield_keeps_out_the_races_round_it_and_none_within(outer: str, inner: str, expected: int) -> None:
+    run = f"async def run(self):\n    while True:\n        {outer}\n            {inner}\n"
+
+    assert found(run + "                await self.frame()\n") == expected
+
+
 def test_of_two_timeouts_round_one_await_each_is_told() -> None:
     run = """
         async def run(self):

@@ -54,7 +54,7 @@ def losses(facts: Facts) -> Iterator[Lost]:
     """Yield what each await of a function loses when it is cancelled."""
     for block, step in facts.awaits():
         at_stake = tuple(exposed(facts, block, step))
-        if not at_stake:
+        if not at_stake or facts.unwinding.is_shielded(facts.function.blocks[block].regions):
             continue
         state = facts.custody.before_last(block) if facts.tokens else {}
         if state is None:

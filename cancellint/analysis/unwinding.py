@@ -122,6 +122,20 @@ class Unwinding:
             return value.step
         return None
 
+    def is_shielded(self, regions: tuple[int, ...]) -> bool:
+        """Tell whether a scope shields a body nested so deep, and no race within it can end it after all."""
+        shielded = False
+        for region in regions:
+            call = self._call(region)
+            for callee in self._effects.types.callees(self._key, call) if call is not None else ():
+                known = self._effects.operations.known(callee)
+                if known is not None and known.entry.raced == "body" and Role.SHIELDS in known.entry.roles:
+                    shielded = True
+            race = self.race(region)
+            if race is not None and race[0] is not RaceKind.SCOPE:
+                shielded = False
+        return shielded
+
     def _find_race(self, region: int) -> tuple[RaceKind, str] | None:
         call = self._call(region)
         if call is None:
