@@ -353,6 +353,164 @@ def test_an_iterators_anext_takes_where_it_is_iterated() -> None:
     assert lost_by(text) == ["loses frames.r if cancelled (held"]
 
 
+WAYS = {
+    "a decorator's wrapper": """
+        from functools import wraps
+        def logged(function):
+            @wraps(function)
+            async def inner(*args, **kwargs):
+                return await function(*args, **kwargs)
+            return inner
+        @logged
+        async def frame(r: asyncio.StreamReader):
+            header = await r.readexactly(4)
+            return await r.readexactly(header[0])
+        async def f(r: asyncio.StreamReader):
+            return await frame(r)
+    """,
+    "a constructor called by a class method": """
+        class Frame:
+            def __init__(self, header): self.header = header
+            @classmethod
+            async def read(cls, r: asyncio.StreamReader):
+                return cls(await r.readexactly(4))
+        async def f(r: asyncio.StreamReader):
+            frame = await Frame.read(r)
+            await pause()
+            return frame
+    """,
+    "a dataclass": """
+        from dataclasses import dataclass
+        @dataclass
+        class Frame:
+            header: bytes
+        async def f(r: asyncio.StreamReader):
+            frame = Frame(await r.readexactly(4))
+            await pause()
+            return frame
+    """,
+    "a named tuple": """
+        from typing import NamedTuple
+        class Frame(NamedTuple):
+            header: bytes
+        async def f(r: asyncio.StreamReader):
+            frame = Frame(await r.readexactly(4))
+            await pause()
+            return frame
+    """,
+    "a generator over the data": """
+        def words(line):
+            for word in line.split():
+                yield word
+        async def f(r: asyncio.StreamReader, into: list):
+            for word in words(await r.readline()):
+                await pause()
+                into.append(word)
+    """,
+    "a pattern": """
+        async def f(r: asyncio.StreamReader):
+            match (await r.readline()).split():
+                case [b'SET', key, *rest]:
+                    await pause()
+                    return key, rest
+    """,
+    "an else clause": """
+        async def f(r: asyncio.StreamReader):
+            try:
+                header = await r.readexactly(4)
+            except asyncio.IncompleteReadError as error:
+                return error.partial
+            else:
+                return header + await r.readexactly(4)
+    """,
+}
+
+
+@pytest.mark.parametrize("text", WAYS.values(), ids=WAYS.keys())
+def test_data_is_followed_through(text: str) -> None:
+    assert lost_by(text) == ["loses r if cancelled (held"]
+
+
+RESTORED = {
+    "put back into the queue": """
+        async def f(q: asyncio.Queue[bytes]):
+            item = await q.get()
+            try:
+                return item + await q.get()
+            except BaseException:
+                q.put_nowait(item)
+                raise
+    """,
+    "fed back to the reader": """
+        async def f(r: asyncio.StreamReader):
+            header = await r.readexactly(4)
+            try:
+                return header + await r.readexactly(4)
+            except BaseException:
+                r.feed_data(header)
+                raise
+    """,
+    "kept by a handler of an exception group": """
+        kept = []
+        async def f(r: asyncio.StreamReader):
+            header = await r.readexactly(4)
+            try:
+                await pause()
+            except* asyncio.CancelledError:
+                kept.append(header)
+                raise
+            return header
+    """,
+    "kept by the exit of a project's manager": """
+        kept = []
+        class Restoring:
+            def __init__(self, header): self.header = header
+            def __enter__(self): return self
+            def __exit__(self, *exc): kept.append(self.header)
+        async def f(r: asyncio.StreamReader):
+            header = await r.readexactly(4)
+            with Restoring(header):
+                await pause()
+            return header
+    """,
+    "in a variable of the enclosing function": """
+        def make(r: asyncio.StreamReader):
+            buf = b''
+            async def read():
+                nonlocal buf
+                buf += await r.read(10)
+                await pause()
+                return buf
+            return read
+        async def f(r: asyncio.StreamReader):
+            return await make(r)()
+    """,
+}
+
+
+@pytest.mark.parametrize("text", RESTORED.values(), ids=RESTORED.keys())
+def test_data_that_is_restored_is_not_lost(text: str) -> None:
+    assert lost_by(text) == []
+
+
+def test_a_header_kept_in_its_object_until_the_body_is_there_is_not_lost() -> None:
+    text = """
+        class C:
+            def __init__(self, r: asyncio.StreamReader):
+                self.r = r
+                self.header = None
+            async def f(self):
+                if self.header is None:
+                    self.header = await self.r.readexactly(4)
+                body = await self.r.readexactly(self.header[0])
+                self.header = None
+                return body
+    """
+
+    assert lost_by(text, "C.f") == []
+    assert taken_by(text, "C.f") == ["takes self.r into self.header", "takes self.r into its result"]
+
+
 # --------------------------------------------------------------------------- filled stores
 
 STORE = """
