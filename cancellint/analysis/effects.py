@@ -5,26 +5,30 @@ parameters replaced by the arguments. The effect of a coroutine stands at its aw
 """
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.conventions import closes_by_name
 from cancellint.analysis.knowledge import argument
+from cancellint.analysis.members import MOST_OVERRIDES
 from cancellint.analysis.operations import Known, Operation, Operations, operands, wrapped
 from cancellint.analysis.paths import Frame, cut
 from cancellint.analysis.program import Program
 from cancellint.analysis.types import Types
+from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     Attr,
     Await,
     AwaitKind,
     Call,
     Enter,
+    Evaluate,
     Exit,
     Expr,
     Name,
     Next,
+    Raise,
     Return,
     Star,
     Temp,
@@ -233,12 +237,33 @@ class Effects:
         step = self.program.function(key).steps[number]
         assert isinstance(step, Call)
         gathered = _Gathering()
-        for callee in self.types.callees(key, number):
+        parts = []
+        callees = self.types.callees(key, number)
+        for callee in self._implemented(callees):
+            part = _Gathering()
             if self._is_pending(callee):
-                gathered.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
+                part.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
             else:
-                self._gather(gathered, key, number, callee, step.used)
+                self._gather(part, key, number, callee, step.used)
+            parts.append(part)
+        _merge_alternatives(gathered, parts, _are_all(callees))
         return gathered.effect()
+
+    def _implemented(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
+        """Return the callees without abstract methods, unless there is nothing else."""
+        if len(callees) < 2:
+            return callees
+        real = tuple(callee for callee in callees if not self._is_abstract(callee))
+        return real or callees
+
+    def _is_abstract(self, callee: Callee) -> bool:
+        """Tell whether a method does nothing but say that subclasses must."""
+        if not isinstance(callee, ProjectCallee):
+            return False
+        steps = self.program.function(callee.key).steps
+        return all(isinstance(step, Evaluate) for step in steps) or (
+            isinstance(steps[-1], Raise) and len(steps) <= 2
+        )
 
     def _is_pending(self, callee: Callee) -> bool:
         """Tell whether the call only makes something to await or iterate."""
@@ -256,8 +281,16 @@ class Effects:
         operations = race.operations if race is not None else self.operations.behind(key, step.value)
         if not operations:
             gathered.suspends = True
-        for operation in operations:
-            self._gather_operation(gathered, key, number, operation, step.used)
+        for alternatives in _by_site(operations):
+            parts = []
+            implemented = self._implemented(tuple(each.callee for each in alternatives))
+            for operation in alternatives:
+                if operation.callee not in implemented:
+                    continue
+                part = _Gathering()
+                self._gather_operation(part, key, number, operation, step.used)
+                parts.append(part)
+            _merge_alternatives(gathered, parts, _are_all(each.callee for each in alternatives))
         if race is not None:
             gathered.suspends = True
             if race.kind is RaceKind.LEAVES_RUNNING:
@@ -668,6 +701,7 @@ def _move(outer: _Gathering, inner: _Gathering, here: Callable[[Path], Path | No
 
 
 def _merge(gathered: _Gathering, inner: _Gathering) -> None:
+    gathered.suspends |= inner.suspends
     gathered.takes.update(inner.takes)
     gathered.losses.update(inner.losses)
     gathered.closes.update(inner.closes)
@@ -679,6 +713,66 @@ def _merge(gathered: _Gathering, inner: _Gathering) -> None:
     gathered.tasks.update(inner.tasks)
     for fact, origin in inner.via.items():
         gathered.via.setdefault(fact, origin)
+
+
+def _by_site(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
+    """Yield the operations grouped by call: what one call may reach are alternatives."""
+    groups: dict[CallSite, list[Operation]] = {}
+    for operation in operations:
+        groups.setdefault(operation.site, []).append(operation)
+    yield from groups.values()
+
+
+def _are_all(callees: Iterable[Callee]) -> bool:
+    """Tell whether these are all methods that a call may reach: of many overrides only some are followed."""
+    return sum(isinstance(callee, ProjectCallee) for callee in callees) <= MOST_OVERRIDES
+
+
+def _merge_alternatives(gathered: _Gathering, parts: list[_Gathering], complete: bool) -> None:
+    """Add what one call may do, the less firmly the more methods it may reach.
+
+    `complete` tells that the parts are all there are. Which of several overrides runs depends on an
+    object whose class is not known here. What all of them do is one step less certain; what only some do
+    is merely possible, for their classes may never meet.
+    """
+    for part in parts:
+        if len(parts) > 1:
+            others = [other for other in parts if other is not part]
+            _weaken(part, others, complete)
+        _merge(gathered, part)
+
+
+def _weaken(part: _Gathering, others: list[_Gathering], complete: bool) -> None:
+    """Lower the confidence of one alternative's facts by what the others do."""
+    for take in tuple(part.takes):
+        shared = complete and all(
+            any(_alike(take.source, each.source) for each in other.takes) for other in others
+        )
+        weaker = structs.replace(take, confidence=_lower(take.confidence, shared))
+        del part.takes[take]
+        part.takes[weaker] = None
+        if take in part.via:
+            part.via.setdefault(weaker, part.via[take])
+    for loss in tuple(part.losses):
+        shared = complete and all(
+            any(_alike(loss.source, each.source) for each in other.losses) for other in others
+        )
+        lower = structs.replace(loss, confidence=_lower(loss.confidence, shared))
+        del part.losses[loss]
+        part.losses[lower] = None
+        if loss in part.via:
+            part.via.setdefault(lower, part.via[loss])
+
+
+def _alike(source: Path, other: Path) -> bool:
+    """Tell whether two overrides mean the same source, be it under another attribute's name."""
+    return source.is_sibling(other) or source.is_within(other) or other.is_within(source)
+
+
+def _lower(confidence: Confidence, shared: bool) -> Confidence:
+    if shared and confidence is Confidence.CERTAIN:
+        return Confidence.LIKELY
+    return Confidence.POSSIBLE
 
 
 def _wrap_losses(inner: _Gathering, operation: Operation) -> None:

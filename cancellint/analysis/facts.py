@@ -26,6 +26,7 @@ from cancellint.model.ir import (
     Name,
     Next,
     Op,
+    Return,
 )
 from cancellint.model.summary import RESULT, Path, Take
 from cancellint.model.types import FunctionKey
@@ -87,6 +88,11 @@ class Facts:
     def decisions(self) -> dict[int, int]:
         """Per consuming await, the tokens whose data decided that it is the one that runs."""
         return decisions(self)
+
+    @cached_property
+    def returns_value(self) -> bool:
+        """Whether some `return` of the function hands over something."""
+        return any(isinstance(step, Return) for step in self.function.steps)
 
     @cached_property
     def _blocks(self) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ from cancellint.model.types import (
 if TYPE_CHECKING:
     from cancellint.analysis.inference import Inference
 
-_MAX_OVERRIDES = 4
+MOST_OVERRIDES = 4
 _SAYS_NOTHING_OF_MEMBERS = frozenset(
     {"typing.Generic", "typing.Protocol", "abc.ABC", "object", "typing.NamedTuple", "typing.TypedDict"}
 )
@@ -92,7 +92,7 @@ class Members:
         found: list[Type] = []
         methods = self._program.methods(owner.cls, name)
         if owner.made_at is None:
-            methods += tuple(islice(self._program.overrides(owner.cls, name), _MAX_OVERRIDES))
+            methods += tuple(islice(self._program.overrides(owner.cls, name), MOST_OVERRIDES))
         for method in dict.fromkeys(methods):
             found.append(self._bound(key, method, receiver))
         if self._core.variables.has_attribute(owner.cls, name):

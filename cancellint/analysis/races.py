@@ -8,7 +8,7 @@ from cancellint.analysis.effects import CalleeFact, Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.losses import Lost, exposed, is_needed
 from cancellint.analysis.operations import Operation, pendings
-from cancellint.analysis.reading_on import Loser, Start, reads_on
+from cancellint.analysis.reading_on import NONE, Loser, Start, reads_on
 from cancellint.model.ir import Attr, Call, Leaves
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.summary import Leaving, Loss, Take, Unsettled
@@ -142,7 +142,10 @@ def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
     for unsettled in facts.effect(step).unsettled:
         raises = unsettled.leaving is Leaving.RAISES
         wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
+        known = ((step, NONE),) if unsettled.leaving is Leaving.RETURNS_NONE else ()
         starts = tuple(
-            Start(edge.to, raises) for edge in facts.function.blocks[block].edges if edge.leaves in wanted
+            Start(edge.to, raises, known=known)
+            for edge in facts.function.blocks[block].edges
+            if edge.leaves in wanted
         )
         yield Candidate(step, "", unsettled.loss, -1, None, starts, open=unsettled)

@@ -3,17 +3,21 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from cancellint.analysis.effects import Effect
+from cancellint.analysis.effects import Effect, Fate
 from cancellint.analysis.facts import Facts
+from cancellint.analysis.paths import Frame
 from cancellint.analysis.unwinding import catches_timeout
+from cancellint.analysis.values import Holder, holder
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
     AwaitKind,
     Call,
+    Const,
     Delete,
     Edge,
     Exit,
@@ -21,9 +25,18 @@ from cancellint.model.ir import (
     Leaves,
     Name,
     Op,
+    Return,
     Temp,
 )
-from cancellint.model.summary import Leaving, Path, Take
+from cancellint.model.summary import RESULT, Leaving, Path, Take
+
+RETURNED = "return"
+"""Stands for the value that the function is about to return."""
+NONE = Const("none", "None")
+MOST_KNOWN = 4
+"""Constants that are kept apart at a time; each may double the paths."""
+
+Known = tuple[tuple[Holder, Const], ...]
 
 
 class Start(Struct, frozen=True):
@@ -37,6 +50,8 @@ class Start(Struct, frozen=True):
     step: int = -1
     exited: int = -1
     """the region whose exit has just been passed"""
+    known: Known = ()
+    """locals and outcomes that hold a constant here"""
     region: int = -1
     """the region whose body the race has cut short"""
 
@@ -85,7 +100,7 @@ def reads_on(
 
 
 class _Walk:
-    """A breadth-first search over (block, is an exception travelling)."""
+    """A breadth-first search over (block, is an exception travelling, which locals hold which constant)."""
 
     def __init__(self, facts: Facts, source: Path, origin: str, loser: Loser | None) -> None:
         self._loser = loser
@@ -93,7 +108,7 @@ class _Walk:
         self._source = source
         self._origin = origin
         self._scopes: set[str] = set()
-        self._seen: set[tuple[int, bool]] = set()
+        self._seen: set[Start] = set()
         self._waiting: deque[Start] = deque()
         self._leaving: dict[Leaving, None] = {}
         self._ends: dict[Path, bool] = {}
@@ -102,47 +117,81 @@ class _Walk:
         for start in starts:
             if start.region >= 0:
                 self._scopes.update(_names_of(self._facts, start.region))
-            self._enter(start.block, start.travelling, start.step)
+            self._enter(start)
         while self._waiting:
-            start = self._waiting.popleft()
-            found = self._through(start)
+            found = self._through(self._waiting.popleft())
             if found is not None:
                 step, take = found
                 return ReadOn(step, take, ())
         return ReadOn(None, None, tuple(sorted(self._leaving)))
 
-    def _enter(self, block: int, travelling: bool, step: int = -1, exited: int = -1) -> None:
-        if block < 0:
-            self._leaving[Leaving.RAISES if travelling else Leaving.RETURNS] = None
-            return
-        if step < 0:
-            if (block, travelling) in self._seen:
-                return
-            self._seen.add((block, travelling))
-        self._waiting.append(Start(block, travelling, step, exited))
+    def _enter(self, start: Start) -> None:
+        if start.block < 0:
+            self._leaving[Leaving.RAISES if start.travelling else Leaving.RETURNS] = None
+        elif start not in self._seen:
+            self._seen.add(start)
+            self._waiting.append(start)
 
     def _through(self, start: Start) -> tuple[int, Take] | None:
         """Pass through one block; return the step that reads the source again, if one does."""
         facts = self._facts
         block = facts.function.blocks[start.block]
-        exited = start.exited
+        here = start
         for number in range(max(block.first, start.step), block.last):
-            effect = facts.effect(number)
             for take in self._takes(number):
                 if take.source == self._source and not take.reopened:
-                    return number, take
-            if self._ends_source(number, effect):
+                    return None if self._is_dropped(number, take) else (number, take)
+            if self._ends_source(number, facts.effect(number)) or self._fails_on_none(here, number):
                 return None
-            step = facts.function.steps[number]
-            match step:
-                case Exit(region=region):
-                    exited = region
-                case Await(kind=AwaitKind.EXIT, region=region):
-                    exited = region
-                case _:
-                    pass
-        self._leave(start, exited)
+            here = self._after(here, number)
+        self._leave(here)
         return None
+
+    def _after(self, here: Start, number: int) -> Start:
+        """Return what is known after a step: the region it has left, the constant it has bound."""
+        match self._facts.function.steps[number]:
+            case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+                return structs.replace(here, exited=region)
+            case Assign(target=Name(id=name), value=value, op=op):
+                place = holder(self._facts.frame, name)
+                known = without(here.known, place)
+                constant = self._constant(value, here.known) if not op else None
+                if constant is not None and len(known) < MOST_KNOWN:
+                    known = (*known, (place, constant))
+                return structs.replace(here, known=known)
+            case Return(value=value) if self._constant(value, here.known) == NONE:
+                return structs.replace(here, known=(*without(here.known, RETURNED), (RETURNED, NONE)))
+            case _:
+                return here
+
+    def _fails_on_none(self, here: Start, number: int) -> bool:
+        """Tell whether a step computes with what is None here, as code does that expects no timeout."""
+        step = self._facts.function.steps[number]
+        if not here.known or not isinstance(step, Call):
+            return False
+        if isinstance(step.func, Attr) and self._constant(step.func.base, here.known) == NONE:
+            return True
+        return any(
+            argument.fate is Fate.PASSES and self._constant(argument.value, here.known) == NONE
+            for argument in self._facts.effect(number).arguments
+            if isinstance(argument.value, Temp)
+        )
+
+    def _constant(self, value: Expr, known: Known) -> Const | None:
+        match value:
+            case Const():
+                return value
+            case Name(id=name):
+                return dict(known).get(holder(self._facts.frame, name))
+            case Temp(step=step):
+                return dict(known).get(step)
+            case _:
+                return None
+
+    def _is_dropped(self, number: int, take: Take) -> bool:
+        """Tell whether a step throws away what is there to take: draining a source is not reading on."""
+        step = self._facts.function.steps[number]
+        return take.into == RESULT and isinstance(step, Call) and not step.used
 
     def _takes(self, number: int) -> tuple[Take, ...]:
         if self._loser is not None:
@@ -173,23 +222,39 @@ class _Walk:
             known = self._ends[path] = closes(path, self._source, self._origin)
         return known
 
-    def _leave(self, start: Start, exited: int) -> None:
-        block = self._facts.function.blocks[start.block]
-        if start.travelling and any(edge.leaves is Leaves.CAUGHT for edge in block.edges):
-            self._dispatch(start.block)
+    def _leave(self, here: Start) -> None:
+        block = self._facts.function.blocks[here.block]
+        if here.travelling and any(edge.leaves is Leaves.CAUGHT for edge in block.edges):
+            self._dispatch(here)
             return
         raises = not any(edge.leaves in _FORWARD for edge in block.edges)
+        truth = truth_of(self._facts.frame, block.test, here.known) if block.test is not None else None
         for edge in block.edges:
             match edge.leaves:
-                case Leaves.RAISED if raises or (start.travelling and exited >= 0):
-                    self._enter(edge.to, True)
-                case Leaves.ABSORBED if start.travelling and exited >= 0:
-                    if self._facts.unwinding.absorbs_timeout(exited):
-                        self._enter(edge.to, False)
+                case Leaves.RAISED if raises or (here.travelling and here.exited >= 0):
+                    self._go(here, edge.to, travelling=True)
+                case Leaves.ABSORBED if here.travelling and here.exited >= 0:
+                    if self._facts.unwinding.absorbs_timeout(here.exited):
+                        self._go(here, edge.to, travelling=False)
+                case Leaves.TRUE | Leaves.FALSE as leaves if truth is (leaves is Leaves.FALSE):
+                    pass
                 case leaves if leaves in _FORWARD and not self._denies_race(block.test, edge):
-                    self._enter(edge.to, start.travelling, exited=exited)
+                    self._go(here, edge.to, travelling=here.travelling, exited=here.exited)
                 case _:
                     pass
+
+    def _go(self, here: Start, block: int, *, travelling: bool, exited: int = -1) -> None:
+        if block == RETURN_EXIT and not here.travelling:
+            nothing = dict(here.known).get(RETURNED) == NONE or self._falls_off(here.block)
+            self._leaving[Leaving.RETURNS_NONE if nothing else Leaving.RETURNS] = None
+            return
+        self._enter(Start(block, travelling, exited=exited, known=without(here.known, RETURNED)))
+
+    def _falls_off(self, block: int) -> bool:
+        """Tell whether the function ends after a block without a `return`."""
+        node = self._facts.function.blocks[block]
+        steps = self._facts.function.steps[node.first : node.last]
+        return not any(isinstance(step, Return) for step in steps) and not self._facts.returns_value
 
     def _denies_race(self, test: Expr | None, edge: Edge) -> bool:
         """Tell whether an edge is taken only if the lost race's body was not cut short."""
@@ -206,17 +271,17 @@ class _Walk:
             case _:
                 return False
 
-    def _dispatch(self, number: int) -> None:
+    def _dispatch(self, here: Start) -> None:
         """Send a travelling TimeoutError to the handlers that take it."""
-        for edge in self._facts.function.blocks[number].edges:
+        for edge in self._facts.function.blocks[here.block].edges:
             if edge.leaves is Leaves.CAUGHT:
                 may, surely = catches_timeout(self._facts.function, edge.to)
                 if may:
-                    self._enter(edge.to, False)
+                    self._go(here, edge.to, travelling=False)
                 if surely:
                     return
             elif edge.leaves is Leaves.RAISED:
-                self._enter(edge.to, True)
+                self._go(here, edge.to, travelling=True)
 
 
 def _names_of(facts: Facts, region: int) -> Iterator[str]:
@@ -228,6 +293,30 @@ def _names_of(facts: Facts, region: int) -> Iterator[str]:
                 yield name
             case _:
                 pass
+
+
+def without(known: Known, place: Holder) -> Known:
+    return tuple(pair for pair in known if pair[0] != place)
+
+
+def truth_of(frame: Frame, test: Expr, known: Known) -> bool | None:
+    """Return how a test comes out when these constants are known, None where they do not say."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            truth = truth_of(frame, inner, known)
+            return None if truth is None else not truth
+        case Name(id=name):
+            constant = dict(known).get(holder(frame, name))
+            return None if constant is None else _is_true(constant)
+        case Op(op="is" | "is not" | "==" | "!=" as op, operands=(Name(id=name), Const() as other)):
+            constant = dict(known).get(holder(frame, name))
+            return None if constant is None else (constant == other) is (op in ("is", "=="))
+        case _:
+            return None
+
+
+def _is_true(constant: Const) -> bool:
+    return constant.text not in ("None", "False", "0", "0.0", "") and constant.text not in ("b''", 'b""')
 
 
 def closes(path: Path, source: Path, origin: str) -> bool:

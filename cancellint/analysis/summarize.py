@@ -12,6 +12,7 @@ from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
 from cancellint.analysis.reading_on import Start, reads_on
+from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Call, Name
 from cancellint.model.summary import (
     KEPT,
@@ -69,7 +70,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
     summary = Summary(
         suspends=any(True for _ in facts.awaits()),
         takes=tuple(sorted(_with_reopened(facts, takes))),
-        losses=tuple(sorted({one.loss for one in leaving})),
+        losses=tuple(sorted(_firmest({one.loss for one in leaving}))),
         closes=_visible(path for effect in facts.effects.values() for path in effect.closes),
         replaces=_visible(_replaced(facts)),
         keeps=fates.keeps,
@@ -95,6 +96,17 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         tuple(sorted(set(_drained(facts)))),
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
     )
+
+
+def _firmest(found: set[Loss]) -> Iterator[Loss]:
+    """Yield the losses without those that are also known more firmly."""
+    for loss in found:
+        ranks = _RANKS[: _RANKS.index(loss.confidence)]
+        if not any(structs.replace(loss, confidence=rank) in found for rank in ranks):
+            yield loss
+
+
+_RANKS = tuple(Confidence)
 
 
 def _has_data(facts: Facts) -> bool:

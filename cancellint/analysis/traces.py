@@ -93,9 +93,9 @@ class Traces:
         match loss.cause:
             case Cause.HELD:
                 if taken == at:
-                    yield Line(key, at, f"an earlier turn took data from {source} here")
+                    yield Line(key, at, f"an earlier turn took data from `{source}` here")
                 else:
-                    yield Line(key, taken, f"data is taken from {source} here")
+                    yield Line(key, taken, f"data is taken from `{source}` here")
                 held = self._held_by(key, taken)
                 yield Line(key, at, f"cancelled here, {held} is gone")
             case Cause.PRIMITIVE:
@@ -134,7 +134,7 @@ class Traces:
                 first = self._name_of(key, int(name))
         fields = [field for field in path.fields if not field.startswith("#")]
         text = first + "".join(field if field.startswith("[") else f".{field}" for field in fields)
-        return f"`{text}`"
+        return text
 
     def _name_of(self, key: FunctionKey, step: int) -> str:
         steps = self._effects.program.function(key).steps

@@ -85,6 +85,7 @@ class Leaving(enum.StrEnum):
 
     RAISES = "raises"
     RETURNS = "returns"
+    RETURNS_NONE = "returns None"
 
 
 class Unsettled(Struct, frozen=True, order=True, gc=False):

@@ -14,7 +14,7 @@ def thread_lock_across_await(subject: Subject) -> Iterator[RawFinding]:
         lock = traces.shown(subject.function, held.lock)
         yield RawFinding(
             at=subject.site(held.awaited),
-            message=f"{lock} stays locked while this await is suspended",
+            message=f"`{lock}` stays locked while this await is suspended",
             confidence=Confidence.CERTAIN,
             notes=(SiteNote(subject.site(held.taken), "the threading lock is taken here"),),
             help="release it before the await, or use the event loop's own lock with `async with`",

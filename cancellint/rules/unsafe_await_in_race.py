@@ -1,6 +1,6 @@
 """CAN101."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -63,10 +63,10 @@ def _finding(traces: Traces, told: list[_Told]) -> RawFinding:
     best = min(told, key=lambda each: _STRENGTH.index(each.confidence))
     story = best.story
     alike = (each.story for each in told if each.confidence == best.confidence)
-    sources = dict.fromkeys(traces.shown(each.function, each.loss.source) for each in alike)
+    sources = _outermost(traces.shown(each.function, each.loss.source) for each in alike)
     return RawFinding(
         at=_site(story.function, story.race),
-        message=f"data taken from {' and '.join(sources)} is lost when `{story.name}` ends this early",
+        message=f"data taken from {_listed(sources)} is lost when `{story.name}` ends this early",
         confidence=best.confidence,
         notes=tuple(_note(line) for line in (*story.lines, best.end)),
         help=_CURE,
@@ -86,7 +86,7 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
         if origin.at in told:
             continue
         told.add(origin.at)
-        source = traces.shown(subject.function, loss.source)
+        source = _listed((traces.shown(subject.function, loss.source),))
         lines = traces.of_loss(subject.function, loss, origin.taken, origin.at, origin.via)
         yield RawFinding(
             at=subject.site(origin.at),
@@ -95,6 +95,20 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
             notes=tuple(_note(line) for line in lines),
             help=_PUBLIC_CURE,
         )
+
+
+def _outermost(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the sources without those that are parts of others, shortest first."""
+    kept: list[str] = []
+    for source in sorted(set(sources), key=lambda name: (len(name), name)):
+        if not any(source.startswith((f"{other}.", f"{other}[")) for other in kept):
+            kept.append(source)
+    return tuple(kept)
+
+
+def _listed(sources: tuple[str, ...]) -> str:
+    shown = " and ".join(f"`{source}`" for source in sources[:2])
+    return shown if len(sources) <= 2 else f"{shown} and {len(sources) - 2} more"
 
 
 _STRENGTH = ("certain", "likely", "possible")
