@@ -39,6 +39,8 @@ def main() -> None:
         code = _run_command()
     except OSError:  # nobody reads, or can be told of, what has gone wrong
         code = TROUBLE
+    except KeyboardInterrupt:  # while modules are imported; click sees it afterwards
+        code = INTERRUPTED
     try:
         sys.stdout.flush()
     except OSError:
@@ -63,7 +65,7 @@ def _run_command() -> int:
         ConfigError, KnowledgeError, OutputError, ResourcesError, UnknownRule, WorkingFolderError
     ) as error:  # fmt: skip
         return _complain(str(error))
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     except SystemExit:  # click ends where nobody reads what it prints, with the code that means findings
