@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -133,6 +134,21 @@ PROJECTS = {
 
         async def start():
             await retry(again)
+        """,
+    "a method that passes itself to what it returns": """
+        class Adapter:
+            def serialize(self, value, each):
+                return {key: each(item) for key, item in value.items()}
+
+        class Serializer:
+            def __init__(self):
+                self.adapter = Adapter()
+
+            def serialize(self, value):
+                return {"data": self.adapter.serialize(value, self.serialize)}
+
+            async def send(self, value):
+                await self.queue.put(self.serialize(value))
         """,
     "functions that pass all of one another on": """
         async def retry(*calls):
@@ -342,3 +358,45 @@ def test_broken_streams_and_folders_end_with_a_code_and_at_most_a_message(
     assert "Traceback" not in outcome.stderr.decode()
     assert said in outcome.stderr.decode()
     assert bool(said) == bool(outcome.stderr)
+
+
+@pytest.mark.parametrize("pattern", ["!", "\\\\", "[z-a]"])
+def test_a_pattern_without_meaning_is_an_error_in_the_configuration_and_nothing_to_git(
+    tmp_path: Path, pattern: str
+) -> None:
+    (tmp_path / "a.py").write_text(BROKEN)
+    (tmp_path / ".gitignore").write_text(f"{pattern}\n".replace("\\\\", "\\"))
+    (tmp_path / "pyproject.toml").touch()
+    ignored = command(tmp_path, "check")
+    (tmp_path / "pyproject.toml").write_text(f'[tool.cancellint]\nexclude = ["{pattern}"]\n')
+    configured = command(tmp_path, "check")
+
+    assert (ignored.returncode, ignored.stderr) == (1, b"")
+    assert configured.returncode == 2
+    assert "which is no pattern as in .gitignore" in configured.stderr.decode()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("delay", [0.1, 1.0])
+def test_an_interrupted_run_says_so_and_leaves_nobody_behind(tmp_path: Path, jobs: str, delay: float) -> None:
+    for number in range(60):
+        (tmp_path / f"m{number}.py").write_text(ASYNC * 1500)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "cancellint", "check", "--jobs", jobs],
+        cwd=tmp_path,
+        env=_environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    time.sleep(delay)
+
+    os.killpg(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+
+    assert running.returncode in (130, -signal.SIGINT)  # the latter before the first line of ours has run
+    assert out == b""
+    assert running.returncode < 0 or err.split() == [b"Interrupted."]
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
