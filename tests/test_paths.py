@@ -90,6 +90,11 @@ def test_a_path_is_cut_where_it_is_longer_than_is_followed() -> None:
     assert cut(Path("param:0", names)) == Path("param:0", names[:LONGEST])
 
 
+def test_a_path_that_comes_round_to_a_field_again_is_taken_for_the_same_object() -> None:
+    assert cut(Path("param:0", ("next", "next", "next"))) == Path("param:0", ("next",))
+    assert cut(Path("param:0", ("inner", "x", "inner"))) == Path("param:0", ("inner", "x"))
+
+
 # --------------------------------------------------------------------------- paths of expressions
 
 
@@ -208,9 +213,10 @@ def test_two_variables_bound_to_each_other_end_the_walk() -> None:
 
 
 def test_a_chain_of_a_thousand_attributes_is_followed_without_recursion() -> None:
-    expected = "param:0" + ".x" * LONGEST
+    names = [f"x{number}" for number in range(1000)]
+    expected = ".".join(["param:0", *names[:LONGEST]])
 
-    assert path_of(f"def f(a):\n    mark(a{'.x' * 1000})\n") == expected
+    assert path_of(f"def f(a):\n    mark(a.{'.'.join(names)})\n") == expected
 
 
 def test_a_thousand_locals_that_rename_each_other_are_one_object() -> None:

@@ -516,6 +516,75 @@ def test_a_source_that_ends_before_it_is_read_on_is_silent(run: str) -> None:
     assert client(run).lines("CAN101") == []
 
 
+# --------------------------------------------------------------------------- what the handler has noted
+
+NOTED = {
+    "None, tested for None": ("frame = None", "if frame is None:\n    return"),
+    "None, tested for truth": ("frame = None", "if not frame:\n    break"),
+    "a flag": ("late = True", "if late:\n    break"),
+    "a flag, closed later": ("late = True", "if late:\n    self.writer.close()"),
+    "a flag under another name": ("late = True", "gone = late\nif gone:\n    return"),
+}
+
+
+@pytest.mark.parametrize(("note", "test"), NOTED.values(), ids=NOTED.keys())
+def test_what_a_handler_has_noted_is_known_where_it_is_tested(note: str, test: str) -> None:
+    def run(noted: str) -> str:
+        return (
+            "async def run(self):\n    while True:\n        late = False\n        try:\n"
+            "            frame = await asyncio.wait_for(self.frame(), 1)\n"
+            f"        except TimeoutError:\n            {noted}\n" + indent(test, "        ") + "\n"
+        )
+
+    assert found(run(note)) == 0
+    assert found(run("print(1)")) == 1
+
+
+RUNNING = """
+async def run(self):
+    running = True
+    while running:
+        try:
+            print(await asyncio.wait_for(self.frame(), 1))
+        except TimeoutError:
+            running = STILL
+"""
+
+
+def test_a_loop_whose_condition_the_handler_has_made_false_is_left() -> None:
+    assert found(RUNNING.replace("STILL", "False")) == 0
+    assert found(RUNNING.replace("STILL", "True")) == 1
+
+
+POLL = """
+async def poll(self):
+    try:
+        return await asyncio.wait_for(self.frame(), 1)  # race
+    except TimeoutError:
+        return None
+"""
+
+
+@pytest.mark.parametrize("test", ["if frame is None:\n    break", "if not frame:\n    return"])
+def test_a_caller_that_stops_at_the_callees_none_does_not_read_on(test: str) -> None:
+    run = "async def run(self):\n    while True:\n        frame = await self.poll()\n"
+
+    assert client(POLL, run + indent(test, "        ")).lines("CAN101") == []
+
+
+def test_a_caller_that_goes_on_at_the_callees_none_reads_on() -> None:
+    run = """
+        async def run(self):
+            while True:
+                frame = await self.poll()
+                if frame is None:
+                    continue
+                print(frame)
+    """
+
+    assert client(POLL, run).lines("CAN101") == list(marked(POLL, "race"))
+
+
 # --------------------------------------------------------------------------- settled by a caller
 
 HELPER = """
