@@ -207,8 +207,11 @@ class Effects:
                 for callee in self.types.callees(key, number):
                     yield from self._summaries_of(key, callee)
             case Await(kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM, value=value):
-                for operation in self.operations.behind(key, value):
+                operations = self.operations.behind(key, value)
+                for operation in operations:
                     yield from self._summaries_of(operation.site.function, operation.callee)
+                if not operations:
+                    yield from self._protocol_functions(key, value, "__await__")
             case Await(kind=kind, value=value):
                 yield from self._protocol_functions(key, value, _AWAITED_PROTOCOL[kind])
             case Enter(value=value):
@@ -280,7 +283,7 @@ class Effects:
         race = self._race(key, step.value)
         operations = race.operations if race is not None else self.operations.behind(key, step.value)
         if not operations:
-            gathered.suspends = True
+            self._gather_awaitable(gathered, key, number, step.value)
         for alternatives in _by_site(operations):
             parts = []
             implemented = self._implemented(tuple(each.callee for each in alternatives))
@@ -296,6 +299,12 @@ class Effects:
             if race.kind is RaceKind.LEAVES_RUNNING:
                 _forget_results(gathered)
         return structs.replace(gathered.effect(race), operations=tuple(operations))
+
+    def _gather_awaitable(self, gathered: _Gathering, key: FunctionKey, number: int, value: Expr) -> None:
+        """Add what awaiting an object does: its `__await__`, or else nobody knows."""
+        gathered.suspends = True
+        for callee in self._protocol_callees(key, value, "__await__"):
+            self._gather(gathered, key, number, callee, used=True)
 
     def awaited(self, key: FunctionKey, number: int) -> tuple[Operation, ...]:
         """Return the operations that an await step waits for, races included."""

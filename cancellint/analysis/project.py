@@ -110,7 +110,8 @@ def _consumers(knowledge: Knowledge) -> frozenset[str]:
 
 def _roots(program: Program) -> Iterator[FunctionKey]:
     for key in program.functions():
-        if program.function(key).is_async:
+        function = program.function(key)
+        if function.is_async or function.name == "__await__":
             yield key
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.locks import HeldAcross, Locks
-from cancellint.analysis.losses import losses
+from cancellint.analysis.losses import Lost, losses
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
@@ -60,12 +60,15 @@ class Result(Struct, frozen=True):
 def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
     """Solve one function under the summaries known so far."""
     facts = Facts(effects, owners, key)
-    lost = tuple(losses(facts)) if _has_data(facts) else ()
+    lost = tuple(sorted(losses(facts), key=lambda each: _told_later(facts, each))) if _has_data(facts) else ()
     races = tuple(verdicts(effects, facts, lost))
     locks = Locks(facts)
     fates = parameter_fates(facts)
     takes = tuple(dict.fromkeys(_takes(facts)))
-    leaving = tuple(one for one in lost if one.leaves and one.loss.source.is_visible_to_callers)
+    promised = facts.function.contract is not None
+    leaving = tuple(
+        one for one in lost if one.leaves and one.loss.source.is_visible_to_callers and not promised
+    )
     unsettled = tuple(_unsettled(races))
     summary = Summary(
         suspends=any(True for _ in facts.awaits()),
@@ -83,7 +86,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         unsettled=tuple(sorted({one for one, _ in unsettled})),
     )
     origins: dict[Fact, Origin] = {}
-    for one in leaving:
+    for one in sorted(leaving, key=lambda each: _told_later(facts, each)):
         origins.setdefault(one.loss, loss_origin(facts, one.loss, one.step, one.token))
     for fact, verdict in unsettled:
         origins.setdefault(fact, race_origin(facts, verdict))
@@ -91,11 +94,17 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         summary,
         origins,
         tuple(verdict for verdict in races if verdict.read_again is not None),
-        tuple(locks.held_across()) if facts.function.is_async and locks.any else (),
+        tuple(locks.held_across()) if locks.any and _runs_in_loop(facts) else (),
         tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
         tuple(sorted(set(_drained(facts)))),
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
     )
+
+
+def _told_later(facts: Facts, lost: Lost) -> tuple[bool, int]:
+    """Return a key that puts first the loss that is easiest to follow: taken before, not a turn ago."""
+    taken = facts.tokens[lost.token].step if lost.token is not None else -1
+    return taken >= lost.step, lost.step
 
 
 def _firmest(found: set[Loss]) -> Iterator[Loss]:
@@ -107,6 +116,11 @@ def _firmest(found: set[Loss]) -> Iterator[Loss]:
 
 
 _RANKS = tuple(Confidence)
+
+
+def _runs_in_loop(facts: Facts) -> bool:
+    """Tell whether the awaits of a function are the event loop's, not a plain generator's."""
+    return facts.function.is_async or facts.function.name == "__await__"
 
 
 def _has_data(facts: Facts) -> bool:

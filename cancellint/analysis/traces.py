@@ -17,6 +17,8 @@ class Line(Struct, frozen=True):
     function: FunctionKey
     step: int
     message: str
+    earlier: bool = False
+    """it happened in an earlier turn of a loop, which takes more words to see"""
 
 
 class Story(Struct, frozen=True):
@@ -92,10 +94,9 @@ class Traces:
         source = self.shown(key, loss.source)
         match loss.cause:
             case Cause.HELD:
-                if taken == at:
-                    yield Line(key, at, f"an earlier turn took data from `{source}` here")
-                else:
-                    yield Line(key, taken, f"data is taken from `{source}` here")
+                earlier = taken >= at
+                said = "an earlier turn took data from" if earlier else "data is taken from"
+                yield Line(key, taken, f"{said} `{source}` here", earlier)
                 held = self._held_by(key, taken)
                 yield Line(key, at, f"cancelled here, {held} is gone")
             case Cause.PRIMITIVE:

@@ -60,7 +60,7 @@ def _left_to_callers(subject: Subject) -> Iterator[_Told]:
 
 def _finding(traces: Traces, told: list[_Told]) -> RawFinding:
     """Return one finding for a race, with the firmest of the stories of what it drops."""
-    best = min(told, key=lambda each: _STRENGTH.index(each.confidence))
+    best = min(told, key=_hard_to_follow)
     story = best.story
     alike = (each.story for each in told if each.confidence == best.confidence)
     sources = _outermost(traces.shown(each.function, each.loss.source) for each in alike)
@@ -95,6 +95,12 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
             notes=tuple(_note(line) for line in lines),
             help=_PUBLIC_CURE,
         )
+
+
+def _hard_to_follow(told: _Told) -> tuple[int, bool, int]:
+    """Return a key that puts first what is firmest, then what is easiest to follow."""
+    lines = told.story.lines
+    return _STRENGTH.index(told.confidence), any(line.earlier for line in lines), len(lines)
 
 
 def _outermost(sources: Iterable[str]) -> tuple[str, ...]:
