@@ -85,7 +85,7 @@ class _Words:
         """Return a path as the author would write it."""
         kind, _, name = path.root.partition(":")
         match kind:
-            case "param":
+            case "param" | "raced" | "called":
                 first = self._function.params[int(name)].name
             case "free":
                 first = name.rpartition(":")[2]

@@ -43,6 +43,7 @@ from cancellint.model.summary import (
     Summary,
     Take,
     Unsettled,
+    passed,
 )
 from cancellint.model.types import (
     Callee,
@@ -95,6 +96,8 @@ class Raced(Struct, frozen=True):
     kind: RaceKind
     name: str
     operations: tuple[Operation, ...]
+    values: tuple[Expr, ...] = ()
+    """the awaitables as written"""
 
 
 class Effect(Struct, frozen=True):
@@ -281,8 +284,12 @@ class Effects:
     def _of_await(self, key: FunctionKey, number: int, step: Await) -> Effect:
         gathered = _Gathering()
         race = self._race(key, step.value)
-        operations = race.operations if race is not None else self.operations.behind(key, step.value)
-        if not operations:
+        operations = race.operations if race is not None else self._behind(key, step.value)
+        given = [self._given_awaitable(key, value) for value in (race.values if race else (step.value,))]
+        for source in given:
+            if source is not None:
+                _gather_given(gathered, source)
+        if not operations and not any(given):
             self._gather_awaitable(gathered, key, number, step.value)
         for alternatives in _by_site(operations):
             parts = []
@@ -312,7 +319,25 @@ class Effects:
         if not isinstance(step, Await) or step.region >= 0:
             return ()
         race = self._race(key, step.value)
-        return race.operations if race is not None else self.operations.behind(key, step.value)
+        return race.operations if race is not None else self._behind(key, step.value)
+
+    def _behind(self, key: FunctionKey, value: Expr) -> tuple[Operation, ...]:
+        """Return the operations behind an awaited expression, none for what the caller has given."""
+        if self._given_awaitable(key, value) is not None:
+            return ()
+        return self.operations.behind(key, value)
+
+    def _given_awaitable(self, key: FunctionKey, value: Expr) -> Path | None:
+        """Return the path of what awaiting a parameter takes, or awaiting what calling one gives."""
+        params = self.frame(key).params
+        match value:
+            case Name(id=name) if name in params:
+                return Path(f"raced:{params[name]}")
+            case Temp(step=step):
+                made = self.program.function(key).steps[step]
+                if isinstance(made, Call) and isinstance(made.func, Name) and made.func.id in params:
+                    return Path(f"called:{params[made.func.id]}")
+        return None
 
     def of_operation(self, key: FunctionKey, operation: Operation) -> Effect:
         """Return what an operation does by itself, without the task or shield around it."""
@@ -331,12 +356,9 @@ class Effects:
                 continue
             if Role.RACES not in known.entry.roles:
                 continue
-            found = (
-                operation
-                for operand in wrapped(known.entry, callee)
-                for operation in self.operations.behind(key, operand)
-            )
-            return Raced(known.entry.race, known.name, tuple(dict.fromkeys(found)))
+            values = tuple(wrapped(known.entry, callee))
+            found = (operation for operand in values for operation in self._behind(key, operand))
+            return Raced(known.entry.race, known.name, tuple(dict.fromkeys(found)), values)
         return None
 
     def _gather_operation(
@@ -440,14 +462,39 @@ class Effects:
                 return cut(base.child(*path.fields)) if base is not None else None
             return self._seen_from(key, path)
 
+        def awaiting(path: Path) -> _Gathering | None:
+            return self._of_given(key, number, given, path)
+
         gathered.suspends |= summary.suspends
-        _bind(gathered, callee.key, summary, here)
+        _bind(gathered, callee.key, summary, here, awaiting)
         for index, value in given.items():
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         for index in summary.calls:
             called = given.get(index)
             if called is not None:
                 self._gather_called(gathered, key, number, called)
+
+    def _of_given(
+        self, key: FunctionKey, number: int, given: Mapping[int, Expr], path: Path
+    ) -> _Gathering | None:
+        """Return what awaiting an argument does, None for a path that means no such thing."""
+        which = passed(path)
+        if which is None:
+            return None
+        inner = _Gathering()
+        kind, index = which
+        value = given.get(index)
+        if value is None:
+            return inner
+        frame = self.frame(key)
+        if isinstance(value, Name) and value.id in frame.params:
+            _gather_given(inner, Path(f"{kind}:{frame.params[value.id]}"))
+        elif kind == "called":
+            self._gather_called(inner, key, number, value)
+        else:
+            for operation in self.operations.behind(key, value):
+                self._gather_operation(inner, key, number, operation, True)
+        return inner
 
     def _given(self, callee: ProjectCallee) -> dict[int, Expr]:
         """Return which parameter of the callee receives which expression."""
@@ -652,11 +699,26 @@ def _argument(
     return Argument(value, Fate.PASSES if index in summary.hands_back else Fate.LOOKS)
 
 
+def _gather_given(gathered: _Gathering, source: Path) -> None:
+    """Add that an awaitable of the caller's is awaited: it may take, and lose, whatever it likes."""
+    gathered.suspends = True
+    gathered.takes[Take(source, RESULT, "")] = None
+    gathered.losses[Loss(source, Cause.PASSED, "")] = None
+
+
 def _bind(
-    gathered: _Gathering, key: FunctionKey, summary: Summary, here: Callable[[Path], Path | None]
+    gathered: _Gathering,
+    key: FunctionKey,
+    summary: Summary,
+    here: Callable[[Path], Path | None],
+    awaiting: Callable[[Path], _Gathering | None],
 ) -> None:
     """Add a summary's facts under the caller's names, remembering where each came from."""
     for take in summary.takes:
+        inner = awaiting(take.source)
+        if inner is not None:
+            _merge(gathered, inner)
+            continue
         source, into = here(take.source), here(take.into)
         if source is not None:
             moved = structs.replace(take, source=source, into=into if into is not None else KEPT)
@@ -664,16 +726,23 @@ def _bind(
             gathered.via.setdefault(moved, (key, take))
     for loss in summary.losses:
         source = here(loss.source)
-        if source is not None:
+        if source is not None and passed(loss.source) is None:
             lost = structs.replace(loss, source=source)
             gathered.losses[lost] = None
             gathered.via.setdefault(lost, (key, loss))
     for unsettled in summary.unsettled:
+        inner = awaiting(unsettled.loss.source)
         source = here(unsettled.loss.source)
-        if source is not None:
-            open_ = Unsettled(structs.replace(unsettled.loss, source=source), unsettled.leaving)
+        if inner is not None:
+            losses = tuple(inner.losses)
+        else:
+            losses = (structs.replace(unsettled.loss, source=source),) if source is not None else ()
+        for lost in losses:
+            open_ = Unsettled(lost, unsettled.leaving)
             gathered.unsettled[open_] = None
             gathered.via.setdefault(open_, (key, unsettled))
+            if inner is not None and lost in inner.via:
+                gathered.via.setdefault(lost, inner.via[lost])
     for paths, target in (
         (summary.closes, gathered.closes),
         (summary.replaces, gathered.replaces),

@@ -11,7 +11,7 @@ from cancellint.analysis.operations import Operation, pendings
 from cancellint.analysis.reading_on import NONE, Loser, Start, reads_on
 from cancellint.model.ir import Attr, Call, Leaves
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.summary import Leaving, Loss, Take, Unsettled
+from cancellint.model.summary import Cause, Leaving, Loss, Take, Unsettled
 from cancellint.model.types import CallSite, FunctionKey
 
 
@@ -47,11 +47,17 @@ class Verdict(Struct, frozen=True):
 def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Verdict]:
     """Yield every race of the function that drops data, settled or not."""
     for candidate in _candidates(effects, facts, lost):
+        if candidate.open is not None and candidate.open.leaving is Leaving.RETRIES:
+            yield Verdict(candidate, candidate.race, ())
+            continue
         loss = candidate.loss
         outcome = reads_on(facts, loss.source, loss.origin, candidate.starts, candidate.loser)
         if outcome.step is not None and outcome.take is not None:
             weakest = max(loss.confidence, outcome.take.confidence, key=_WEAKNESS.index)
             weaker = structs.replace(loss, confidence=weakest)
+            if loss.cause is Cause.PASSED:
+                yield Verdict(candidate, None, (Leaving.RETRIES,))
+                continue
             yield Verdict(structs.replace(candidate, loss=weaker), outcome.step, ())
         elif outcome.leaving:
             yield Verdict(candidate, None, outcome.leaving)
@@ -140,6 +146,9 @@ def _cancelled_tasks(effects: Effects, facts: Facts) -> Iterator[tuple[int, Call
 def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
     """Races inside a callee that it leaves to us to settle."""
     for unsettled in facts.effect(step).unsettled:
+        if unsettled.leaving is Leaving.RETRIES:
+            yield Candidate(step, "", unsettled.loss, -1, None, (), open=unsettled)
+            continue
         raises = unsettled.leaving is Leaving.RAISES
         wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
         known = ((step, NONE),) if unsettled.leaving is Leaving.RETURNS_NONE else ()

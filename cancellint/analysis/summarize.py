@@ -41,6 +41,10 @@ class Origin(Struct, frozen=True):
     lost_at: int = -1
     loss: Loss | None = None
     loser: bool = False
+    passes: Loss | None = None
+    """of a race left open by a callee: the loss in this function's terms, needed where the callee's race
+    cancels what it was given from here"""
+    passes_via: tuple[FunctionKey, Take | Loss | Unsettled | Path] | None = None
 
 
 class Result(Struct, frozen=True):
@@ -186,7 +190,13 @@ def race_origin(facts: Facts, verdict: Verdict) -> Origin:
     """Return where a race drops data: in this function, or in the callee whose race is settled here."""
     candidate = verdict.candidate
     if candidate.open is not None:
-        return Origin(at=candidate.race, via=facts.effect(candidate.race).via.get(candidate.open))
+        effect = facts.effect(candidate.race)
+        return Origin(
+            at=candidate.race,
+            via=effect.via.get(candidate.open),
+            passes=candidate.loss,
+            passes_via=effect.via.get(candidate.loss),
+        )
     inner = loss_origin(facts, candidate.loss, candidate.lost_at, candidate.token)
     return Origin(
         at=candidate.race,

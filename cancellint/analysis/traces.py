@@ -29,6 +29,8 @@ class Story(Struct, frozen=True):
     name: str
     loss: Loss
     lines: tuple[Line, ...]
+    owner: FunctionKey
+    """the function in whose terms the loss names its source"""
 
 
 DEEPEST = 12
@@ -44,21 +46,35 @@ class Traces:
 
     def of_race(self, key: FunctionKey, origin: Origin) -> Story | None:
         """Return the story of a race settled in function `key`, found where it really stands."""
+        giver: tuple[FunctionKey, Origin] | None = None
         for _ in range(DEEPEST):
             if origin.loss is not None:
-                lines = tuple(self._of_dropped(key, origin, origin.loss))
-                return Story(key, origin.at, origin.name, origin.loss, lines)
-            if origin.via is None:
+                return self._told(key, origin, origin.loss, giver)
+            if origin.via is None or not isinstance(origin.via[1], Unsettled):
                 return None
             callee, fact = origin.via
-            if not isinstance(fact, Unsettled):
-                return None
             result = self._results.get(callee)
-            found = result.origins.get(fact) if result is not None else None
+            found = result.origins.get(fact) if result is not None and isinstance(fact, Unsettled) else None
             if found is None:
                 return None
+            if origin.passes is not None and origin.passes.cause is not Cause.PASSED:
+                giver = (key, origin)
             key, origin = callee, found
         return None
+
+    def _told(
+        self, key: FunctionKey, origin: Origin, loss: Loss, giver: tuple[FunctionKey, Origin] | None
+    ) -> Story | None:
+        """Return the story of a race that stands here; of what it was given, the giver tells."""
+        if loss.cause is not Cause.PASSED:
+            return Story(key, origin.at, origin.name, loss, tuple(self._of_dropped(key, origin, loss)), key)
+        if giver is None or giver[1].passes is None:
+            return None
+        giving, where = giver
+        assert where.passes is not None
+        given = Line(giving, where.at, "what it may cancel is given to it here")
+        lines = (given, *self.of_loss(giving, where.passes, -1, where.at, where.passes_via))
+        return Story(key, origin.at, origin.name, where.passes, lines, giving)
 
     def _of_dropped(self, key: FunctionKey, origin: Origin, loss: Loss) -> Iterator[Line]:
         lines = self.of_loss(key, loss, origin.taken, origin.lost_at, origin.via)
@@ -105,6 +121,8 @@ class Traces:
                 yield Line(
                     key, at, "cancelled here, the task may already have taken the data: its result is gone"
                 )
+            case Cause.PASSED:
+                yield Line(key, at, "cancelled here")
             case Cause.DROPPED:
                 yield Line(key, at, "cancelled here, the task reads on and nobody looks at its result")
 
@@ -123,7 +141,7 @@ class Traces:
         kind, _, name = path.root.partition(":")
         function = self._effects.program.function(key)
         match kind:
-            case "param":
+            case "param" | "raced" | "called":
                 first = function.params[int(name)].name
             case "free":
                 first = name.rpartition(":")[2]

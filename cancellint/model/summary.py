@@ -46,6 +46,15 @@ KEPT = Path("kept")
 """Where taken data goes when it is stored in something that outlives the call."""
 
 
+def passed(path: Path) -> tuple[str, int] | None:
+    """Return what a path stands for if it stands for what awaiting a parameter takes.
+
+    `raced:1` is the awaitable given as parameter 1, `called:1` what calling that parameter gives.
+    """
+    kind, _, index = path.root.partition(":")
+    return (kind, int(index)) if kind in ("raced", "called") else None
+
+
 class Take(Struct, frozen=True, order=True, gc=False):
     """Data is removed from `source` and ends up in `into`: RESULT, KEPT or a parameter's object."""
 
@@ -67,6 +76,8 @@ class Cause(enum.StrEnum):
     """the library call itself loses what it has taken so far"""
     WRAPPED = "wrapped"
     """a task stands between the taking and the code that uses the value"""
+    PASSED = "passed"
+    """it is the caller's coroutine, or function, that is awaited: what that loses, the caller knows"""
     DROPPED = "dropped"
     """the task that takes it goes on, and nobody will look at its result"""
 
@@ -86,6 +97,8 @@ class Leaving(enum.StrEnum):
     RAISES = "raises"
     RETURNS = "returns"
     RETURNS_NONE = "returns None"
+    RETRIES = "retries"
+    """it does not end: it runs the caller's function once more"""
 
 
 class Unsettled(Struct, frozen=True, order=True, gc=False):

@@ -7,7 +7,7 @@ from msgspec import Struct
 from cancellint.analysis.traces import Line, Story, Traces
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
-from cancellint.model.summary import Unsettled
+from cancellint.model.summary import Cause, Unsettled
 from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, rule
 
@@ -51,7 +51,7 @@ def _left_to_callers(subject: Subject) -> Iterator[_Told]:
         return
     result = subject.project.result(subject.function)
     for fact, origin in result.origins.items():
-        if isinstance(fact, Unsettled):
+        if isinstance(fact, Unsettled) and fact.loss.cause is not Cause.PASSED:
             story = subject.project.traces.of_race(subject.function, origin)
             if story is not None:
                 end = Line(subject.function, -1, "and the caller of this function may read on")
@@ -63,7 +63,7 @@ def _finding(traces: Traces, told: list[_Told]) -> RawFinding:
     best = min(told, key=_hard_to_follow)
     story = best.story
     alike = (each.story for each in told if each.confidence == best.confidence)
-    sources = _outermost(traces.shown(each.function, each.loss.source) for each in alike)
+    sources = _outermost(traces.shown(each.owner, each.loss.source) for each in alike)
     return RawFinding(
         at=_site(story.function, story.race),
         message=f"data taken from {_listed(sources)} is lost when `{story.name}` ends this early",
@@ -82,6 +82,8 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
     result = subject.project.result(subject.function)
     told: set[int] = set()
     for loss in result.summary.losses:
+        if loss.cause is Cause.PASSED:
+            continue
         origin = result.origins[loss]
         if origin.at in told:
             continue
