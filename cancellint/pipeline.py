@@ -3,7 +3,7 @@
 import gc
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter
@@ -194,8 +194,12 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
     settings = AnalysisSettings(
         assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC, target=config.target_version
     )
+
+    def boundary(module: str) -> AbstractContextManager[None]:
+        return _boundary(shown_path(reading.sources[module].path), failures)
+
     with _boundary("the project as a whole", failures):
-        return analyse(Program(reading.modules, reading.packages), known, settings)
+        return analyse(Program(reading.modules, reading.packages), known, settings, boundary)
     return None
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from msgspec import structs
 
+from cancellint.analysis.constants import Constants, constants_before
 from cancellint.analysis.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.decisions import decisions
 from cancellint.analysis.effects import NO_EFFECT, Effect, Effects
@@ -12,12 +13,14 @@ from cancellint.analysis.liveness import Live, live_at_entry
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.unwinding import Unwinding
+from cancellint.analysis.values import Holder
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
     Call,
+    Const,
     Delete,
     Enter,
     Exit,
@@ -88,6 +91,15 @@ class Facts:
     def decisions(self) -> dict[int, int]:
         """Per consuming await, the tokens whose data decided that it is the one that runs."""
         return decisions(self)
+
+    @cached_property
+    def _constants(self) -> tuple[Constants, ...]:
+        return constants_before(self.frame, self.function)
+
+    def known_before(self, step: int) -> tuple[tuple[Holder, Const], ...]:
+        """Constants that variables hold when an await, which ends its block, is cancelled."""
+        known = self._constants[self.block_of(step)]
+        return tuple(sorted(known.items(), key=lambda pair: str(pair[0])))
 
     @cached_property
     def returns_value(self) -> bool:

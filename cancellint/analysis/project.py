@@ -1,6 +1,7 @@
 """The whole program: summaries to a fixpoint, and what is known of each function afterwards."""
 
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from msgspec import Struct
 from packaging.version import Version
@@ -72,31 +73,101 @@ MOST_ROUNDS = 12
 reached only where paths lengthen round a recursion, and what is missing then is a longer path."""
 
 
-def analyse(program: Program, knowledge: Knowledge, settings: AnalysisSettings) -> Project:
-    """Summarise all coroutines and whatever they reach, callees first, until nothing changes."""
-    results: dict[FunctionKey, Result] = {}
+Boundary = Callable[[str], AbstractContextManager[None]]
+"""Given a module's name, keeps a fault of ours in it from ending the run."""
 
-    def summary_of(key: FunctionKey) -> Summary:
-        found = results.get(key)
+
+def _no_boundary(_module: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def analyse(
+    program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary = _no_boundary
+) -> Project:
+    """Summarise all coroutines and whatever they reach, callees first, until nothing changes."""
+    return _Fixpoint(program, knowledge, settings, boundary).project()
+
+
+class _Fixpoint:
+    """The summaries while they grow."""
+
+    def __init__(
+        self, program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary
+    ) -> None:
+        types = Types(program, knowledge)
+        operations = Operations(program, types, knowledge, settings.target)
+        self._settings = settings
+        self._boundary = boundary
+        self._effects = Effects(program, types, operations, self._summary_of)
+        self._owners = Owners(program, _consumers(knowledge))
+        self._results: dict[FunctionKey, Result] = {}
+        self._called: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
+
+    def project(self) -> Project:
+        order = tuple(groups(_roots(self._effects.program), self._callees))
+        for group in order:
+            self._settle(group)
+        self._follow_fills(order)
+        reached = {callee for key, found in self._called.items() for callee in found if callee != key}
+        return Project(self._effects, self._owners, self._results, reached, self._settings)
+
+    def _summary_of(self, key: FunctionKey) -> Summary:
+        found = self._results.get(key)
         return NOTHING if found is None else found.summary
 
-    types = Types(program, knowledge)
-    operations = Operations(program, types, knowledge, settings.target)
-    effects = Effects(program, types, operations, summary_of)
-    owners = Owners(program, _consumers(knowledge))
-    called: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
+    def _callees(self, key: FunctionKey) -> tuple[FunctionKey, ...]:
+        """Return the functions whose summaries a function's own rests on."""
+        if key not in self._called:
+            found: dict[FunctionKey, None] = {}
+            with self._boundary(key.module):
+                for number in range(len(self._effects.program.function(key).steps)):
+                    found.update(dict.fromkeys(self._effects.callees(key, number)))
+            self._called[key] = tuple(found)
+        return self._called[key]
 
-    def callees(key: FunctionKey) -> tuple[FunctionKey, ...]:
-        if key not in called:
-            called[key] = _callees(effects, key)
-        return called[key]
+    def _settle(self, group: tuple[FunctionKey, ...]) -> bool:
+        """Summarise a group until it no longer changes; tell whether any summary differs from before.
 
-    order = tuple(groups(_roots(program), callees))
-    for group in order:
-        _settle(effects, owners, results, group, callees)
-    _follow_fills(effects, owners, results, order, callees)
-    reached = {callee for key, found in called.items() for callee in found if callee != key}
-    return Project(effects, owners, results, reached, settings)
+        A group lists callers first: going backwards carries a fact round a whole ring in one round.
+        """
+        changed = False
+        recursive = len(group) > 1 or group[0] in self._callees(group[0])
+        for _ in range(MOST_ROUNDS if recursive else 1):
+            moved = False
+            for key in reversed(group):
+                moved |= self._summarize(key)
+            changed |= moved
+            if not moved:
+                break
+        return changed
+
+    def _summarize(self, key: FunctionKey) -> bool:
+        """Summarise one function; tell whether the summary differs from before."""
+        result = Result(NOTHING)
+        with self._boundary(key.module):
+            result = summarize(self._effects, self._owners, key)
+        old = self._results.get(key)
+        self._results[key] = result
+        for store in result.fills:
+            self._owners.fill(key, store)
+        return old is None or old.summary != result.summary
+
+    def _follow_fills(self, order: tuple[tuple[FunctionKey, ...], ...]) -> None:
+        """Summarise again what removes data from a container that turned out to be filled from a source."""
+        for _ in range(MOST_ROUNDS):
+            before = self._owners.count
+            changed: set[FunctionKey] = set()
+            for group in order:
+                if (self._drains_filled(group) or self._calls_any(group, changed)) and self._settle(group):
+                    changed.update(group)
+            if not changed and self._owners.count == before:
+                return
+
+    def _drains_filled(self, group: tuple[FunctionKey, ...]) -> bool:
+        return any(self._owners.is_filled(key, store) for key in group for store in self._results[key].drains)
+
+    def _calls_any(self, group: tuple[FunctionKey, ...], changed: set[FunctionKey]) -> bool:
+        return bool(changed) and any(callee in changed for key in group for callee in self._callees(key))
 
 
 def _consumers(knowledge: Knowledge) -> frozenset[str]:
@@ -113,61 +184,3 @@ def _roots(program: Program) -> Iterator[FunctionKey]:
         function = program.function(key)
         if function.is_async or function.name == "__await__":
             yield key
-
-
-def _callees(effects: Effects, key: FunctionKey) -> tuple[FunctionKey, ...]:
-    found: dict[FunctionKey, None] = {}
-    for number in range(len(effects.program.function(key).steps)):
-        found.update(dict.fromkeys(effects.callees(key, number)))
-    return tuple(found)
-
-
-Callees = Callable[[FunctionKey], tuple[FunctionKey, ...]]
-
-
-def _settle(
-    effects: Effects,
-    owners: Owners,
-    results: dict[FunctionKey, Result],
-    group: tuple[FunctionKey, ...],
-    callees: Callees,
-) -> bool:
-    """Summarise a group until it no longer changes; tell whether any summary differs from before.
-
-    A group lists callers first: going backwards carries a fact round a whole ring in one round.
-    """
-    changed = False
-    recursive = len(group) > 1 or group[0] in callees(group[0])
-    for _ in range(MOST_ROUNDS if recursive else 1):
-        moved = False
-        for key in reversed(group):
-            result = summarize(effects, owners, key)
-            old = results.get(key)
-            moved |= old is None or old.summary != result.summary
-            results[key] = result
-            for store in result.fills:
-                owners.fill(key, store)
-        changed |= moved
-        if not moved:
-            break
-    return changed
-
-
-def _follow_fills(
-    effects: Effects,
-    owners: Owners,
-    results: dict[FunctionKey, Result],
-    order: tuple[tuple[FunctionKey, ...], ...],
-    callees: Callees,
-) -> None:
-    """Summarise again what removes data from a container that turned out to be filled from a source."""
-    for _ in range(MOST_ROUNDS):
-        before = owners.count
-        changed: set[FunctionKey] = set()
-        for group in order:
-            drains = any(owners.is_filled(key, store) for key in group for store in results[key].drains)
-            calls = changed and any(callee in changed for key in group for callee in callees(key))
-            if (drains or calls) and _settle(effects, owners, results, group, callees):
-                changed.update(group)
-        if not changed and owners.count == before:
-            return

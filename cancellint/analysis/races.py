@@ -85,14 +85,15 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
                 continue
             race = facts.unwinding.race(way.region)
             enter = facts.function.regions[way.region].enter
-            start = Start(way.block, way.travelling, region=way.region)
+            known = facts.known_before(one.step)
+            start = Start(way.block, way.travelling, known=known, region=way.region)
             yield Candidate(enter, race[1] if race else "", one.loss, one.step, one.token, (start,))
 
 
 def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
     """A race that is awaited in place: `await wait_for(...)`."""
     targets = [edge.to for edge in facts.function.blocks[block].edges if edge.leaves is Leaves.RAISED]
-    starts = tuple(Start(target, True) for target in targets)
+    starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
     for loss, token in exposed(facts, block, step):
         if not any(is_needed(facts, loss, token, step, target) for target in targets):
             yield Candidate(step, name, loss, step, token, starts)
@@ -151,7 +152,9 @@ def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
             continue
         raises = unsettled.leaving is Leaving.RAISES
         wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
-        known = ((step, NONE),) if unsettled.leaving is Leaving.RETURNS_NONE else ()
+        known = facts.known_before(step)
+        if unsettled.leaving is Leaving.RETURNS_NONE:
+            known = (*known, (step, NONE))
         starts = tuple(
             Start(edge.to, raises, known=known)
             for edge in facts.function.blocks[block].edges

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.constants import place_of
 from cancellint.analysis.effects import Effect, Fate
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.unwinding import catches_timeout
-from cancellint.analysis.values import Holder, holder
+from cancellint.analysis.values import Holder
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
@@ -33,7 +34,7 @@ from cancellint.model.summary import RESULT, Leaving, Path, Take
 RETURNED = "return"
 """Stands for the value that the function is about to return."""
 NONE = Const("none", "None")
-MOST_KNOWN = 4
+MOST_KNOWN = 6
 """Constants that are kept apart at a time; each may double the paths."""
 
 Known = tuple[tuple[Holder, Const], ...]
@@ -152,12 +153,14 @@ class _Walk:
         match self._facts.function.steps[number]:
             case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
                 return structs.replace(here, exited=region)
-            case Assign(target=Name(id=name), value=value, op=op):
-                place = holder(self._facts.frame, name)
+            case Assign(target=target, value=value, op=op):
+                place = place_of(self._facts.frame, target)
+                if place is None:
+                    return here
                 known = without(here.known, place)
                 constant = self._constant(value, here.known) if not op else None
                 if constant is not None and len(known) < MOST_KNOWN:
-                    known = (*known, (place, constant))
+                    known = tuple(sorted((*known, (place, constant)), key=lambda pair: str(pair[0])))
                 return structs.replace(here, known=known)
             case Return(value=value) if self._constant(value, here.known) == NONE:
                 return structs.replace(here, known=(*without(here.known, RETURNED), (RETURNED, NONE)))
@@ -178,15 +181,10 @@ class _Walk:
         )
 
     def _constant(self, value: Expr, known: Known) -> Const | None:
-        match value:
-            case Const():
-                return value
-            case Name(id=name):
-                return dict(known).get(holder(self._facts.frame, name))
-            case Temp(step=step):
-                return dict(known).get(step)
-            case _:
-                return None
+        if isinstance(value, Const):
+            return value
+        place = place_of(self._facts.frame, value)
+        return None if place is None else dict(known).get(place)
 
     def _is_dropped(self, number: int, take: Take) -> bool:
         """Tell whether a step throws away what is there to take: draining a source is not reading on."""
@@ -305,14 +303,19 @@ def truth_of(frame: Frame, test: Expr, known: Known) -> bool | None:
         case Op(op="not", operands=(inner,)):
             truth = truth_of(frame, inner, known)
             return None if truth is None else not truth
-        case Name(id=name):
-            constant = dict(known).get(holder(frame, name))
+        case Name() | Attr() | Temp():
+            constant = _known(frame, test, known)
             return None if constant is None else _is_true(constant)
-        case Op(op="is" | "is not" | "==" | "!=" as op, operands=(Name(id=name), Const() as other)):
-            constant = dict(known).get(holder(frame, name))
+        case Op(op="is" | "is not" | "==" | "!=" as op, operands=(asked, Const() as other)):
+            constant = _known(frame, asked, known)
             return None if constant is None else (constant == other) is (op in ("is", "=="))
         case _:
             return None
+
+
+def _known(frame: Frame, expr: Expr, known: Known) -> Const | None:
+    place = place_of(frame, expr)
+    return None if place is None else dict(known).get(place)
 
 
 def _is_true(constant: Const) -> bool:
