@@ -346,6 +346,30 @@ def test_a_time_limit_of_none_is_no_race(name: str) -> None:
     assert facts(name, None).race is RaceKind.CANCELS_RAISES
 
 
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("anyio.CancelScope", "deadline"),
+        ("trio.CancelScope", "deadline"),
+        ("trio.CancelScope", "relative_deadline"),
+    ],
+)
+@pytest.mark.parametrize("shield", [None, "True", "False"])
+def test_a_scope_with_a_deadline_ends_its_body(name: str, limit: str, shield: str | None) -> None:
+    bare = facts(name, shield=shield) if shield else facts(name)
+    timed = facts(name, **{limit: None}, shield=shield) if shield else facts(name, **{limit: None})
+
+    assert bare.race is RaceKind.SCOPE
+    assert timed.race is RaceKind.CANCELS_FALLS_THROUGH
+    assert (Role.SHIELDS in bare.roles, Role.SHIELDS in timed.roles) == (shield == "True",) * 2
+
+
+def test_what_text_is_made_of_is_handed_on() -> None:
+    """A text made of data holds the data."""
+    for name in ("builtins.repr", "builtins.ascii", "builtins.str.format"):
+        assert Role.LOOKS not in known(name).roles, name
+
+
 def test_a_time_limit_is_seen_by_position_and_by_name() -> None:
     assert facts("asyncio.wait_for", None, "None").race is None
     assert facts("asyncio.wait_for", None, timeout="None").race is None
