@@ -23,7 +23,8 @@ def decisions(facts: Facts) -> dict[int, int]:
 
     A test decides if its two outcomes lead to different next takes from the token's source. Taking the
     same way again (`get` until something fits) is a filter, which discards on purpose. Where the test
-    says that nothing was read, nothing can be lost.
+    says that nothing was read, nothing can be lost. An item of a queue is whole by itself: what has been
+    tested has been dealt with.
     """
     found: dict[int, int] = {}
     for index, block in enumerate(facts.function.blocks):
@@ -33,6 +34,8 @@ def decisions(facts: Facts) -> dict[int, int]:
         carried = facts.custody.value(state, block.test)
         for number in facts.custody.named(content(carried) | content(carried >> 1)):
             token = facts.tokens[number]
+            if is_whole(token.take.origin):
+                continue
             arms = [
                 _next_takes(facts, edge.to, token.take.source)
                 for edge in block.edges
@@ -45,6 +48,11 @@ def decisions(facts: Facts) -> dict[int, int]:
                 if step != token.step and not _same_call(facts, step, token.step):
                     found[step] = found.get(step, 0) | 1 << 2 * number
     return found
+
+
+def is_whole(origin: str) -> bool:
+    """Tell whether what is taken is a whole message, as from a queue, not a piece of a byte stream."""
+    return "Queue" in origin or "Memory" in origin
 
 
 def _next_takes(facts: Facts, start: int, source: Path) -> list[int]:
