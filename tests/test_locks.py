@@ -7,6 +7,8 @@ from textwrap import dedent, indent
 
 import pytest
 
+from cancellint.rules.rule import Subject
+from cancellint.rules.thread_lock_across_await import thread_lock_across_await
 from tests.analysed import Analysed, analysed, marked
 
 HEADER = """\
@@ -410,3 +412,26 @@ def test_a_lock_of_another_module_is_known_there() -> None:
     }
 
     assert Analysed(files).lines("CAN201") == list(marked(files["main"], "held"))
+
+
+@pytest.mark.parametrize(
+    ("imports", "lock"),
+    [
+        ("import asyncio", "`asyncio.Lock`"),
+        ("from anyio.abc import TaskGroup", "`anyio.Lock`"),
+        ("import trio.abc", "`trio.Lock`"),
+        ("import asyncio, anyio, trio", "`anyio.Lock`"),
+        ("import asyncio\nimport trio", "`asyncio.Lock` or `trio.Lock`"),
+        ("from . import asyncio", "the event loop's own lock"),
+        ("import os", "the event loop's own lock"),
+    ],
+)
+def test_the_advice_names_the_lock_of_the_library_in_use(imports: str, lock: str) -> None:
+    source = (
+        f"import threading\n{imports}\nasync def f(wait):\n    with threading.Lock():\n        await wait\n"
+    )
+    project = analysed(source).project
+    subjects = (Subject(project, key) for key in project.program.functions())
+    (finding,) = (finding for subject in subjects for finding in thread_lock_across_await.check(subject))
+
+    assert finding.help == f"release it before the await, or use {lock} with `async with`"

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from cancellint.analysis.program import Program
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.ir import Assign, Imported
 from cancellint.rules.rule import Subject, rule
 
 
@@ -17,5 +19,29 @@ def thread_lock_across_await(subject: Subject) -> Iterator[RawFinding]:
             message=f"`{lock}` stays locked while this await is suspended",
             confidence=Confidence.CERTAIN,
             notes=(SiteNote(subject.site(held.taken), "the threading lock is taken here"),),
-            help="release it before the await, or use the event loop's own lock with `async with`",
+            help=_cure(subject.project.program, subject.function.module),
         )
+
+
+_LIBRARIES = ("anyio", "asyncio", "trio")
+_A_LOCK_FOR_TASKS = "the event loop's own lock"
+
+
+def _cure(program: Program, module: str) -> str:
+    """Return the advice, with the lock of the library that the module imports."""
+    imported = frozenset(_imported(program, module))
+    # Code that runs on either back end imports anyio, and now and then one of the others beside it.
+    used = ("anyio",) if "anyio" in imported else tuple(name for name in _LIBRARIES if name in imported)
+    locks = " or ".join(f"`{name}.Lock`" for name in used)
+    return f"release it before the await, or use {locks or _A_LOCK_FOR_TASKS} with `async with`"
+
+
+def _imported(program: Program, module: str) -> Iterator[str]:
+    """Yield the top-level names of what a module and its functions import."""
+    for function in program.module(module).functions:
+        for step in function.steps:
+            match step:
+                case Assign(value=Imported(module=name, level=0)):
+                    yield name.partition(".")[0]
+                case _:
+                    pass
