@@ -1,0 +1,32 @@
+"""The verdicts of the tables hold on the versions that run here."""
+
+import sys
+
+import pytest
+from packaging.version import Version
+
+from cancellint.analysis.knowledge import CallShape, load
+from cancellint.model.knowledge import Cancel, Entry
+from tests.knowledge import asyncio_trials, scope_trials
+from tests.knowledge.trials import Trial
+from tests.knowledge.worlds import sweep
+
+KNOWLEDGE = load()
+PYTHON = Version(".".join(map(str, sys.version_info[:3])))
+TRIALS = [*asyncio_trials.TRIALS, *scope_trials.TRIALS]
+
+
+def facts(trial: Trial) -> Entry:
+    shape = CallShape(args=trial.args, keywords=tuple(trial.keywords.items()), python=PYTHON)
+    entry = KNOWLEDGE.facts(trial.name, shape)
+    assert entry is not None, trial.name
+    return entry
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("trial", TRIALS, ids=str)
+def test_a_cancellation_does_what_the_table_says(trial: Trial) -> None:
+    report = sweep(trial.world, trial.scenario)
+
+    assert any(case.delivered for case in report.cases)
+    assert facts(trial).cancel == (Cancel.SAFE if report.is_safe else Cancel.LOSES), str(report)
