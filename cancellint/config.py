@@ -49,6 +49,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """the newest Python that the checked project supports"""
     knowledge: tuple[Path, ...] = ()
     assume_raced: AssumeRaced = AssumeRaced.NONE
+    dropped_task_underscore: bool = False
+    """report a task that is bound to `_` as dropped"""
     min_confidence: Confidence | None = None
     profile: Profile = Profile.DEFAULT
 
@@ -82,6 +84,7 @@ KEYS = (
     "target-version",
     "knowledge",
     "assume-raced",
+    "dropped-task-underscore",
     "min-confidence",
     "profile",
 )
@@ -109,6 +112,12 @@ class _Table(Struct, frozen=True):
             return value
         raise self.error(key, f"must be a string, not {_shown(value)}")
 
+    def flag(self, key: str) -> bool:
+        value = self.values.get(key, False)
+        if isinstance(value, bool):
+            return value
+        raise self.error(key, f"must be true or false, not {_shown(value)}")
+
 
 def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
     for key in table.values:
@@ -122,6 +131,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         target_version=_target(table, project),
         knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
+        dropped_task_underscore=table.flag("dropped-task-underscore"),
         min_confidence=_choice(table, "min-confidence", Confidence, None),
         profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
     )

@@ -192,7 +192,9 @@ def _outcomes(sources: Sequence[Source], jobs: int) -> Iterator[Outcome]:
 def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Project | None:
     known = knowledge.load(config.knowledge)
     settings = AnalysisSettings(
-        assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC, target=config.target_version
+        assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC,
+        underscore_drops=config.dropped_task_underscore,
+        target=config.target_version,
     )
 
     def boundary(module: str) -> AbstractContextManager[None]:

@@ -19,6 +19,7 @@ import pytest
 from cancellint.testing import Case, Injection, cancel_at_every_suspension
 from fixtures.broken import (
     await_after_pop,
+    dropped_task,
     read_frame_header_body,
     read_frame_local_buffer,
     read_frame_split_parse,
@@ -189,6 +190,64 @@ def test_even_the_reference_loses_frames_when_a_task_stands_between(call: Call) 
     assert measure(Reference, call).bytes_lost > 0
 
 
+class KeepingOutbox(dropped_task.Outbox):
+    """The cure: the tasks are kept until they are done, and their errors with them."""
+
+    def __init__(self, send: dropped_task.Send) -> None:
+        super().__init__(send)
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def post(self, message: str) -> None:
+        self.tasks.add(asyncio.create_task(self.deliver(message)))
+
+
+def test_nobody_sees_the_error_of_a_dropped_task_before_it_is_gone() -> None:
+    refused: list[str] = []
+
+    async def refuse(message: str) -> None:
+        refused.append(message)
+        raise ConnectionError(message)
+
+    outbox = dropped_task.Outbox(refuse)
+    complaints = asyncio.run(dropped_task.post(outbox))
+
+    assert (refused, outbox.sent) == (["hello"], [])
+    assert complaints == ["Task exception was never retrieved"]
+
+
+def test_the_error_of_a_kept_task_can_be_seen() -> None:
+    outbox = KeepingOutbox(dropped_task.refuse)
+
+    assert asyncio.run(dropped_task.post(outbox)) == []
+    assert [str(task.exception()) for task in outbox.tasks] == ["hello"]
+
+
+def test_a_dropped_task_is_collected_in_flight() -> None:
+    ends: list[str] = []
+
+    async def wait(message: str) -> None:
+        try:
+            await dropped_task.wait_for_receipt(message)
+        except BaseException as end:
+            ends.append(type(end).__name__)
+            raise
+
+    outbox = dropped_task.Outbox(wait)
+    complaints = asyncio.run(dropped_task.post(outbox))
+
+    assert complaints == ["Task was destroyed but it is pending!"]
+    assert (ends, outbox.sent) == (["GeneratorExit"], [])
+
+
+def test_a_kept_task_is_not_collected() -> None:
+    async def is_still_waiting() -> bool:
+        outbox = KeepingOutbox(dropped_task.wait_for_receipt)
+        complaints = await dropped_task.post(outbox)
+        return not complaints and not any(task.done() for task in outbox.tasks)
+
+    assert asyncio.run(is_still_waiting())
+
+
 @pytest.mark.parametrize(
     ("name", "last_line"),
     [
@@ -196,6 +255,7 @@ def test_even_the_reference_loses_frames_when_a_task_stands_between(call: Call) 
         ("read_frame_split_parse", "out of step: expected a command"),
         ("read_frame_header_body", "out of step: expected an array"),
         ("await_after_pop", "cancelled: True left to read: None"),
+        ("dropped_task", "waiting: ['Task was destroyed but it is pending!']"),
         ("thread_lock_across_await", "finished: False"),
     ],
 )
@@ -218,4 +278,4 @@ def test_each_broken_fixture_says_once_what_is_to_be_found() -> None:
     files = [path for path in folder.glob("*.py") if path.stem != "__init__"]
 
     assert [path.read_text().count("# want CAN") for path in files] == [1] * len(files)
-    assert {path.stem for path in files} == {*BROKEN, "thread_lock_across_await"}
+    assert {path.stem for path in files} == {*BROKEN, "dropped_task", "thread_lock_across_await"}

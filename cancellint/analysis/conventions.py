@@ -12,6 +12,12 @@ _CONVENTIONS: tuple[tuple[re.Pattern[str], str, frozenset[str]], ...] = (
     (_QUEUE, "asyncio.Queue", frozenset({"get"})),
 )
 
+_STARTERS = (
+    (re.compile(r"(^|_)(event_?)?loop$"), "asyncio.AbstractEventLoop", "create_task"),
+    (re.compile(r"(^|_)(thread_?pool|executor)(_executor)?$"), "concurrent.futures.Executor", "submit"),
+)
+"""What starts a task, by the name of its owner and its own."""
+
 CLOSERS = frozenset(
     {"close", "aclose", "disconnect", "abort", "terminate", "shutdown", "kill", "reset", "invalidate", "stop"}
 )
@@ -25,6 +31,17 @@ def convention(method: str, receiver: Expr) -> str | None:
         return None
     for pattern, cls, methods in _CONVENTIONS:
         if method in methods and pattern.search(name.lower()):
+            return f"{cls}.{method}"
+    return None
+
+
+def starter_by_name(method: str, receiver: Expr) -> str | None:
+    """Return the library method by which `receiver.method` likely starts a task or a call in a thread."""
+    name = last_name(receiver)
+    if name is None:
+        return None
+    for pattern, cls, started_by in _STARTERS:
+        if method == started_by and pattern.search(name.lower()):
             return f"{cls}.{method}"
     return None
 

@@ -64,7 +64,7 @@ class Operations:
         self._python = python
         self._program = program
         self._types = types
-        self._knowledge = knowledge
+        self.knowledge = knowledge
         self._awaited: dict[tuple[FunctionKey, Expr], tuple[Operation, ...]] = {}
 
     def known(self, callee: Callee) -> Known | None:
@@ -82,12 +82,12 @@ class Operations:
         self, name: str, callee: LibraryCallee | UnresolvedCallee, confidence: Confidence
     ) -> Known | None:
         shape = call_shape(callee.args, callee.keywords, self._python)
-        entry = self._knowledge.facts(name, shape)
-        return Known(self._knowledge.canonical(name), entry, confidence) if entry else None
+        entry = self.knowledge.facts(name, shape)
+        return Known(self.knowledge.canonical(name), entry, confidence) if entry else None
 
     def is_thread_lock(self, cls: str) -> bool:
         """Tell whether a library class is a lock that blocks the thread."""
-        entry = self._knowledge.entry(cls)
+        entry = self.knowledge.entry(cls)
         return entry is not None and entry.lock == "thread"
 
     def behind(self, key: FunctionKey, expr: Expr) -> tuple[Operation, ...]:

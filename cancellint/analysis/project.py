@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 
 from msgspec import Struct
 from packaging.version import Version
@@ -9,6 +10,7 @@ from packaging.version import Version
 from cancellint.analysis.describe import Description, describe
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.groups import groups
+from cancellint.analysis.handles import Handles
 from cancellint.analysis.knowledge import Knowledge
 from cancellint.analysis.operations import Operations
 from cancellint.analysis.owners import Owners
@@ -28,6 +30,8 @@ class AnalysisSettings(Struct, frozen=True):
     """
 
     assume_raced_public: bool = False
+    underscore_drops: bool = False
+    """a task bound to `_` is reported too"""
     target: Version | None = None
 
 
@@ -53,6 +57,11 @@ class Project:
     def result(self, key: FunctionKey) -> Result:
         """Return what is known of a function; nothing for one that no coroutine reaches."""
         return self._results.get(key, _NO_RESULT)
+
+    @cached_property
+    def handles(self) -> Handles:
+        """Which tasks are started, and who keeps them."""
+        return Handles(self.program, self.effects.types, self.effects.operations)
 
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""

@@ -1,0 +1,66 @@
+"""CAN401."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.handles import Dropped, Ending
+from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite
+from cancellint.rules.rule import Subject, rule
+
+_TASK_CURE = (
+    "await it, start it in a task group, or keep it in a set that outlives this function until it is done"
+)
+_THREAD_CURE = "keep the future and look at its result, or handle errors in what is submitted"
+
+
+@rule("CAN401", Severity.ERROR)
+def dropped_task(subject: Subject) -> Iterator[RawFinding]:
+    """Nobody keeps the handle of a task, so it may be collected in flight and its error is lost."""
+    for dropped in subject.project.handles.dropped(subject.function):
+        if dropped.ending is Ending.DISCARDED and not subject.project.settings.underscore_drops:
+            continue
+        started = dropped.started
+        yield RawFinding(
+            at=subject.site(dropped.step),
+            message=f"{_what(dropped)}: {_harm(dropped)}",
+            confidence=started.confidence,
+            notes=tuple(_notes(started.helpers)),
+            help=_THREAD_CURE if started.in_thread else _TASK_CURE,
+        )
+
+
+def _what(dropped: Dropped) -> str:
+    kind = "future" if dropped.started.in_thread else "task"
+    name = f"the {kind} of `{dropped.started.runs}`" if dropped.started.runs else f"this {kind}"
+    match dropped.ending:
+        case Ending.UNBOUND:
+            return f"{name} is dropped"
+        case Ending.UNUSED:
+            return f"{name} is dropped, `{dropped.holder}` is never used"
+        case Ending.DISCARDED:
+            return f"{name} is dropped, `{dropped.holder}` keeps it no longer than this function runs"
+        case Ending.UNSEEN if dropped.holder:
+            return f"{name} is dropped with `{dropped.holder}`, which nobody looks at"
+        case Ending.UNSEEN:
+            return f"{name} is dropped"
+        case Ending.WEAK:
+            return f"{name} has only a weak reference"
+
+
+def _harm(dropped: Dropped) -> str:
+    started = dropped.started
+    if started.in_thread:
+        return "nobody sees its error"
+    collected = "it may be garbage-collected before it is done"
+    if started.told:
+        return f"its done-callback sees the error but keeps no reference, so {collected}"
+    if started.watched:
+        return f"its done-callback keeps no reference, so {collected}, and nobody sees its error"
+    return f"{collected}, and nobody sees its error"
+
+
+def _notes(helpers: tuple[CallSite, ...]) -> Iterator[SiteNote]:
+    for helper in helpers:
+        site = Site(helper.function.module, helper.function.function, helper.step)
+        yield SiteNote(site, "it is started here and returned, and nothing here keeps it")
