@@ -12,7 +12,8 @@ import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import anyio
 import trio
@@ -20,6 +21,8 @@ import trio.testing
 from anyio.lowlevel import cancel_shielded_checkpoint
 
 from cancellint.testing import MOMENTS, Cancelled, Case, Moment, Report, cancel_at_every_suspension
+
+T = TypeVar("T")
 
 
 class Injection(Protocol):
@@ -90,14 +93,17 @@ def _case(world: World, scenario: Scenario, expected: object, number: int, momen
     return Case(number, moment, outcome.delivered, problem)
 
 
-def _run(world: World, scenario: Scenario, chosen: int | None, moment: Moment) -> _Outcome:
+def within(world: World, scenario: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Runs an async function undisturbed, where time passes only if nothing else can happen."""
     if world.is_asyncio:
-        options = {"loop_factory": _HurryingLoop}
-        return anyio.run(_world, world, scenario, chosen, moment, backend_options=options)
+        return anyio.run(scenario, backend_options={"loop_factory": _HurryingLoop})
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
     trio._core._run._r.seed(0)
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    return trio.run(_world, world, scenario, chosen, moment, clock=clock)
+    return trio.run(scenario, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def _run(world: World, scenario: Scenario, chosen: int | None, moment: Moment) -> _Outcome:
+    return within(world, partial(_world, world, scenario, chosen, moment))
 
 
 async def _world(world: World, scenario: Scenario, chosen: int | None, moment: Moment) -> _Outcome:
