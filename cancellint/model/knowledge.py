@@ -182,4 +182,6 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     """documentation, source file and line, or measured experiment behind the entry; at least one"""
     verified: bool = False
     """the verdict was run, not only read"""
+    untested: str = ""
+    """why no test of the tables' own runs it; empty where one does, and where there is nothing to run"""
     note: str = ""

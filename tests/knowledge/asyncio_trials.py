@@ -149,6 +149,11 @@ async def notifying(injection: Injection, wait: Callable[[asyncio.Condition], Aw
     return len(woken)
 
 
+async def wait_until_notified(condition: asyncio.Condition) -> None:
+    answers = iter([False, True, True])
+    await condition.wait_for(lambda: next(answers))
+
+
 async def turns(number: int) -> None:
     for _ in range(number):
         await asyncio.sleep(0)
@@ -323,6 +328,7 @@ TRIALS: list[Trial] = [
     *locks("Semaphore", asyncio.Semaphore),
     *locks("Condition", asyncio.Condition),
     Trial("asyncio.Condition.wait", partial(notifying, wait=lambda condition: condition.wait())),
+    Trial("asyncio.Condition.wait_for", partial(notifying, wait=wait_until_notified)),
     Trial("asyncio.Event.wait", waiting_for_an_event),
     Trial("asyncio.Barrier.wait", partial(meeting, wait=lambda barrier: barrier.wait())),
     Trial("asyncio.Barrier.__aenter__", partial(meeting, wait=lambda barrier: barrier.__aenter__())),

@@ -286,6 +286,11 @@ async def trio_socket(
         return [await injection.retry(lambda: read(reader)), await injection.retry(lambda: read(reader))]
 
 
+async def _when_readable(near: "trio.socket.SocketType") -> bytes:
+    await trio.lowlevel.wait_readable(near)
+    return await near.recv(1)
+
+
 async def into(read: Callable[[bytearray], Awaitable[object]]) -> bytes:
     buffer = bytearray(1)
     await read(buffer)
@@ -365,13 +370,17 @@ TRIALS: list[Trial] = [
         trial
         for size in (0, 10)
         for method in ("receive", "__anext__")
+        for receiver, trio_receiver in (
+            (f"{MEMORY}ReceiveStream", "trio.MemoryReceiveChannel"),
+            ("anyio.abc.ObjectReceiveStream", "trio.abc.ReceiveChannel"),
+        )
         for trial in (
             *in_anyio(
-                f"{MEMORY}ReceiveStream.{method}",
+                f"{receiver}.{method}",
                 partial(receiving, channel=_anyio_channel, size=size, method=method),
             ),
             *in_trio(
-                f"trio.MemoryReceiveChannel.{method}",
+                f"{trio_receiver}.{method}",
                 partial(receiving, channel=_trio_channel, size=size, method=method),
             ),
         )
@@ -413,14 +422,37 @@ TRIALS: list[Trial] = [
         "anyio.streams.text.TextReceiveStream.receive",
         partial(reading, make=TextReceiveStream, read=lambda stream: stream.receive()),  # type: ignore[attr-defined]
     ),
-    *in_anyio("anyio.abc.SocketStream.receive", partial(receiving_bytes, library="anyio", method="receive")),
-    *in_anyio("anyio.abc.SocketStream.send", partial(sending_bytes, library="anyio", method="send")),
+    *(
+        trial
+        for name, method in (
+            ("anyio.abc.SocketStream.receive", "receive"),
+            ("anyio.abc.ByteReceiveStream.receive", "receive"),
+            ("anyio.abc.ByteReceiveStream.__anext__", "__anext__"),
+        )
+        for trial in in_anyio(name, partial(receiving_bytes, library="anyio", method=method))
+    ),
+    *(
+        trial
+        for name in ("anyio.abc.SocketStream.send", "anyio.abc.ByteSendStream.send")
+        for trial in in_anyio(name, partial(sending_bytes, library="anyio", method="send"))
+    ),
     *in_anyio("anyio.abc.UDPSocket.receive", receiving_datagram),
     *in_anyio("anyio.abc.UDPSocket.__anext__", receiving_datagram),
-    *in_trio(
-        "trio.SocketStream.receive_some", partial(receiving_bytes, library="trio", method="receive_some")
+    *(
+        trial
+        for name, method in (
+            ("trio.SocketStream.receive_some", "receive_some"),
+            ("trio.abc.ReceiveStream.receive_some", "receive_some"),
+            ("trio.abc.ReceiveStream.__anext__", "__anext__"),
+        )
+        for trial in in_trio(name, partial(receiving_bytes, library="trio", method=method))
     ),
-    *in_trio("trio.SocketStream.send_all", partial(sending_bytes, library="trio", method="send_all")),
+    *(
+        trial
+        for name in ("trio.SocketStream.send_all", "trio.abc.SendStream.send_all")
+        for trial in in_trio(name, partial(sending_bytes, library="trio", method="send_all"))
+    ),
+    *in_trio("trio.lowlevel.wait_readable", partial(trio_socket, read=_when_readable)),
     *in_trio("trio.socket.SocketType.recv", partial(trio_socket, read=lambda near: near.recv(1))),
     *in_trio("trio.socket.SocketType.recvfrom", partial(trio_socket, read=lambda near: near.recvfrom(1))),
     *in_trio(
@@ -428,6 +460,7 @@ TRIALS: list[Trial] = [
     ),
     *in_anyio("anyio.abc.SocketListener.accept", partial(accepting, library="anyio"), ANYIO[:1]),
     *in_trio("trio.SocketListener.accept", partial(accepting, library="trio")),
+    *in_trio("trio.abc.Listener.accept", partial(accepting, library="trio")),
     *(
         trial
         for name, make in (

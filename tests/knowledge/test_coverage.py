@@ -1,0 +1,45 @@
+"""Every entry whose verdict matters is run by a test here, or the table says why not."""
+
+import pytest
+
+from cancellint.analysis.knowledge import load
+from cancellint.model.knowledge import Entry, Role
+from tests.knowledge import asyncio_trials, scope_trials, test_races
+
+KNOWLEDGE = load()
+LIBRARIES = ("anyio", "asyncio", "trio")
+HAZARDS = {Role.CONSUMES, Role.ACQUIRES, Role.SENDS, Role.WAITS, Role.RACES, Role.SHIELDS}
+NAMES = tuple(name for name in KNOWLEDGE.names() if name.partition(".")[0] in LIBRARIES)
+RUN = {
+    *(trial.name for trial in (*asyncio_trials.TRIALS, *scope_trials.TRIALS)),
+    *(name for name, *_ in test_races.RACES),
+    *(name for name, *_ in test_races.SHIELDS),
+}
+
+
+def entry(name: str) -> Entry:
+    found = KNOWLEDGE.entry(name)
+    assert found is not None
+    return found
+
+
+def can_be_cancelled(entry: Entry) -> bool:
+    """A plain call is over before anybody can cancel it."""
+    return entry.awaitable or Role.RACES in entry.roles or Role.SHIELDS in entry.roles
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if HAZARDS & set(entry(name).roles)])
+def test_an_entry_is_run_or_says_why_not(name: str) -> None:
+    is_due = can_be_cancelled(entry(name))
+
+    assert not is_due or (name in RUN) != bool(entry(name).untested)
+
+
+@pytest.mark.parametrize("name", sorted(RUN))
+def test_what_is_run_is_verified(name: str) -> None:
+    assert entry(name).verified
+    assert not entry(name).untested
+
+
+def test_only_what_could_be_run_says_why_it_is_not() -> None:
+    assert [name for name in NAMES if entry(name).untested and not can_be_cancelled(entry(name))] == []
