@@ -4,22 +4,24 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 import click
 import msgspec
 
 from cancellint import __version__
-from cancellint.config import AssumeRaced, ConfigError, Profile, load, nearest
+from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load, nearest, origins, values
 from cancellint.frontend.discover import Stdin, project_root
 from cancellint.model.finding import Confidence
 from cancellint.model.report import Failure, Report
 from cancellint.resources import ResourcesError, rules_folder
 
 CLEAN, FINDINGS, TROUBLE = 0, 1, 2
+FORMATS = ("text", "concise", "json", "github", "sarif")
+_BY_SUFFIX: Final = {".json": "json", ".sarif": "sarif", ".txt": "text"}
 INTERRUPTED = 130
 HINT = "this is a fault of cancellint; please report it with the file, if you can share it"
 
@@ -136,29 +138,94 @@ def _words(context: click.Context, parameter: click.Parameter, values: tuple[str
     return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
-@cli.command(short_help="Check files and folders.")
-@_PATHS
-@click.option(
-    "--output-format", type=click.Choice(["text", "concise", "json"]), default="text", show_default=True
-)
-@click.option(
+_SELECT = click.option(
     "--select", multiple=True, callback=_words, metavar="RULES", help="Only these codes, prefixes or names."
 )
-@click.option(
-    "--ignore", multiple=True, callback=_words, metavar="RULES", help="Not these codes, prefixes or names."
+_EXTEND_SELECT = click.option(
+    "--extend-select",
+    multiple=True,
+    callback=_words,
+    metavar="RULES",
+    help="These codes, prefixes or names too.",
 )
-@click.option(
+_IGNORE = click.option(
+    "--ignore",
+    multiple=True,
+    callback=_words,
+    metavar="RULES",
+    help="Not these codes, prefixes or names, nor those the configuration ignores.",
+)
+_MIN_CONFIDENCE = click.option(
     "--min-confidence",
     type=click.Choice([each.value for each in Confidence]),
     help="The weakest findings to show; `likely` unless --pedantic.",
 )
-@click.option("--pedantic", is_flag=True, help="Pedantic rules and possible findings too.")
-@click.option(
+_PEDANTIC = click.option("--pedantic", is_flag=True, help="Pedantic rules and possible findings too.")
+_ASSUME_RACED = click.option(
     "--assume-raced",
     type=click.Choice([each.value for each in AssumeRaced]),
     help="Treat every public coroutine as raced by a caller who reads on.",
 )
+
+
+class Overrides(msgspec.Struct, frozen=True):
+    """The settings that are given on the command line."""
+
+    select: tuple[str, ...]
+    extend_select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    min_confidence: str | None
+    pedantic: bool
+    assume_raced: str | None
+
+    def applied_to(self, config: Config) -> Config:
+        """The configuration with these settings before its own."""
+        chosen = msgspec.structs.replace(
+            config,
+            select=self.select or config.select,
+            extend_select=(*config.extend_select, *self.extend_select),
+            ignore=(*config.ignore, *self.ignore),
+            profile=Profile.PEDANTIC if self.pedantic else config.profile,
+            min_confidence=None if self.pedantic else config.min_confidence,
+            assume_raced=AssumeRaced(self.assume_raced) if self.assume_raced else config.assume_raced,
+        )
+        if self.min_confidence is None:
+            return chosen
+        return msgspec.structs.replace(chosen, min_confidence=Confidence(self.min_confidence))
+
+    def origins(self) -> Mapping[str, str]:
+        """The settings that are given, each with its option."""
+        given = {
+            "select": self.select,
+            "extend-select": self.extend_select,
+            "ignore": self.ignore,
+            "assume-raced": self.assume_raced,
+        }
+        named = {key: f"--{key}" for key, value in given.items() if value}
+        if self.pedantic:
+            named |= {"profile": "--pedantic", "min-confidence": "--pedantic"}
+        return named | ({"min-confidence": "--min-confidence"} if self.min_confidence else {})
+
+
+@cli.command(short_help="Check files and folders.")
+@_PATHS
+@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--output-file",
+    "output_files",
+    multiple=True,
+    metavar="[FORMAT=]FILE",
+    help="Write a report to this file too; its format follows from `.sarif`, `.json` or `.txt`.",
+)
+@click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
+@_SELECT
+@_EXTEND_SELECT
+@_IGNORE
+@_MIN_CONFIDENCE
+@_PEDANTIC
+@_ASSUME_RACED
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
+@click.option("--force-exclude", is_flag=True, help="Leave out excluded files even if they are named.")
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that parse; by default one per core."
 )
@@ -173,12 +240,16 @@ def _words(context: click.Context, parameter: click.Parameter, values: tuple[str
 def check(
     paths: tuple[Path, ...],
     output_format: str,
+    output_files: tuple[str, ...],
+    statistics: bool,
     select: tuple[str, ...],
+    extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
     min_confidence: str | None,
     pedantic: bool,
     assume_raced: str | None,
     exit_zero: bool,
+    force_exclude: bool,
     jobs: int | None,
     no_cache: bool,
     color: str,
@@ -190,25 +261,61 @@ def check(
     """
     from cancellint.pipeline import run
 
+    if statistics and output_format not in ("text", "json"):
+        raise click.UsageError(f"--statistics can be printed as text or json, not as {output_format}")
+    outputs = [_output(word, output_format) for word in output_files]
     paths, stdin = _inputs(paths, stdin_filename)
-    config = load(project_root(paths[0]))
-    config = msgspec.structs.replace(
-        config,
-        select=select or config.select,
-        ignore=(*config.ignore, *ignore),
-        profile=Profile.PEDANTIC if pedantic else config.profile,
-        min_confidence=Confidence(min_confidence) if min_confidence else config.min_confidence,
-        assume_raced=AssumeRaced(assume_raced) if assume_raced else config.assume_raced,
-    )
-    if pedantic and not min_confidence:
-        config = msgspec.structs.replace(config, min_confidence=None)
+    overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced)
+    config = overrides.applied_to(load(project_root(paths[0])))
     with _progress() as progress:
-        report = run(config, paths, jobs=jobs or _cores(), stdin=stdin, progress=progress)
-    _write(_rendered(report, output_format, _wants_color(color)))
+        report = run(
+            config,
+            paths,
+            jobs=jobs or _cores(),
+            stdin=stdin,
+            progress=progress,
+            force_exclude=force_exclude,
+        )
+    for output in outputs:
+        output.write(report)
+    if statistics:
+        _write(_counted(report, output_format))
+    else:
+        _write(_rendered(report, output_format, _wants_color(color)))
+    _tell_empty(report.without_files, force_exclude)
     _tell_failures(report.failures)
     if report.failures:
         return TROUBLE
     return FINDINGS if report.findings and not exit_zero else CLEAN
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A file to write a report to."""
+
+    format: str
+    file: Path
+
+    def write(self, report: Report) -> None:
+        """Writes the report. Raises OutputError."""
+        text = _rendered(report, self.format, color=False)
+        try:
+            self.file.write_text(text, "utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise OutputError(f"{self.file} cannot be written: {error.strerror}") from None
+
+
+def _output(word: str, default: str) -> Output:
+    """What `--output-file` says; that the folder exists is looked at before the work is done."""
+    stated, sign, name = word.partition("=")
+    if sign and stated in FORMATS:
+        output = Output(stated, Path(name))
+    else:
+        output = Output(_BY_SUFFIX.get(Path(word).suffix.lower(), default), Path(word))
+    if output.file == Path() or output.file.is_dir():
+        raise click.UsageError(f"--output-file needs the name of a file: {word}")
+    if not output.file.parent.is_dir():
+        raise click.UsageError(f"--output-file: there is no folder {output.file.parent}")
+    return output
 
 
 def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
@@ -235,10 +342,45 @@ def _rendered(report: Report, output_format: str, color: bool) -> str:
             from cancellint.reporters import concise
 
             return concise.render(report)
+        case "github":
+            from cancellint.reporters import github
+
+            return github.render(report)
+        case "sarif":
+            return _as_sarif(report)
         case _:
             from cancellint.reporters import text
 
             return text.render(report, color=color)
+
+
+def _as_sarif(report: Report) -> str:
+    from cancellint.reporters import sarif
+    from cancellint.selection import catalogue
+
+    return sarif.render(
+        report,
+        [
+            sarif.Described(rule.code, rule.name, rule.severity, rule.summary, _page(rule.name))
+            for rule in catalogue()
+        ],
+    )
+
+
+def _page(name: str) -> str:
+    return (rules_folder() / f"{name}.md").read_text("utf-8")
+
+
+def _counted(report: Report, output_format: str) -> str:
+    from cancellint.reporters import statistics
+
+    return statistics.as_json(report) if output_format == "json" else statistics.as_table(report)
+
+
+def _tell_empty(arguments: Sequence[str], force_exclude: bool) -> None:
+    """Warns of arguments that stand for no file: a slip would otherwise look like a clean result."""
+    for argument in () if force_exclude else arguments:
+        click.echo(f"cancellint: warning: there is no Python file to check in {argument}", err=True)
 
 
 def _tell_failures(failures: Sequence[Failure]) -> None:
@@ -287,7 +429,44 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
         bar.stop()
 
 
-# --------------------------------------------------------------------------- explain, rules, summary
+# --------------------------------------------------------------------------- config, explain, rules, summary
+
+
+@cli.command(name="config")
+@_PATHS
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_SELECT
+@_EXTEND_SELECT
+@_IGNORE
+@_MIN_CONFIDENCE
+@_PEDANTIC
+@_ASSUME_RACED
+def show_config(
+    paths: tuple[Path, ...],
+    output_format: str,
+    select: tuple[str, ...],
+    extend_select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    min_confidence: str | None,
+    pedantic: bool,
+    assume_raced: str | None,
+) -> None:
+    """Print the settings that `check` would use, and where each comes from."""
+    from cancellint.reporters import settings
+    from cancellint.selection import selected
+
+    root = project_root((paths or (Path.cwd(),))[0])
+    overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced)
+    config = overrides.applied_to(load(root))
+    codes = sorted(selected(config).codes)
+    said = {**origins(root), **overrides.origins()}
+    if config.min_confidence is None and config.profile is Profile.PEDANTIC:
+        said["min-confidence"] = said["profile"]
+    rows = [settings.Setting(key, value, said[key]) for key, value in values(config).items()]
+    if output_format == "json":
+        _write(settings.as_json(rows))
+        return
+    _write(f"# {root}\n{settings.as_toml(rows)}# rules: {', '.join(codes)}\n")
 
 
 @cli.command()
@@ -297,8 +476,7 @@ def explain(rule: str, color: str) -> None:
     """Print the page of a rule, given by code or name."""
     from cancellint.selection import find
 
-    page = rules_folder() / f"{find(rule).name}.md"
-    text = page.read_text("utf-8")
+    text = _page(find(rule).name)
     if not _wants_color(color):
         _write(text)
         return

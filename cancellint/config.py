@@ -6,14 +6,14 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pathspec import GitIgnoreSpec
 
-from cancellint.model.finding import Confidence
+from cancellint.model.finding import Confidence, Severity
 
 NEWEST_PYTHON = Version("3.14")
 KNOWN_PYTHONS = tuple(Version(f"3.{minor}") for minor in range(7, NEWEST_PYTHON.minor + 1))
@@ -43,7 +43,13 @@ class Config(Struct, frozen=True, kw_only=True):
     root: Path
     """the folder that the exclusions are relative to"""
     select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    """added to the rules that `select` or the default chooses"""
     ignore: tuple[str, ...] = ()
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """patterns as in .gitignore, and what is not shown in files that match"""
+    severity: tuple[tuple[str, Severity], ...] = ()
+    """of codes, prefixes and names that are not to have their own"""
     exclude: tuple[str, ...] = ()
     target_version: Version = NEWEST_PYTHON
     """the newest Python that the checked project supports"""
@@ -66,20 +72,67 @@ def load(root: Path) -> Config:
     """The configuration of the project in this folder; all defaults where there is none."""
     folder = root if root.is_dir() else root.parent
     project = _read(folder / "pyproject.toml")
+    return _config(_table(folder, project), folder, project)
+
+
+DEFAULT = "default"
+
+
+def origins(root: Path) -> Mapping[str, str]:
+    """Where the value of each setting of the project in this folder comes from: a file, or the default."""
+    folder = root if root.is_dir() else root.parent
+    project = _read(folder / "pyproject.toml")
+    table = _table(folder, project)
+    found = {key: table.file.name if key in table.values else DEFAULT for key in KEYS}
+    if found["target-version"] == DEFAULT and "requires-python" in _mapping(project.get("project")):
+        found["target-version"] = "requires-python in pyproject.toml"
+    return found
+
+
+Value: TypeAlias = str | bool | tuple[str, ...] | Mapping[str, "Value"]
+
+
+def values(config: Config) -> Mapping[str, Value]:
+    """The value of each setting, as a configuration file would say it."""
+    return {
+        "select": config.select,
+        "extend-select": config.extend_select,
+        "ignore": config.ignore,
+        "per-file-ignores": dict(config.per_file_ignores),
+        "severity": {word: severity.value for word, severity in config.severity},
+        "exclude": config.exclude,
+        "target-version": str(config.target_version),
+        "knowledge": tuple(_relative(path, config.root) for path in config.knowledge),
+        "assume-raced": config.assume_raced.value,
+        "dropped-task-underscore": config.dropped_task_underscore,
+        "min-confidence": config.weakest_shown.value,
+        "profile": config.profile.value,
+    }
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _table(folder: Path, project: Mapping[str, object]) -> "_Table":
+    """The settings of `cancellint.toml`, or where there is none, those in `pyproject.toml`."""
     own = folder / "cancellint.toml"
     if own.exists():
-        return _config(_Table(own, "", _read(own)), folder, project)
+        return _Table(own, "", _read(own))
     table = _mapping(_mapping(project.get("tool")).get("cancellint", {}))
     if "cancellint" in _mapping(project.get("tool")) and not isinstance(
         _mapping(project.get("tool"))["cancellint"], dict
     ):
         raise ConfigError(f"{folder / 'pyproject.toml'}: `tool.cancellint` must be a table")
-    return _config(_Table(folder / "pyproject.toml", "tool.cancellint.", table), folder, project)
+    return _Table(folder / "pyproject.toml", "tool.cancellint.", table)
 
 
 KEYS = (
     "select",
+    "extend-select",
     "ignore",
+    "per-file-ignores",
+    "severity",
     "exclude",
     "target-version",
     "knowledge",
@@ -106,6 +159,13 @@ class _Table(Struct, frozen=True):
             raise self.error(key, f"must be a list of strings, not {_shown(value)}")
         return tuple(item for item in value if isinstance(item, str))
 
+    def inner(self, key: str) -> "_Table":
+        """The table that is the value of a key; empty where there is none."""
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.error(key, f"must be a table, not {_shown(value)}")
+        return _Table(self.file, f"{self.prefix}{key}.", _mapping(value))
+
     def text(self, key: str) -> str | None:
         value = self.values.get(key)
         if value is None or isinstance(value, str):
@@ -126,7 +186,10 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
     return Config(
         root=root,
         select=table.strings("select"),
+        extend_select=table.strings("extend-select"),
         ignore=table.strings("ignore"),
+        per_file_ignores=_per_file_ignores(table),
+        severity=_severities(table),
         exclude=_patterns(table, "exclude"),
         target_version=_target(table, project),
         knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
@@ -143,6 +206,22 @@ def _patterns(table: _Table, key: str) -> tuple[str, ...]:
         if not is_pattern(pattern):
             raise table.error(key, f"has {_shown(pattern)}, which is no pattern as in .gitignore")
     return patterns
+
+
+def _per_file_ignores(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    inner = table.inner("per-file-ignores")
+    for pattern in inner.values:
+        if not is_pattern(pattern):
+            raise table.error(
+                "per-file-ignores", f"has {_shown(pattern)}, which is no pattern as in .gitignore"
+            )
+    return tuple((pattern, inner.strings(pattern)) for pattern in inner.values)
+
+
+def _severities(table: _Table) -> tuple[tuple[str, Severity], ...]:
+    inner = table.inner("severity")
+    chosen = ((word, _choice(inner, word, Severity, None)) for word in inner.values)
+    return tuple((word, severity) for word, severity in chosen if severity is not None)
 
 
 def is_pattern(line: str) -> bool:

@@ -10,7 +10,7 @@ from cancellint.frontend.guards import Refusal
 from cancellint.model.finding import Confidence, Finding, Note, RawFinding, Severity, SiteNote
 from cancellint.model.source import Place, Site, Span
 from cancellint.rules.rule import Rule
-from cancellint.selection import UNREADABLE
+from cancellint.selection import UNREADABLE, Choice
 
 STRENGTH = tuple(Confidence)
 """Strongest first."""
@@ -24,6 +24,8 @@ class Draft(Struct, frozen=True):
     severity: Severity
     raw: RawFinding
     confidence: Confidence
+    is_shown: bool = True
+    """whether it is firm enough; one that is not still shows that a suppression is of use"""
 
     def sites(self) -> Iterator[Site]:
         """Every step that the finding or its story points at."""
@@ -31,18 +33,27 @@ class Draft(Struct, frozen=True):
         yield from (note.at for note in self.raw.notes)
 
 
-def draft(rule: Rule, raw: RawFinding, sources: Mapping[str, Source], config: Config) -> Draft | None:
-    """The finding, unless it is about a file that is not reported on, or is too weak to be shown.
+def draft(
+    rule: Rule, raw: RawFinding, sources: Mapping[str, Source], config: Config, choice: Choice
+) -> Draft | None:
+    """The finding, unless it is about a file that is not reported on, or in which its rule is ignored.
 
     In tests, what is not certain counts one confidence less.
     """
     source = sources[raw.at.module]
+    if not source.is_reported or rule.code not in choice.codes_in(source.path):
+        return None
     strength = STRENGTH.index(raw.confidence)
     if source.is_test and strength > 0:
         strength = min(strength + 1, len(STRENGTH) - 1)
-    if not source.is_reported or strength > STRENGTH.index(config.weakest_shown):
-        return None
-    return Draft(rule.code, rule.name, rule.severity, raw, STRENGTH[strength])
+    return Draft(
+        code=rule.code,
+        name=rule.name,
+        severity=choice.severity(rule.code, rule.severity),
+        raw=raw,
+        confidence=STRENGTH[strength],
+        is_shown=strength <= STRENGTH.index(config.weakest_shown),
+    )
 
 
 def sites_by_module(drafts: Iterable[Draft]) -> Mapping[str, tuple[Site, ...]]:
@@ -79,14 +90,14 @@ def placed_notes(notes: Iterable[SiteNote], places: Mapping[Site, Place]) -> tup
     return tuple(Note(note.message, places[note.at]) for note in notes if note.at in places)
 
 
-def refused(path: str, refusal: Refusal) -> Finding:
+def refused(path: str, refusal: Refusal, choice: Choice) -> Finding:
     """The finding that a file was not checked."""
     span = Span(refusal.line, refusal.column, refusal.line, refusal.column)
     return Finding(
         code=UNREADABLE.code,
         name=UNREADABLE.name,
         message=refusal.message,
-        severity=UNREADABLE.severity,
+        severity=choice.severity(UNREADABLE.code, UNREADABLE.severity),
         confidence=Confidence.CERTAIN,
         place=Place(path, span, "<module>"),
         help="Mend the file, or leave it out with `exclude` in the configuration.",

@@ -26,17 +26,18 @@ from cancellint.drafts import (
     refused,
     sites_by_module,
 )
-from cancellint.frontend.discover import Source, Stdin, discover, shown_path
+from cancellint.frontend.discover import Source, Stdin, covers_any, discover, shown_path
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.read import Reading, read_module, unreadable, worth_reading
-from cancellint.frontend.suppress import Suppression
+from cancellint.frontend.suppress import NO_COMMENTS
 from cancellint.model import ir
 from cancellint.model.finding import Finding
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, all_rules
-from cancellint.selection import UNREADABLE, selected
+from cancellint.selection import UNREADABLE, Choice, catalogue, selected
+from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, map_in_processes
 
 Progress = Callable[[int, int], None]
@@ -50,18 +51,28 @@ def run(
     jobs: int = 1,
     stdin: Stdin | None = None,
     progress: Progress | None = None,
+    force_exclude: bool = False,
 ) -> Report:
     """Reads the projects of these paths and reports on the paths. Raises UnknownRule and KnowledgeError."""
     started = perf_counter()
-    codes = selected(config)
+    choice = selected(config)
     failures: list[Failure] = []
     with _collector_off():
-        reading = _read(discover(paths, config.exclude, stdin), jobs, progress, failures)
+        sources = discover(paths, config.exclude, stdin, force_exclude=force_exclude)
+        reading = _read(sources, jobs, progress, failures)
         project = _analyse(reading, config, failures)
-        drafts = tuple(_check(project, reading, codes, config, failures)) if project else ()
+        commented = _commented(reading, choice, failures)
+        checked = _check(project, reading, choice, config, failures) if project else ()
+        drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         places = _place(sites_by_module(drafts), reading, failures)
-        kept = _unsuppressed(drafts, places, reading, failures)
-        findings = in_order((*_refusals(reading, codes), *finish(kept, places)))
+        silenced = silence(drafts, places, commented)
+        told = (
+            *_refusals(reading, choice),
+            *finish((each for each in silenced.kept if each.is_shown), places),
+            *invalid(commented, catalogue(), choice),
+            *(() if failures else unused(silenced, commented, catalogue(), choice)),
+        )
+        findings = in_order(told)
     return Report(
         findings=findings,
         files=reading.reported_files(),
@@ -69,6 +80,7 @@ def run(
         seconds=perf_counter() - started,
         failures=tuple(failures),
         sources=_excerpts(findings, reading),
+        without_files=tuple(str(path) for path in paths if not covers_any(path, sources)),
     )
 
 
@@ -206,9 +218,9 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
 
 
 def _check(
-    project: Project, reading: Reading, codes: frozenset[str], config: Config, failures: list[Failure]
+    project: Project, reading: Reading, choice: Choice, config: Config, failures: list[Failure]
 ) -> Iterator[Draft]:
-    rules = tuple(rule for rule in all_rules() if rule.code in codes)
+    rules = tuple(rule for rule in all_rules() if rule.code in choice.codes)
     for module, keys in _by_module(project):
         found: list[Draft] = []
         with _boundary(shown_path(reading.sources[module].path), failures):
@@ -216,7 +228,7 @@ def _check(
                 subject = Subject(project, key)
                 for rule in rules:
                     for raw in rule.check(subject):
-                        seen = draft(rule, raw, reading.sources, config)
+                        seen = draft(rule, raw, reading.sources, config, choice)
                         if seen is not None:
                             found.append(seen)
         yield from found
@@ -240,28 +252,25 @@ def _place(
     return placed
 
 
-def _refusals(reading: Reading, codes: frozenset[str]) -> Iterator[Finding]:
+def _refusals(reading: Reading, choice: Choice) -> Iterator[Finding]:
     for source, refusal in reading.reported_refusals():
-        if UNREADABLE.code in codes:
-            yield refused(shown_path(source.path), refusal)
+        if UNREADABLE.code in choice.codes_in(source.path):
+            yield refused(shown_path(source.path), refusal, choice)
 
 
-def _unsuppressed(
-    drafts: Iterable[Draft], places: Mapping[Site, Place], reading: Reading, failures: list[Failure]
-) -> Iterator[Draft]:
-    from cancellint.frontend.places import suppressions_in
+def _commented(reading: Reading, choice: Choice, failures: list[Failure]) -> Mapping[str, Commented]:
+    """The files with comments for this tool, of those that are reported on."""
+    from cancellint.frontend.places import comments_in
 
-    comments: dict[str, tuple[Suppression, ...]] = {}
-    for each in drafts:
-        module, place = each.raw.at.module, places.get(each.raw.at)
-        if module not in comments:
-            comments[module] = ()
-            with _boundary(shown_path(reading.sources[module].path), failures):
-                comments[module] = suppressions_in(reading.sources[module])
-        if place is not None and not any(
-            comment.silences(each.code, each.name, place.span.line) for comment in comments[module]
-        ):
-            yield each
+    found: dict[str, Commented] = {}
+    for module, source in reading.sources.items():
+        if source.is_reported:
+            path = shown_path(source.path)
+            with _boundary(path, failures):
+                comments = comments_in(source)
+                if comments != NO_COMMENTS:
+                    found[module] = Commented(path, comments, choice.codes_in(source.path))
+    return found
 
 
 def _excerpts(findings: Iterable[Finding], reading: Reading) -> Mapping[str, tuple[str, ...]]:

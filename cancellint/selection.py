@@ -1,8 +1,11 @@
 """Which rules a run shows, from codes, prefixes and names."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from msgspec import Struct
+from pathspec import GitIgnoreSpec
 
 from cancellint.config import Config, Profile, nearest
 from cancellint.model.finding import Severity
@@ -30,13 +33,64 @@ UNREADABLE = Listed(
     False,
     "A file could not be read or parsed, so nothing in it was checked.",
 )
-"""The rule of the pipeline itself."""
+UNUSED_SUPPRESSION = Listed(
+    "CAN002",
+    "unused-suppression",
+    Severity.WARNING,
+    False,
+    "A comment silences a rule where that rule reports nothing.",
+)
+INVALID_SUPPRESSION = Listed(
+    "CAN003",
+    "invalid-suppression",
+    Severity.WARNING,
+    False,
+    "A comment was meant to silence a rule and cannot: no such rule, no such place, no such word.",
+)
+OWN_RULES = (UNREADABLE, UNUSED_SUPPRESSION, INVALID_SUPPRESSION)
+"""The rules of the pipeline itself."""
+
+
+class FileIgnores(Struct, frozen=True):
+    """Rules that are not shown in the files of a pattern."""
+
+    pattern: str
+    codes: frozenset[str]
+
+    def covers(self, path: str) -> bool:
+        """Whether a path, relative to the project, is meant."""
+        return GitIgnoreSpec.from_lines([self.pattern]).match_file(path)
+
+
+class Choice(Struct, frozen=True):
+    """Which rules a run shows, where, and how severe they are."""
+
+    codes: frozenset[str]
+    severities: Mapping[str, Severity]
+    """of the rules whose severity is configured, by code"""
+    file_ignores: tuple[FileIgnores, ...]
+    root: Path
+    """what the patterns are relative to"""
+
+    def severity(self, code: str, default: Severity) -> Severity:
+        """The severity of a rule."""
+        return self.severities.get(code, default)
+
+    def codes_in(self, path: Path) -> frozenset[str]:
+        """The codes of the rules that are shown in a file."""
+        if not self.file_ignores:
+            return self.codes
+        try:
+            relative = os.path.relpath(path, self.root).replace(os.sep, "/")
+        except ValueError:  # another drive
+            return self.codes
+        return self.codes.difference(*(each.codes for each in self.file_ignores if each.covers(relative)))
 
 
 def catalogue() -> tuple[Listed, ...]:
     """Every rule, by code."""
     rules = (Listed(rule.code, rule.name, rule.severity, rule.pedantic, rule.summary) for rule in all_rules())
-    return tuple(sorted((UNREADABLE, *rules)))
+    return tuple(sorted((*OWN_RULES, *rules)))
 
 
 def find(word: str) -> Listed:
@@ -47,15 +101,39 @@ def find(word: str) -> Listed:
     raise _unknown(word, catalogue())
 
 
-def selected(config: Config) -> frozenset[str]:
-    """The codes of the rules whose findings are shown. Raises UnknownRule."""
+def selected(config: Config) -> Choice:
+    """What the configuration shows. Raises UnknownRule."""
     rules = catalogue()
     pedantic = config.profile is Profile.PEDANTIC
     if config.select:
-        chosen = {code for word in config.select for code in _matching(word, rules, pedantic)}
+        chosen = _codes(config.select, rules, pedantic)
     else:
-        chosen = {rule.code for rule in rules if pedantic or not rule.pedantic}
-    return frozenset(chosen.difference(*(_matching(word, rules, True) for word in config.ignore)))
+        chosen = frozenset(rule.code for rule in rules if pedantic or not rule.pedantic)
+    chosen |= _codes(config.extend_select, rules, pedantic)
+    return Choice(
+        codes=chosen - _codes(config.ignore, rules, True),
+        severities=_severities(config.severity, rules),
+        file_ignores=tuple(
+            FileIgnores(pattern, _codes(words, rules, True)) for pattern, words in config.per_file_ignores
+        ),
+        root=config.root,
+    )
+
+
+def _codes(words: Iterable[str], rules: Sequence[Listed], pedantic: bool) -> frozenset[str]:
+    return frozenset(code for word in words for code in _matching(word, rules, pedantic))
+
+
+def _severities(stated: Iterable[tuple[str, Severity]], rules: Sequence[Listed]) -> Mapping[str, Severity]:
+    """The configured severities; a code or name goes before a prefix, a long prefix before a short one."""
+    exact = {word for rule in rules for word in (rule.code.casefold(), rule.name)}
+    ordered = sorted(stated, key=lambda each: (each[0].casefold() in exact, len(each[0])))
+    return {code: severity for word, severity in ordered for code in _matching(word, rules, True)}
+
+
+def words_for(rules: Iterable[Listed]) -> tuple[str, ...]:
+    """The codes and names of rules."""
+    return tuple(word for rule in rules for word in (rule.code, rule.name))
 
 
 def _matching(word: str, rules: Sequence[Listed], pedantic: bool) -> frozenset[str]:
@@ -69,5 +147,4 @@ def _matching(word: str, rules: Sequence[Listed], pedantic: bool) -> frozenset[s
 
 
 def _unknown(word: str, rules: Iterable[Listed]) -> UnknownRule:
-    words = [word for rule in rules for word in (rule.code, rule.name)]
-    return UnknownRule(f"`{word}` is no rule's code, prefix or name{nearest(word, words)}")
+    return UnknownRule(f"`{word}` is no rule's code, prefix or name{nearest(word, words_for(rules))}")

@@ -10,6 +10,7 @@ from cancellint.frontend.discover import Source
 from cancellint.model.finding import Confidence, Finding, RawFinding, Severity, SiteNote
 from cancellint.model.source import Place, Site, Span
 from cancellint.rules.rule import Rule
+from cancellint.selection import Choice, FileIgnores
 
 RULE = Rule("CAN999", "a-fault", Severity.WARNING, False, "A fault.", lambda subject: iter(()))
 SITE = Site("m", 1, 2)
@@ -22,7 +23,9 @@ def shown(
     source = Source(
         path=Path("m.py"), module="m", is_package=False, is_reported=is_reported, is_test=is_test, data=b""
     )
-    return draft(RULE, RawFinding(SITE, "message", confidence), {"m": source}, config)
+    choice = Choice(frozenset({RULE.code}), {}, (), Path())
+    found = draft(RULE, RawFinding(SITE, "message", confidence), {"m": source}, config, choice)
+    return found if found is not None and found.is_shown else None
 
 
 DEFAULT = Config(root=Path())
@@ -49,6 +52,22 @@ def test_in_tests_what_is_not_certain_counts_one_confidence_less() -> None:
         LIKELY: POSSIBLE,
         POSSIBLE: POSSIBLE,
     }
+
+
+def test_rules_are_ignored_in_files_and_severities_replaced() -> None:
+    raw = RawFinding(SITE, "message", CERTAIN)
+    source = Source(
+        path=Path("/p/a/m.py"), module="m", is_package=False, is_reported=True, is_test=False, data=b""
+    )
+    ignores = tuple(FileIgnores(pattern, frozenset({RULE.code})) for pattern in ("b/", "/m.py"))
+    severe = Choice(frozenset({RULE.code}), {RULE.code: Severity.ERROR}, ignores, Path("/p"))
+    silent = Choice(severe.codes, {}, (*ignores, FileIgnores("a/*.py", severe.codes)), Path("/p"))
+
+    found = draft(RULE, raw, {"m": source}, DEFAULT, severe)
+
+    assert found is not None
+    assert found.severity is Severity.ERROR
+    assert draft(RULE, raw, {"m": source}, DEFAULT, silent) is None
 
 
 def test_files_that_are_only_read_are_not_reported_on() -> None:

@@ -66,19 +66,29 @@ def absolute(path: Path) -> Path:
 
 
 def discover(
-    arguments: Sequence[Path], exclude: Sequence[str] = (), stdin: Stdin | None = None
+    arguments: Sequence[Path],
+    exclude: Sequence[str] = (),
+    stdin: Stdin | None = None,
+    *,
+    force_exclude: bool = False,
 ) -> tuple[Source, ...]:
-    """Every file of the arguments' projects, ordered by path; those under an argument are reported on."""
+    """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
+
+    With `force_exclude`, exclusions and ignore files count for files that are named as arguments too.
+    """
     reported = [absolute(argument) for argument in arguments]
     overlay = {absolute(stdin.path): stdin.data} if stdin else {}
     is_alone = stdin is not None and stdin.is_alone
     roots = () if is_alone else _outermost(project_root(argument) for argument in reported)
     explicit = {path for path in reported if not path.is_dir()}
-    found = set(explicit)
+    found: set[Path] = set()
     for folder in (*roots, *(path for path in reported if path not in explicit)):
         if folder.is_dir():
             found.update(_walk(folder, _project_rules(folder, exclude)))
-    folders = tuple(path for path in reported if path not in explicit)
+    if force_exclude:
+        explicit = {path for path in explicit if path in found or path.suffix != ".py"}
+    found.update(explicit)
+    folders = tuple(path for path in reported if path.is_dir())
     contents = {path: (overlay[path], "") if path in overlay else _read(path) for path in sorted(found)}
     names = module_names(tuple(contents), roots, imported_names([data for data, _ in contents.values()]))
     sources = []
@@ -95,6 +105,12 @@ def discover(
             )
         )
     return tuple(sources)
+
+
+def covers_any(argument: Path, sources: Iterable[Source]) -> bool:
+    """Whether any file that is reported on is the argument or lies under it."""
+    path = absolute(argument)
+    return any(source.is_reported and source.path.is_relative_to(path) for source in sources)
 
 
 _IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)

@@ -6,7 +6,7 @@ from cancellint.frontend import positions
 from cancellint.frontend.discover import Source, shown_path
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.parse import parse
-from cancellint.frontend.suppress import MARKER, Suppression, suppressions
+from cancellint.frontend.suppress import NO_COMMENTS, Comments, comments_for_us, may_speak
 from cancellint.model import ir
 from cancellint.model.source import Place, Site, Span
 
@@ -30,10 +30,10 @@ def places(source: Source, module: ir.Module, sites: Iterable[Site]) -> Mapping[
     }
 
 
-def suppressions_in(source: Source) -> tuple[Suppression, ...]:
-    """The suppression comments of a file."""
+def comments_in(source: Source) -> Comments:
+    """What the comments of a file say to this tool."""
     data = source.data or b""
-    if MARKER not in data:
-        return ()
+    if not may_speak(data):
+        return NO_COMMENTS
     tree = parse(data)
-    return () if isinstance(tree, Refusal) else suppressions(data, positions.comments(tree))
+    return NO_COMMENTS if isinstance(tree, Refusal) else comments_for_us(data, positions.comments(tree))

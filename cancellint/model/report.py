@@ -27,6 +27,8 @@ class Report(Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = {}
     """the lines of every file that a finding or a note points into, by the path of its place"""
+    without_files: tuple[str, ...] = ()
+    """the arguments under which there was no file to report on"""
 
 
 class Fact(Struct, frozen=True):

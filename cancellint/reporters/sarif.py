@@ -1,0 +1,200 @@
+"""SARIF 2.1.0, the format in which code scanning services exchange results."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import TypeAlias
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from cancellint import __version__
+from cancellint.model.finding import Finding, Severity
+from cancellint.model.report import Failure, Report
+from cancellint.model.source import Place, Span
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+ROOT = "%SRCROOT%"
+FINGERPRINT = "cancellintFinding/v1"
+"""Raised when fingerprints of the same finding change."""
+
+HELP_SECTIONS = ("What it finds", "Why it matters", "How to fix")
+
+Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"]
+Object: TypeAlias = Mapping[str, Json]
+
+
+class Described(Struct, frozen=True):
+    """A rule, with its page in Markdown."""
+
+    code: str
+    name: str
+    severity: Severity
+    summary: str
+    page: str
+
+
+def render(report: Report, rules: Sequence[Described]) -> str:
+    """The findings as a SARIF log. Paths are relative to the working folder, as everywhere."""
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report, rules)]}
+    return json.dumps(log, indent=2) + "\n"
+
+
+def _run(report: Report, rules: Sequence[Described]) -> Object:
+    index = {rule.code: number for number, rule in enumerate(rules)}
+    prints = fingerprints(report)
+    return {
+        "tool": {
+            "driver": {
+                "name": "cancellint",
+                "version": __version__,
+                "semanticVersion": __version__,
+                "rules": [_rule(rule) for rule in rules],
+            }
+        },
+        "invocations": [
+            {
+                "executionSuccessful": not report.failures,
+                "toolExecutionNotifications": [_failure(failure) for failure in report.failures],
+            }
+        ],
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {ROOT: {"description": {"text": "The folder that cancellint was run in."}}},
+        "results": [
+            _result(finding, index[finding.code], print_)
+            for finding, print_ in zip(report.findings, prints, strict=True)
+        ],
+    }
+
+
+def _failure(failure: Failure) -> Object:
+    return {"level": "error", "message": {"text": f"{failure.subject}: {failure.error}"}}
+
+
+# --------------------------------------------------------------------------- rules
+
+
+def _rule(rule: Described) -> Object:
+    told = _sections(rule.page)
+    return {
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {
+            "text": " ".join(told.get("What it finds", rule.summary).split("\n\n")[0].split())
+        },
+        "help": {"text": _help(told, ""), "markdown": _help(told, "## ")},
+        "defaultConfiguration": {"level": rule.severity.value},
+        "properties": {"tags": ["async", "cancellation"], "problem.severity": rule.severity.value},
+    }
+
+
+def _sections(page: str) -> Mapping[str, str]:
+    """The text of each section of a page, by its title."""
+    parts = re.split(r"(?m)^## (.+?)[ \t]*$", page)
+    return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _help(sections: Mapping[str, str], mark: str) -> str:
+    return "\n\n".join(f"{mark}{title}\n\n{sections[title]}" for title in HELP_SECTIONS if title in sections)
+
+
+# --------------------------------------------------------------------------- results
+
+
+def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
+    help_ = f"\nhelp: {finding.help}" if finding.help else ""
+    result: Object = {
+        "ruleId": finding.code,
+        "ruleIndex": rule,
+        "level": finding.severity.value,
+        "message": {"text": finding.message + help_},
+        "locations": [_location(finding.place)],
+        "partialFingerprints": {FINGERPRINT: fingerprint},
+        "properties": {"confidence": finding.confidence.value},
+    }
+    return {**result, "codeFlows": [_flow(finding)]} if finding.notes else result
+
+
+def _flow(finding: Finding) -> Object:
+    """The story: where the finding stands, then its steps in order."""
+    steps = [(finding.place, finding.message), *((note.place, note.message) for note in finding.notes)]
+    return {
+        "threadFlows": [
+            {
+                "locations": [
+                    {"location": {**_location(place), "message": {"text": message}}}
+                    for place, message in steps
+                ]
+            }
+        ]
+    }
+
+
+def _location(place: Place) -> Object:
+    return {
+        "physicalLocation": {"artifactLocation": _artifact(place.path), "region": _region(place.span)},
+        "logicalLocations": [
+            {
+                "fullyQualifiedName": place.symbol,
+                "kind": "module" if place.symbol == "<module>" else "function",
+            }
+        ],
+    }
+
+
+def _artifact(path: str) -> Object:
+    if PurePath(path).is_absolute():
+        return {"uri": "file://" + quote("/" + path.lstrip("/"), safe="/:", errors="surrogateescape")}
+    return {"uri": quote(path, safe="/", errors="surrogateescape"), "uriBaseId": ROOT}
+
+
+def _region(span: Span) -> Object:
+    return {
+        "startLine": span.line,
+        "startColumn": span.column,
+        "endLine": span.end_line,
+        "endColumn": span.end_column,
+    }
+
+
+# --------------------------------------------------------------------------- fingerprints
+
+
+def fingerprints(report: Report) -> tuple[str, ...]:
+    """What tells each finding from the others, whatever changes elsewhere in its file or the project.
+
+    A hash of rule, file, function and the text that is marked, blanks aside; of findings that agree in all
+    of these, the number of those before.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    return tuple(_hashed((*identity, str(_count(seen, identity)))) for identity in _identities(report))
+
+
+def _identities(report: Report) -> Iterator[tuple[str, ...]]:
+    for finding in report.findings:
+        place = finding.place
+        text = _marked(report.sources.get(place.path, ()), place.span)
+        yield finding.code, place.path, place.symbol, " ".join(text.split())
+
+
+def _count(seen: Counter[tuple[str, ...]], identity: tuple[str, ...]) -> int:
+    seen[identity] += 1
+    return seen[identity] - 1
+
+
+def _marked(lines: Sequence[str], span: Span) -> str:
+    """The text of the span; of a span that has none, its line."""
+    part = list(lines[span.line - 1 : span.end_line])
+    if not part or (span.line == span.end_line and span.column >= span.end_column):
+        return "\n".join(part)
+    part[-1] = part[-1][: span.end_column - 1]
+    part[0] = part[0][span.column - 1 :]
+    return "\n".join(part)
+
+
+def _hashed(identity: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()
