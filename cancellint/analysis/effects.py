@@ -122,6 +122,9 @@ class Effect(Struct, frozen=True):
 
 NO_EFFECT = Effect()
 
+DEEPEST_PASSED = 4
+"""Functions that are passed to functions that are passed on: what is followed of that."""
+
 _DEEPEST_RETURNING = 3
 """Functions passed to calls that are returned by functions passed to calls: how many levels are followed."""
 
@@ -175,6 +178,7 @@ class Effects:
         self._summary_of = summary_of
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
+        self._nesting = 0
 
     def frame(self, key: FunctionKey) -> Frame:
         if key not in self._frames:
@@ -445,7 +449,20 @@ class Effects:
     def _gather_project(
         self, gathered: _Gathering, key: FunctionKey, number: int, callee: ProjectCallee
     ) -> None:
-        """Add the callee's summary, with its parameters replaced by the arguments."""
+        """Add the callee's summary, with its parameters replaced by the arguments.
+
+        A function that is passed on and called may pass on functions itself, and so round in a ring.
+        """
+        if self._nesting == DEEPEST_PASSED:
+            gathered.suspends = True
+            return
+        self._nesting += 1
+        self._gather_summary(gathered, key, number, callee)
+        self._nesting -= 1
+
+    def _gather_summary(
+        self, gathered: _Gathering, key: FunctionKey, number: int, callee: ProjectCallee
+    ) -> None:
         summary = self._summary_of(callee.key)
         given = self._given(callee)
         frame = self.frame(key)
@@ -462,8 +479,12 @@ class Effects:
                 return cut(base.child(*path.fields)) if base is not None else None
             return self._seen_from(key, path)
 
+        asked: dict[Path, _Gathering | None] = {}
+
         def awaiting(path: Path) -> _Gathering | None:
-            return self._of_given(key, number, given, path)
+            if path not in asked:
+                asked[path] = self._of_given(key, number, given, path)
+            return asked[path]
 
         gathered.suspends |= summary.suspends
         _bind(gathered, callee.key, summary, here, awaiting)
