@@ -24,6 +24,7 @@ from fixtures.broken import (
     read_frame_local_buffer,
     read_frame_split_parse,
     thread_lock_across_await,
+    unbounded_queue,
 )
 from fixtures.mini_redis.connection import Connection as ReferenceConnection
 from fixtures.mini_redis.frame import Array, Bulk, encode
@@ -257,6 +258,7 @@ def test_a_kept_task_is_not_collected() -> None:
         ("await_after_pop", "cancelled: True left to read: None"),
         ("dropped_task", "waiting: ['Task was destroyed but it is pending!']"),
         ("thread_lock_across_await", "finished: False"),
+        ("unbounded_queue", "survived: False"),
     ],
 )
 def test_each_file_runs_by_itself_and_shows_its_fault(name: str, last_line: str) -> None:
@@ -273,9 +275,49 @@ def test_an_unshared_token_cache_does_finish() -> None:
     assert asyncio.run(get_once()) == "token"
 
 
+def survives_a_flood(subscriber: str) -> bool:
+    """Whether a process of its own, whose memory is limited, survives the flood with this subscriber."""
+    code = (
+        "from asyncio import Queue\n"
+        "from fixtures.broken.unbounded_queue import Subscriber, main\n"
+        f"{subscriber}\n"
+        "print(main(Chosen))\n"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=True)
+    return run.stdout == "True\n"
+
+
+def test_a_flood_fills_the_memory_of_an_unbounded_subscriber() -> None:
+    assert not survives_a_flood("Chosen = Subscriber")
+
+
+def test_a_bounded_subscriber_survives_the_same_flood() -> None:
+    bounded = (
+        "class Chosen(Subscriber):\n"
+        "    def __init__(self, reader):\n"
+        "        super().__init__(reader)\n"
+        "        self.messages = Queue(32)\n"
+    )
+
+    assert survives_a_flood(bounded)
+
+
+def test_an_unbounded_subscriber_keeps_every_message_but_the_one_in_work() -> None:
+    def small(reader: asyncio.StreamReader) -> unbounded_queue.Subscriber:
+        return unbounded_queue.Subscriber(reader, size=16)
+
+    assert asyncio.run(unbounded_queue.flood(small, 1000)) == 999
+
+
 def test_each_broken_fixture_says_once_what_is_to_be_found() -> None:
     folder = CHECKOUT / "fixtures" / "broken"
     files = [path for path in folder.glob("*.py") if path.stem != "__init__"]
 
     assert [path.read_text().count("# want CAN") for path in files] == [1] * len(files)
-    assert {path.stem for path in files} == {*BROKEN, "dropped_task", "thread_lock_across_await"}
+    assert {path.stem for path in files} == {
+        *BROKEN,
+        "dropped_task",
+        "thread_lock_across_await",
+        "unbounded_queue",
+    }

@@ -7,6 +7,7 @@ from functools import cached_property
 from msgspec import Struct
 from packaging.version import Version
 
+from cancellint.analysis.backlogs import Backlogs
 from cancellint.analysis.describe import Description, describe
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.groups import groups
@@ -66,6 +67,11 @@ class Project:
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
         return key not in self._called
+
+    @cached_property
+    def backlogs(self) -> Backlogs:
+        """Queues of the whole program that nothing bounds."""
+        return Backlogs(self.effects)
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

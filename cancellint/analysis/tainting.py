@@ -1,0 +1,128 @@
+"""What a function computes from given values, and which of its blocks run in one loop."""
+
+from collections.abc import Iterable, Iterator
+
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    Build,
+    Call,
+    Element,
+    Enter,
+    Expr,
+    Function,
+    Item,
+    Name,
+    Next,
+    Op,
+    Star,
+    Temp,
+)
+
+_MOST_ROUNDS = 8
+"""Passes over the steps after which what is known so far has to do."""
+
+
+class Taint:
+    """All expressions of a function that hold, or are computed from, some of `seeds`.
+
+    In no particular order of time: what is assigned anywhere is so everywhere.
+    """
+
+    def __init__(self, function: Function, seeds: Iterable[Expr]) -> None:
+        self._tainted: set[Expr] = set(seeds)
+        for _ in range(_MOST_ROUNDS):
+            before = len(self._tainted)
+            for number, step in enumerate(function.steps):
+                self._follow(number, step)
+            if len(self._tainted) == before:
+                break
+
+    def reaches(self, expr: Expr) -> bool:
+        """Whether an expression is computed from a seed."""
+        return any(part in self._tainted for part in parts(expr))
+
+    def _follow(self, number: int, step: object) -> None:
+        match step:
+            case Call(func=func, args=args, keywords=keywords):
+                given = (*args, *(value for _, value in keywords))
+                if any(self.reaches(each) for each in given):
+                    self._tainted.add(Temp(number))
+                    if isinstance(func, Attr):
+                        self._fill(func.base)
+                elif isinstance(func, Attr) and self.reaches(func.base):
+                    self._tainted.add(Temp(number))
+            case Await(value=value) | Next(value=value) | Enter(value=value) if self.reaches(value):
+                self._tainted.add(Temp(number))
+            case Assign(target=Name() | Attr() as target, value=value) if self.reaches(value):
+                self._tainted.add(target)
+            case Assign(target=Item(base=base), value=value) if self.reaches(value):
+                self._fill(base)
+            case _:
+                pass
+
+    def _fill(self, container: Expr) -> None:
+        """What data is put into holds it from then on: a list, a parser."""
+        if isinstance(container, Name | Attr):
+            self._tainted.add(container)
+
+
+def parts(expr: Expr) -> Iterator[Expr]:
+    """Yield an expression and all it is made of."""
+    waiting = [expr]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        match current:
+            case Attr(base=base) | Element(value=base) | Star(value=base):
+                waiting.append(base)
+            case Item(base=base, key=key):
+                waiting += (base, key)
+            case Op(operands=inner) | Build(items=inner):
+                waiting.extend(inner)
+            case _:
+                pass
+
+
+def block_of(function: Function, step: int) -> int:
+    """Return the block a step lies in."""
+    return next(number for number, block in enumerate(function.blocks) if block.first <= step < block.last)
+
+
+def cycle_around(function: Function, step: int) -> frozenset[int]:
+    """Return the blocks that may run between a step and its next turn; none outside of loops."""
+    start = block_of(function, step)
+    before: dict[int, list[int]] = {}
+    for number, block in enumerate(function.blocks):
+        for edge in block.edges:
+            if edge.to >= 0:
+                before.setdefault(edge.to, []).append(number)
+    return after(function, step) & _closure(before.get(start, ()), before)
+
+
+def after(function: Function, step: int) -> frozenset[int]:
+    """Return the blocks that may run after the block of a step."""
+    successors = {
+        number: [edge.to for edge in block.edges if edge.to >= 0]
+        for number, block in enumerate(function.blocks)
+    }
+    return _closure(successors[block_of(function, step)], successors)
+
+
+def _closure(start: Iterable[int], following: dict[int, list[int]]) -> frozenset[int]:
+    seen = set(start)
+    waiting = list(seen)
+    while waiting:
+        for number in following.get(waiting.pop(), ()):
+            if number not in seen:
+                seen.add(number)
+                waiting.append(number)
+    return frozenset(seen)
+
+
+def in_blocks(function: Function, blocks: Iterable[int]) -> Iterator[int]:
+    """Yield the steps of some blocks, in order."""
+    for number in sorted(blocks):
+        block = function.blocks[number]
+        yield from range(block.first, block.last)

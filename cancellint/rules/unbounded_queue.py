@@ -1,0 +1,66 @@
+"""CAN301."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.backlogs import Backlog, Kind
+from cancellint.analysis.inflows import Growth
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite
+from cancellint.rules.rule import Subject, rule
+
+_MOST_DRAINS = 2
+"""Places that drain a queue which are shown."""
+
+_CURES = {
+    Kind.QUEUE: "give it a `maxsize`",
+    Kind.STREAM: "give it a finite buffer",
+    Kind.CHANNEL: "give it a finite buffer",
+    Kind.DEQUE: "compare its length with a limit before more is appended",
+    Kind.LIST: "compare its length with a limit before more is appended",
+}
+_REST = {
+    Growth.LOOP: "and let the loop wait while it is full, so that the peer has to",
+    Growth.CALLBACK: "and pause reading, or close the connection, while it is full",
+    Growth.HANDLER: "and let the handler wait, or refuse the request, while it is full",
+}
+
+
+@rule("CAN301", Severity.WARNING)
+def unbounded_queue(subject: Subject) -> Iterator[RawFinding]:
+    """A queue without a bound is fed by the network and drained at its own speed."""
+    for backlog in subject.project.backlogs.made_in(subject.function):
+        inflow = backlog.feed.inflow
+        yield RawFinding(
+            at=subject.site(backlog.made.step),
+            message=f"`{backlog.shown}` grows without bound: {inflow.growth} feeds it with what a peer sends",
+            confidence=_confidence(backlog),
+            notes=tuple(_notes(backlog)),
+            help=f"{_CURES[backlog.kind]} {_REST[inflow.growth]}",
+        )
+
+
+def _confidence(backlog: Backlog) -> Confidence:
+    """Return how firmly a backlog stands; that a container is a queue is seen from its use alone."""
+    found = backlog.feed.inflow.confidence
+    return Confidence.LIKELY if backlog.kind.is_plain and found is Confidence.CERTAIN else found
+
+
+def _notes(backlog: Backlog) -> Iterator[SiteNote]:
+    inflow = backlog.feed.inflow
+    match inflow.growth:
+        case Growth.LOOP:
+            yield SiteNote(_site(inflow.source), "each turn of this loop waits for what a peer sends")
+        case Growth.CALLBACK:
+            yield SiteNote(_site(inflow.source), "this is called back with whatever a peer sends")
+        case Growth.HANDLER:
+            yield SiteNote(_site(inflow.source), "this runs for every request or connection")
+    for call in inflow.calls:
+        yield SiteNote(_site(call), "this call hands it on")
+    yield SiteNote(_site(backlog.feed.at), f"the {backlog.kind} is fed here, however full it is")
+    for drain in backlog.drains[:_MOST_DRAINS]:
+        yield SiteNote(_site(drain), "it is drained here, at the speed of this code")
+
+
+def _site(at: CallSite) -> Site:
+    return Site(at.function.module, at.function.function, at.step)
