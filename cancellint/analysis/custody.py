@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 
 from msgspec import Struct, field
 
-from cancellint.analysis.effects import Effect, Fate
+from cancellint.analysis.effect import Effect, Fate
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.values import Holder, holder, holders
 from cancellint.model.ir import (

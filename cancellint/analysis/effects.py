@@ -4,21 +4,29 @@ A call's effect comes from the library tables or from the callee's summary, with
 parameters replaced by the arguments. The effect of a coroutine stands at its await, not at its call.
 """
 
-import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from cancellint.analysis.conventions import closes_by_name
+from cancellint.analysis.effect import NO_EFFECT, Argument, Effect, Fate, Raced
+from cancellint.analysis.gathering import (
+    Gathering,
+    bind,
+    forget_results,
+    gather_given,
+    merge,
+    merge_alternatives,
+    move,
+    wrap_losses,
+)
 from cancellint.analysis.knowledge import argument
 from cancellint.analysis.members import MOST_OVERRIDES
 from cancellint.analysis.operations import Known, Operation, Operations, operands, wrapped
 from cancellint.analysis.paths import Frame, cut
 from cancellint.analysis.program import Program
 from cancellint.analysis.types import Types
-from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
-    Attr,
     Await,
     AwaitKind,
     Call,
@@ -42,7 +50,6 @@ from cancellint.model.summary import (
     Path,
     Summary,
     Take,
-    Unsettled,
     passed,
 )
 from cancellint.model.types import (
@@ -59,107 +66,11 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-
-class Fate(enum.IntEnum):
-    """What a call does with the data of an argument, mildest first."""
-
-    LOOKS = 0
-    """reads it and keeps nothing"""
-    PASSES = 1
-    """its result is computed from it"""
-    STORES = 2
-    """puts it into another object, `Argument.into`"""
-    KEEPS = 3
-    """stores it where it outlives the call, or may do so"""
-
-
-class Argument(Struct, frozen=True):
-    """One argument (or receiver) of a call and what becomes of its data."""
-
-    value: Expr
-    fate: Fate
-    into: Path | None = None
-    early: bool = False
-    """it is stored before the call takes anything itself"""
-
-
-CalleeFact = Take | Loss | Unsettled | Path
-"""A fact of a callee's own summary, from which a trace goes on."""
-
-Origin = tuple[FunctionKey, CalleeFact]
-"""The callee and its fact."""
-
-
-class Raced(Struct, frozen=True):
-    """A race that this step runs: the operations it may cancel, and how."""
-
-    kind: RaceKind
-    name: str
-    operations: tuple[Operation, ...]
-    values: tuple[Expr, ...] = ()
-    """the awaitables as written"""
-
-
-class Effect(Struct, frozen=True):
-    """What a step does. `via` maps a fact to the callee's fact behind it, where there is one."""
-
-    suspends: bool = False
-    takes: tuple[Take, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    closes: tuple[Path, ...] = ()
-    replaces: tuple[Path, ...] = ()
-    unsettled: tuple[Unsettled, ...] = ()
-    arguments: tuple[Argument, ...] = ()
-    acquires: tuple[Path, ...] = ()
-    releases: tuple[Path, ...] = ()
-    race: Raced | None = None
-    operations: tuple[Operation, ...] = ()
-    """what an await waits for"""
-    via: Mapping[CalleeFact, Origin] = {}
-    tasks: Mapping[Loss, Expr] = {}
-    """the variable that holds the task whose result a loss means: while it is used, nothing is lost"""
-
-
-NO_EFFECT = Effect()
-
 DEEPEST_PASSED = 4
 """Functions that are passed to functions that are passed on: what is followed of that."""
 
 _DEEPEST_RETURNING = 3
 """Functions passed to calls that are returned by functions passed to calls: how many levels are followed."""
-
-
-class _Gathering:
-    """Collects the facts of several callees; the only mutable thing here, and it never leaves."""
-
-    def __init__(self) -> None:
-        self.suspends = False
-        self.takes: dict[Take, None] = {}
-        self.losses: dict[Loss, None] = {}
-        self.closes: dict[Path, None] = {}
-        self.replaces: dict[Path, None] = {}
-        self.unsettled: dict[Unsettled, None] = {}
-        self.arguments: list[Argument] = []
-        self.acquires: dict[Path, None] = {}
-        self.releases: dict[Path, None] = {}
-        self.via: dict[CalleeFact, Origin] = {}
-        self.tasks: dict[Loss, Expr] = {}
-
-    def effect(self, race: Raced | None = None) -> Effect:
-        return Effect(
-            suspends=self.suspends,
-            takes=tuple(self.takes),
-            losses=tuple(self.losses),
-            closes=tuple(self.closes),
-            replaces=tuple(self.replaces),
-            unsettled=tuple(self.unsettled),
-            arguments=tuple(self.arguments),
-            acquires=tuple(self.acquires),
-            releases=tuple(self.releases),
-            race=race,
-            via=self.via,
-            tasks=self.tasks,
-        )
 
 
 class Effects:
@@ -246,17 +157,17 @@ class Effects:
     def _of_call(self, key: FunctionKey, number: int) -> Effect:
         step = self.program.function(key).steps[number]
         assert isinstance(step, Call)
-        gathered = _Gathering()
+        gathered = Gathering()
         parts = []
         callees = self.types.callees(key, number)
         for callee in self._implemented(callees):
-            part = _Gathering()
+            part = Gathering()
             if self._is_pending(callee):
                 part.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
             else:
                 self._gather(part, key, number, callee, step.used)
             parts.append(part)
-        _merge_alternatives(gathered, parts, _are_all(callees))
+        merge_alternatives(gathered, parts, _are_all(callees))
         return gathered.effect()
 
     def _implemented(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
@@ -286,13 +197,13 @@ class Effects:
                 return known is not None and known.entry.awaitable
 
     def _of_await(self, key: FunctionKey, number: int, step: Await) -> Effect:
-        gathered = _Gathering()
+        gathered = Gathering()
         race = self._race(key, step.value)
         operations = race.operations if race is not None else self._behind(key, step.value)
         given = [self._given_awaitable(key, value) for value in (race.values if race else (step.value,))]
         for source in given:
             if source is not None:
-                _gather_given(gathered, source)
+                gather_given(gathered, source)
         if not operations and not any(given):
             self._gather_awaitable(gathered, key, number, step.value)
         for alternatives in _by_site(operations):
@@ -301,17 +212,17 @@ class Effects:
             for operation in alternatives:
                 if operation.callee not in implemented:
                     continue
-                part = _Gathering()
+                part = Gathering()
                 self._gather_operation(part, key, number, operation, step.used)
                 parts.append(part)
-            _merge_alternatives(gathered, parts, _are_all(each.callee for each in alternatives))
+            merge_alternatives(gathered, parts, _are_all(each.callee for each in alternatives))
         if race is not None:
             gathered.suspends = True
             if race.kind is RaceKind.LEAVES_RUNNING:
-                _forget_results(gathered)
+                forget_results(gathered)
         return structs.replace(gathered.effect(race), operations=tuple(operations))
 
-    def _gather_awaitable(self, gathered: _Gathering, key: FunctionKey, number: int, value: Expr) -> None:
+    def _gather_awaitable(self, gathered: Gathering, key: FunctionKey, number: int, value: Expr) -> None:
         """Add what awaiting an object does: its `__await__`, or else nobody knows."""
         gathered.suspends = True
         for callee in self._protocol_callees(key, value, "__await__"):
@@ -345,7 +256,7 @@ class Effects:
 
     def of_operation(self, key: FunctionKey, operation: Operation) -> Effect:
         """Return what an operation does by itself, without the task or shield around it."""
-        gathered = _Gathering()
+        gathered = Gathering()
         bare = structs.replace(operation, task=False, shielded=False)
         self._gather_operation(gathered, key, -1, bare, True)
         return gathered.effect()
@@ -366,22 +277,22 @@ class Effects:
         return None
 
     def _gather_operation(
-        self, gathered: _Gathering, key: FunctionKey, number: int, operation: Operation, used: bool
+        self, gathered: Gathering, key: FunctionKey, number: int, operation: Operation, used: bool
     ) -> None:
         """Add what one awaited operation does, translated into this function's terms."""
-        inner = _Gathering()
+        inner = Gathering()
         site = operation.site
         self._gather(inner, site.function, site.step, operation.callee, used)
         if site.function != key:
             inner = self._translated(inner, key, operation)
-        _wrap_losses(inner, operation)
+        wrap_losses(inner, operation)
         gathered.suspends |= inner.suspends or operation.task
-        _merge(gathered, inner)
+        merge(gathered, inner)
 
     # ------------------------------------------------------------------ context managers, iteration
 
     def _of_protocol(self, key: FunctionKey, number: int, value: Expr, method: str) -> Effect:
-        gathered = _Gathering()
+        gathered = Gathering()
         callees = tuple(self._protocol_callees(key, value, method))
         for callee in callees:
             self._gather(gathered, key, number, callee, used=True)
@@ -433,9 +344,7 @@ class Effects:
 
     # ------------------------------------------------------------------ one callee
 
-    def _gather(
-        self, gathered: _Gathering, key: FunctionKey, number: int, callee: Callee, used: bool
-    ) -> None:
+    def _gather(self, gathered: Gathering, key: FunctionKey, number: int, callee: Callee, used: bool) -> None:
         match callee:
             case ProjectCallee():
                 self._gather_project(gathered, key, number, callee)
@@ -447,7 +356,7 @@ class Effects:
                     self._gather_unknown(gathered, key, callee, used)
 
     def _gather_project(
-        self, gathered: _Gathering, key: FunctionKey, number: int, callee: ProjectCallee
+        self, gathered: Gathering, key: FunctionKey, number: int, callee: ProjectCallee
     ) -> None:
         """Add the callee's summary, with its parameters replaced by the arguments.
 
@@ -461,7 +370,7 @@ class Effects:
         self._nesting -= 1
 
     def _gather_summary(
-        self, gathered: _Gathering, key: FunctionKey, number: int, callee: ProjectCallee
+        self, gathered: Gathering, key: FunctionKey, number: int, callee: ProjectCallee
     ) -> None:
         summary = self._summary_of(callee.key)
         given = self._given(callee)
@@ -479,15 +388,15 @@ class Effects:
                 return cut(base.child(*path.fields)) if base is not None else None
             return self._seen_from(key, path)
 
-        asked: dict[Path, _Gathering | None] = {}
+        asked: dict[Path, Gathering | None] = {}
 
-        def awaiting(path: Path) -> _Gathering | None:
+        def awaiting(path: Path) -> Gathering | None:
             if path not in asked:
                 asked[path] = self._of_given(key, number, given, path)
             return asked[path]
 
         gathered.suspends |= summary.suspends
-        _bind(gathered, callee.key, summary, here, awaiting)
+        bind(gathered, callee.key, summary, here, awaiting)
         for index, value in given.items():
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         for index in summary.calls:
@@ -497,19 +406,19 @@ class Effects:
 
     def _of_given(
         self, key: FunctionKey, number: int, given: Mapping[int, Expr], path: Path
-    ) -> _Gathering | None:
+    ) -> Gathering | None:
         """Return what awaiting an argument does, None for a path that means no such thing."""
         which = passed(path)
         if which is None:
             return None
-        inner = _Gathering()
+        inner = Gathering()
         kind, index = which
         value = given.get(index)
         if value is None:
             return inner
         frame = self.frame(key)
         if isinstance(value, Name) and value.id in frame.params:
-            _gather_given(inner, Path(f"{kind}:{frame.params[value.id]}"))
+            gather_given(inner, Path(f"{kind}:{frame.params[value.id]}"))
         elif kind == "called":
             self._gather_called(inner, key, number, value)
         else:
@@ -546,7 +455,7 @@ class Effects:
                 return cut(base.child(*path.fields))
         return path
 
-    def _gather_called(self, gathered: _Gathering, key: FunctionKey, number: int, value: Expr) -> None:
+    def _gather_called(self, gathered: Gathering, key: FunctionKey, number: int, value: Expr) -> None:
         """Add what a function does that is passed as an argument and called by the callee."""
         for function in _functions_in(self.types.of(key, value)):
             if function.frame not in (None, key):
@@ -558,7 +467,7 @@ class Effects:
             if not self.program.function(function.key).is_async:
                 self._gather_returned(gathered, key, function.key)
 
-    def _gather_returned(self, gathered: _Gathering, key: FunctionKey, called: FunctionKey) -> None:
+    def _gather_returned(self, gathered: Gathering, key: FunctionKey, called: FunctionKey) -> None:
         """Add what awaiting the coroutine does that a function such as `lambda: self.read()` returns.
 
         Such a function may pass itself, or others like it, to what it calls.
@@ -571,10 +480,10 @@ class Effects:
                 continue
             for operation in self.operations.behind(called, step.value):
                 if operation.site.function == called:
-                    inner = _Gathering()
+                    inner = Gathering()
                     self._gather(inner, called, operation.site.step, operation.callee, True)
                     inner.arguments.clear()
-                    _move(gathered, inner, lambda path: self._outward(key, path))
+                    move(gathered, inner, lambda path: self._outward(key, path))
         self._returning.pop()
 
     def _outward(self, key: FunctionKey, path: Path) -> Path | None:
@@ -584,7 +493,7 @@ class Effects:
         return self._seen_from(key, path)
 
     def _gather_known(
-        self, gathered: _Gathering, key: FunctionKey, callee: Callee, known: Known, used: bool
+        self, gathered: Gathering, key: FunctionKey, callee: Callee, known: Known, used: bool
     ) -> None:
         """Add what the tables say of a library call."""
         entry = known.entry
@@ -604,6 +513,9 @@ class Effects:
             gathered.takes[Take(of, into, known.name, known.confidence)] = None
             if entry.cancel is Cancel.LOSES:
                 gathered.losses[Loss(of, Cause.PRIMITIVE, known.name, known.confidence)] = None
+            elif entry.own_scopes_only:
+                native = Loss(of, Cause.PRIMITIVE, known.name, known.confidence, native=True)
+                gathered.losses[native] = None
         if Role.CLOSES in entry.roles:
             gathered.closes[of] = None
         if self.operations.is_thread_lock(known.name.rpartition(".")[0]):
@@ -620,7 +532,7 @@ class Effects:
         path = frame.path(value) if value is not None else None
         return path if path is not None else KEPT
 
-    def _gather_unknown(self, gathered: _Gathering, key: FunctionKey, callee: Callee, used: bool) -> None:
+    def _gather_unknown(self, gathered: Gathering, key: FunctionKey, callee: Callee, used: bool) -> None:
         """Add what must be assumed of a call nobody knows."""
         gathered.suspends = True
         fate = Fate.PASSES if used else Fate.KEEPS
@@ -635,7 +547,7 @@ class Effects:
 
     # ------------------------------------------------------------------ other frames
 
-    def _translated(self, inner: _Gathering, key: FunctionKey, operation: Operation) -> _Gathering:
+    def _translated(self, inner: Gathering, key: FunctionKey, operation: Operation) -> Gathering:
         """Return the facts of an operation made in another method, as seen from this function.
 
         Both are taken to be methods of one object: the one whose attribute holds the task.
@@ -648,8 +560,8 @@ class Effects:
                 return cut(owner.child(*path.fields))
             return path if path.root.startswith(("global:", "free:")) or path in (RESULT, KEPT) else None
 
-        outer = _Gathering()
-        _move(outer, inner, here)
+        outer = Gathering()
+        move(outer, inner, here)
         return outer
 
 
@@ -720,100 +632,6 @@ def _argument(
     return Argument(value, Fate.PASSES if index in summary.hands_back else Fate.LOOKS)
 
 
-def _gather_given(gathered: _Gathering, source: Path) -> None:
-    """Add that an awaitable of the caller's is awaited: it may take, and lose, whatever it likes."""
-    gathered.suspends = True
-    gathered.takes[Take(source, RESULT, "")] = None
-    gathered.losses[Loss(source, Cause.PASSED, "")] = None
-
-
-def _bind(
-    gathered: _Gathering,
-    key: FunctionKey,
-    summary: Summary,
-    here: Callable[[Path], Path | None],
-    awaiting: Callable[[Path], _Gathering | None],
-) -> None:
-    """Add a summary's facts under the caller's names, remembering where each came from."""
-    for take in summary.takes:
-        inner = awaiting(take.source)
-        if inner is not None:
-            _merge(gathered, inner)
-            continue
-        source, into = here(take.source), here(take.into)
-        if source is not None:
-            moved = structs.replace(take, source=source, into=into if into is not None else KEPT)
-            gathered.takes[moved] = None
-            gathered.via.setdefault(moved, (key, take))
-    for loss in summary.losses:
-        source = here(loss.source)
-        if source is not None and passed(loss.source) is None:
-            lost = structs.replace(loss, source=source)
-            gathered.losses[lost] = None
-            gathered.via.setdefault(lost, (key, loss))
-    for unsettled in summary.unsettled:
-        inner = awaiting(unsettled.loss.source)
-        source = here(unsettled.loss.source)
-        if inner is not None:
-            losses = tuple(inner.losses)
-        else:
-            losses = (structs.replace(unsettled.loss, source=source),) if source is not None else ()
-        for lost in losses:
-            open_ = Unsettled(lost, unsettled.leaving)
-            gathered.unsettled[open_] = None
-            gathered.via.setdefault(open_, (key, unsettled))
-            if inner is not None and lost in inner.via:
-                gathered.via.setdefault(lost, inner.via[lost])
-    for paths, target in (
-        (summary.closes, gathered.closes),
-        (summary.replaces, gathered.replaces),
-        (summary.acquires, gathered.acquires),
-        (summary.releases, gathered.releases),
-    ):
-        for path in paths:
-            place = here(path)
-            if place is not None:
-                target[place] = None
-                gathered.via.setdefault(place, (key, path))
-
-
-def _move(outer: _Gathering, inner: _Gathering, here: Callable[[Path], Path | None]) -> None:
-    """Carry facts over into another frame, keeping their origins."""
-    for take in inner.takes:
-        source = here(take.source)
-        if source is not None:
-            moved = structs.replace(take, source=source, into=here(take.into) or KEPT)
-            outer.takes[moved] = None
-            if take in inner.via:
-                outer.via.setdefault(moved, inner.via[take])
-    for loss in inner.losses:
-        source = here(loss.source)
-        if source is not None:
-            lost = structs.replace(loss, source=source)
-            outer.losses[lost] = None
-            if loss in inner.via:
-                outer.via.setdefault(lost, inner.via[loss])
-    outer.suspends |= inner.suspends
-    for path in inner.closes:
-        if (place := here(path)) is not None:
-            outer.closes[place] = None
-
-
-def _merge(gathered: _Gathering, inner: _Gathering) -> None:
-    gathered.suspends |= inner.suspends
-    gathered.takes.update(inner.takes)
-    gathered.losses.update(inner.losses)
-    gathered.closes.update(inner.closes)
-    gathered.replaces.update(inner.replaces)
-    gathered.unsettled.update(inner.unsettled)
-    gathered.arguments.extend(inner.arguments)
-    gathered.acquires.update(inner.acquires)
-    gathered.releases.update(inner.releases)
-    gathered.tasks.update(inner.tasks)
-    for fact, origin in inner.via.items():
-        gathered.via.setdefault(fact, origin)
-
-
 def _by_site(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
     """Yield the operations grouped by call: what one call may reach are alternatives."""
     groups: dict[CallSite, list[Operation]] = {}
@@ -825,76 +643,3 @@ def _by_site(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
 def _are_all(callees: Iterable[Callee]) -> bool:
     """Tell whether these are all methods that a call may reach: of many overrides only some are followed."""
     return sum(isinstance(callee, ProjectCallee) for callee in callees) <= MOST_OVERRIDES
-
-
-def _merge_alternatives(gathered: _Gathering, parts: list[_Gathering], complete: bool) -> None:
-    """Add what one call may do, the less firmly the more methods it may reach.
-
-    `complete` tells that the parts are all there are. Which of several overrides runs depends on an
-    object whose class is not known here. What all of them do is one step less certain; what only some do
-    is merely possible, for their classes may never meet.
-    """
-    for part in parts:
-        if len(parts) > 1:
-            others = [other for other in parts if other is not part]
-            _weaken(part, others, complete)
-        _merge(gathered, part)
-
-
-def _weaken(part: _Gathering, others: list[_Gathering], complete: bool) -> None:
-    """Lower the confidence of one alternative's facts by what the others do."""
-    for take in tuple(part.takes):
-        shared = complete and all(
-            any(_alike(take.source, each.source) for each in other.takes) for other in others
-        )
-        weaker = structs.replace(take, confidence=_lower(take.confidence, shared))
-        del part.takes[take]
-        part.takes[weaker] = None
-        if take in part.via:
-            part.via.setdefault(weaker, part.via[take])
-    for loss in tuple(part.losses):
-        shared = complete and all(
-            any(_alike(loss.source, each.source) for each in other.losses) for other in others
-        )
-        lower = structs.replace(loss, confidence=_lower(loss.confidence, shared))
-        del part.losses[loss]
-        part.losses[lower] = None
-        if loss in part.via:
-            part.via.setdefault(lower, part.via[loss])
-
-
-def _alike(source: Path, other: Path) -> bool:
-    """Tell whether two overrides mean the same source, be it under another attribute's name."""
-    return source.is_sibling(other) or source.is_within(other) or other.is_within(source)
-
-
-def _lower(confidence: Confidence, shared: bool) -> Confidence:
-    if shared and confidence is Confidence.CERTAIN:
-        return Confidence.LIKELY
-    return Confidence.POSSIBLE
-
-
-def _wrap_losses(inner: _Gathering, operation: Operation) -> None:
-    """Change what a cancellation loses where a task stands between the operation and the waiter."""
-    if not operation.task:
-        return
-    if operation.shielded:
-        inner.losses.clear()
-    kept = operation.holder is not None and isinstance(operation.holder, Attr)
-    if kept:
-        return
-    cause = Cause.DROPPED if operation.shielded else Cause.WRAPPED
-    for take in inner.takes:
-        if take.into == RESULT:
-            loss = Loss(take.source, cause, take.origin, take.confidence)
-            inner.losses[loss] = None
-            if operation.holder is not None:
-                inner.tasks[loss] = operation.holder
-            if take in inner.via:
-                inner.via.setdefault(loss, inner.via[take])
-
-
-def _forget_results(gathered: _Gathering) -> None:
-    """Data taken by tasks that are merely waited for stays in the tasks, and waiting loses none of it."""
-    gathered.takes = {structs.replace(take, into=KEPT): None for take in gathered.takes}
-    gathered.losses.clear()

@@ -8,7 +8,8 @@ from msgspec import structs
 from cancellint.analysis.constants import Constants, constants_before
 from cancellint.analysis.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.decisions import decisions
-from cancellint.analysis.effects import NO_EFFECT, Effect, Effects
+from cancellint.analysis.effect import NO_EFFECT, Effect
+from cancellint.analysis.effects import Effects
 from cancellint.analysis.liveness import Live, live_at_entry
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.paths import Frame

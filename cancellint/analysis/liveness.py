@@ -9,7 +9,7 @@ from itertools import chain
 
 from msgspec import Struct
 
-from cancellint.analysis.effects import Effect, Fate
+from cancellint.analysis.effect import Effect, Fate
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.values import Holder, holder, holders, read_by
 from cancellint.model.ir import Assign, Call, Delete, Expr, Function, Name, Next, Step

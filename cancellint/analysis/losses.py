@@ -1,14 +1,16 @@
 """What an await loses when it is cancelled, and which way the cancellation takes out of the function."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.custody import Moves, State, content
+from cancellint.analysis.effect import CalleeFact
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.reading_on import closes
-from cancellint.analysis.unwinding import catches_cancellation
+from cancellint.analysis.unwinding import Shield, catches_cancellation
 from cancellint.analysis.values import Holder, holders
 from cancellint.model.ir import (
     CANCEL_EXIT,
@@ -25,6 +27,8 @@ from cancellint.model.ir import (
 )
 from cancellint.model.knowledge import RaceKind
 from cancellint.model.summary import Cause, Loss, Path
+
+T = TypeVar("T")
 
 
 class RaceExit(Struct, frozen=True):
@@ -54,7 +58,8 @@ def losses(facts: Facts) -> Iterator[Lost]:
     """Yield what each await of a function loses when it is cancelled."""
     for block, step in facts.awaits():
         at_stake = tuple(exposed(facts, block, step))
-        if not at_stake or facts.unwinding.is_shielded(facts.function.blocks[block].regions):
+        shield = facts.unwinding.shield(facts.function.blocks[block].regions) if at_stake else Shield.ALL
+        if shield is Shield.ALL:
             continue
         state = facts.custody.before_last(block) if facts.tokens else {}
         if state is None:
@@ -64,7 +69,8 @@ def losses(facts: Facts) -> Iterator[Lost]:
         for loss, token in at_stake:
             cured = token is not None and way.cured & (1 << 2 * token)
             if not cured and not way.ends(loss.source, loss.origin):
-                yield Lost(loss, step, token, way.leaves, way.exits)
+                native = structs.replace(loss, native=loss.native or shield is Shield.OWN_SCOPES)
+                yield Lost(native, step, token, way.leaves, way.exits)
 
 
 def exposed(facts: Facts, block: int, step: int) -> Iterator[tuple[Loss, int | None]]:
@@ -240,6 +246,12 @@ class _Cancelled:
             self._exits[RaceExit(region, to, raises)] = None
 
 
+def of_either_kind(noted: Mapping[CalleeFact, T], loss: Loss) -> T | None:
+    """Return what is noted for a loss, even if a shield has narrowed it to asyncio's own cancellation."""
+    found = noted.get(loss)
+    return noted.get(structs.replace(loss, native=False)) if found is None else found
+
+
 def is_needed(facts: Facts, loss: Loss, token: int | None, step: int, block: int) -> bool:
     """Tell whether what was taken is still used on a path from `block` on, so that it is not lost there.
 
@@ -248,7 +260,8 @@ def is_needed(facts: Facts, loss: Loss, token: int | None, step: int, block: int
     if block < 0:
         return False
     if token is None:
-        task = facts.effect(step).tasks.get(loss)
+        tasks = facts.effect(step).tasks
+        task = tasks.get(loss) or tasks.get(structs.replace(loss, native=False))
         return task is not None and any(place in facts.live[block] for place, _ in holders(facts.frame, task))
     state = facts.custody.before_last(facts.block_of(step))
     live = facts.live[block]

@@ -5,7 +5,7 @@ Flow does not matter here, so one growing table of names suffices.
 
 from msgspec import Struct
 
-from cancellint.analysis.effects import Fate
+from cancellint.analysis.effect import Fate
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.values import Holder, holder, holders
 from cancellint.model.ir import Assign, Await, Call, Enter, Expr, Name, Next, Raise, Return, Yield

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.effects import CalleeFact, Effects
+from cancellint.analysis.effect import CalleeFact
+from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.losses import Lost, exposed, is_needed
 from cancellint.analysis.operations import Operation, pendings
@@ -81,6 +82,8 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
     """Races whose body lies in this function: `async with timeout(...)`."""
     for one in lost:
         for way in one.exits:
+            if one.loss.native and facts.unwinding.is_scope(way.region):
+                continue
             if is_needed(facts, one.loss, one.token, one.step, way.block):
                 continue
             race = facts.unwinding.race(way.region)

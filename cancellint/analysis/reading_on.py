@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, structs
 
 from cancellint.analysis.constants import place_of
-from cancellint.analysis.effects import Effect, Fate
+from cancellint.analysis.effect import Effect, Fate
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.unwinding import catches_timeout
