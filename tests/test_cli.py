@@ -14,6 +14,7 @@ import pytest
 
 from cancellint import __version__, pipeline
 from cancellint.cli import main
+from cancellint.config import load
 from cancellint.model import ir
 from cancellint.selection import catalogue
 
@@ -296,6 +297,205 @@ def test_a_broken_knowledge_table_exits_with_2(command: Command) -> None:
 
     assert (outcome.code, outcome.out) == (2, "")
     assert "mine.toml" in outcome.err
+
+
+CONFIGURED = """\
+extend-select = ["CAN2"]
+per-file-ignores = {"tests/" = ["CAN201"], "/b.py" = ["CAN0"]}
+severity = {"CAN2" = "warning", "unreadable-file" = "warning", "CAN20" = "error"}
+"""
+
+
+def test_rules_are_chosen_per_file_and_have_configured_severities(command: Command) -> None:
+    command.write(a=LOCKED, b="def f(:\n", c="def f(:\n")
+    (command.folder / "tests").mkdir()
+    (command.folder / "tests" / "t.py").write_text(LOCKED)
+    (command.folder / "cancellint.toml").write_text(CONFIGURED)
+
+    findings = json.loads(command("check", "--output-format", "json").out)["findings"]
+
+    assert [(each["path"], each["code"], each["severity"]) for each in findings] == [
+        ("a.py", "CAN201", "error"),
+        ("c.py", "CAN001", "warning"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["extend-select = ['CAN9']", "per-file-ignores = {'a' = ['CAN9']}", "severity = {CAN9 = 'error'}"],
+)
+def test_unknown_rules_in_any_setting_are_errors(command: Command, setting: str) -> None:
+    (command.folder / "cancellint.toml").write_text(setting)
+
+    outcome = command("check")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "`CAN9` is no rule's code, prefix or name" in outcome.err
+
+
+def test_rules_can_be_added_to_those_of_the_configuration(command: Command) -> None:
+    command.write(a=LOCKED, b="def f(:\n")
+    (command.folder / "cancellint.toml").write_text("select = ['CAN001']\n")
+
+    lines = command("check", "--extend-select", "CAN201", "--output-format", "concise").out.splitlines()
+
+    assert [line.split(":")[0] for line in lines] == ["a.py", "b.py"]
+
+
+def test_the_effective_configuration_is_one(command: Command) -> None:
+    (command.folder / "pyproject.toml").write_text(
+        "[project]\nrequires-python = '>=3.9,<3.13'\n[tool.cancellint]\nignore = ['CAN003']\n"
+        "per-file-ignores = {'te\"st/' = ['CAN2']}\nseverity = {CAN2 = 'warning'}\n"
+    )
+    (command.folder / "other").mkdir()
+
+    outcome = command("config", "--pedantic", "--ignore", "CAN001")
+
+    (command.folder / "other" / "cancellint.toml").write_text(outcome.out)
+    stated, again = load(command.folder), load(command.folder / "other")
+    assert again.ignore == ("CAN003", "CAN001")
+    assert (again.per_file_ignores, again.severity) == (stated.per_file_ignores, stated.severity)
+    assert (again.target_version, again.profile) == (stated.target_version, "pedantic")
+    assert again.weakest_shown == "possible"
+
+
+def test_the_configuration_says_where_each_value_comes_from(command: Command) -> None:
+    (command.folder / "pyproject.toml").write_text(
+        "[project]\nrequires-python = '<3.13'\n[tool.cancellint]\nselect = ['CAN2']\nprofile = 'pedantic'\n"
+    )
+
+    listed = json.loads(command("config", "--output-format", "json", "--assume-raced", "public").out)
+
+    assert {each["key"]: each["origin"] for each in listed["settings"] if each["origin"] != "default"} == {
+        "select": "pyproject.toml",
+        "target-version": "requires-python in pyproject.toml",
+        "assume-raced": "--assume-raced",
+        "min-confidence": "pyproject.toml",
+        "profile": "pyproject.toml",
+    }
+
+
+# --------------------------------------------------------------------------- reports in files, statistics
+
+
+def test_reports_are_written_to_files_too(command: Command) -> None:
+    command.write(a=LOCKED)
+    names = ("out.sarif", "out.JSON", "out.txt", "github=notes", "other")
+    options = [word for name in names for word in ("--output-file", name)]
+
+    outcome = command("check", "--output-format", "concise", "--color", "always", *options)
+
+    def written(name: str) -> str:
+        return (command.folder / name).read_text()
+
+    assert outcome.code == 1
+    assert outcome.out == written("other")
+    assert json.loads(written("out.sarif"))["version"] == "2.1.0"
+    assert json.loads(written("out.JSON"))["version"] == 1
+    assert written("out.txt").startswith("error[CAN201]")
+    assert written("notes").startswith("::error file=a.py,line=11,")
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("nowhere/out.json", "there is no folder nowhere"),
+        (".", "needs the name of a file"),
+        ("json=", "needs the name of a file"),
+    ],
+)
+def test_a_report_that_has_no_place_is_told_before_the_work(
+    command: Command, word: str, problem: str
+) -> None:
+    outcome = command("check", "--output-file", word)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert problem in outcome.err
+
+
+def test_a_report_that_cannot_be_written_exits_with_2(command: Command) -> None:
+    outcome = command("check", "--output-file", "/dev/full")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "cancellint: /dev/full cannot be written: No space left on device\n"
+
+
+def test_statistics_stand_in_for_the_findings(command: Command) -> None:
+    command.write(a=LOCKED, b=LOCKED, c="def f(:\n")
+
+    outcome = command("check", "--statistics")
+
+    assert outcome.out == "2  CAN201  thread-lock-across-await\n1  CAN001  unreadable-file\n"
+    assert outcome.code == 1
+    assert command("check", "--statistics", "--output-format", "sarif").code == 2
+
+
+# --------------------------------------------------------------------------- comments, named files
+
+
+def test_a_comment_for_a_finding_that_is_not_shown_is_of_use(command: Command) -> None:
+    comment = "  # cancellint: ignore[CAN101]"
+    text = "import asyncio\n\nasync def f(reader):\n    head = await reader.readexactly(4)\n"
+    text += "    return head + await reader.readexactly(4)\n\nasync def g(reader):\n    while True:\n"
+    text += f"        await asyncio.wait_for(f(reader), 1){comment}\n"
+    command.write(a=text.replace(comment, ""), b=text)
+
+    report = json.loads(command("check", "--pedantic", "--output-format", "json").out)
+
+    (shown,) = report["findings"]
+    assert (shown["path"], shown["code"]) == ("a.py", "CAN101")
+    assert shown["confidence"] != "certain"
+    assert command("check", "--min-confidence", "certain", "--output-format", "concise").out == ""
+
+
+def test_comments_are_judged_only_where_all_they_mean_is_checked(command: Command) -> None:
+    command.write(a="x = 1  # cancellint: ignore[CAN2]\ny = 1  # cancellint: ignore\n")
+
+    def told(*arguments: str) -> list[str]:
+        lines = command("check", "--output-format", "concise", *arguments).out.splitlines()
+        return [line.split(" ")[0] for line in lines]
+
+    assert told() == ["a.py:1:8:", "a.py:2:8:"]
+    assert told("--select", "CAN0") == []
+    assert told("--select", "CAN0,CAN2") == ["a.py:1:8:"]
+    assert told("--ignore", "CAN002") == []
+
+
+def test_no_comment_is_judged_after_a_fault_of_ours(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    command.write(a=LOCKED.replace("sleep(1)", "sleep(1)  # cancellint: ignore[CAN201]"))
+    monkeypatch.setattr(pipeline, "analyse", fails)
+
+    assert command("check", "--output-format", "concise").out == ""
+
+
+def test_a_file_that_is_named_is_read_unless_exclusions_are_forced(command: Command) -> None:
+    command.write(a=LOCKED, b=LOCKED)
+    (command.folder / "cancellint.toml").write_text("exclude = ['a.py']\n")
+
+    def files(*options: str) -> list[str]:
+        lines = command("check", "a.py", "b.py", "--output-format", "concise", *options).out.splitlines()
+        return [line.split(":")[0] for line in lines]
+
+    assert files() == ["a.py", "b.py"]
+    assert files("--force-exclude") == ["b.py"]
+
+
+def test_an_argument_without_files_is_told(command: Command) -> None:
+    command.write(a="x = 1\n")
+    (command.folder / "docs").mkdir()
+
+    outcome = command("check", "a.py", "docs")
+
+    assert (outcome.code, outcome.err) == (
+        0,
+        "cancellint: warning: there is no Python file to check in docs\n",
+    )
+    assert command("check", "a.py", ".").err == ""
 
 
 # --------------------------------------------------------------------------- standard input, colour, trouble

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load
-from cancellint.model.finding import Confidence
+from cancellint.config import KEYS, AssumeRaced, Config, ConfigError, Profile, load, origins, values
+from cancellint.model.finding import Confidence, Severity
 
 
 def project(root: Path, text: str, own: str | None = None) -> Path:
@@ -30,7 +30,10 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         """
         [tool.cancellint]
         select = ["CAN1", "thread-lock-across-await"]
+        extend-select = ["CAN301"]
         ignore = ["CAN105"]
+        per-file-ignores = { "tests/" = ["CAN2"], "*.pyi" = [] }
+        severity = { CAN201 = "warning" }
         exclude = ["vendor/"]
         target-version = "3.11"
         knowledge = ["mine.toml"]
@@ -43,7 +46,10 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
     assert load(tmp_path) == Config(
         root=tmp_path,
         select=("CAN1", "thread-lock-across-await"),
+        extend_select=("CAN301",),
         ignore=("CAN105",),
+        per_file_ignores=(("tests/", ("CAN2",)), ("*.pyi", ())),
+        severity=(("CAN201", Severity.WARNING),),
         exclude=("vendor/",),
         target_version=Version("3.11"),
         knowledge=(tmp_path / "mine.toml",),
@@ -99,6 +105,16 @@ def test_pedantic_shows_possible_findings_unless_told_otherwise(tmp_path: Path) 
         ("assume-raced = 'publik'", 'must be one of none, public, not "publik"; did you mean `public`?'),
         ("min-confidence = 'sure'", 'must be one of certain, likely, possible, not "sure"'),
         ("profile = 'pedant'", "did you mean `pedantic`?"),
+        ("per-file-ignores = ['CAN1']", "must be a table, not ['CAN1']"),
+        (
+            "per-file-ignores = {'a' = 'CAN1'}",
+            "`tool.cancellint.per-file-ignores.a` must be a list of strings",
+        ),
+        ("per-file-ignores = {'!' = ['CAN1']}", 'has "!", which is no pattern as in .gitignore'),
+        (
+            "severity = {CAN1 = 'errror'}",
+            'must be one of error, warning, not "errror"; did you mean `error`?',
+        ),
         ("knowledge = ['gone.toml']", 'names "gone.toml", and there is no file'),
     ],
 )
@@ -130,3 +146,30 @@ def test_a_file_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="is not UTF-8 at byte 2"):
         load(tmp_path)
+
+
+def test_every_setting_has_a_value_and_an_origin(tmp_path: Path) -> None:
+    config = load(project(tmp_path, "[tool.cancellint]\nselect = ['CAN1']\n"))
+
+    assert set(values(config)) == set(origins(tmp_path)) == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "origin"),
+    [
+        ("", None, ("default", "default")),
+        ("[tool.cancellint]\nignore = []\ntarget-version = '3.12'\n", None, ("pyproject.toml",) * 2),
+        ("[tool.cancellint]\nselect = []\n", "ignore = []\n", ("cancellint.toml", "default")),
+        (
+            "[project]\nrequires-python = '>=3.9'\n",
+            None,
+            ("default", "requires-python in pyproject.toml"),
+        ),
+    ],
+)
+def test_where_a_value_comes_from(
+    tmp_path: Path, text: str, own: str | None, origin: tuple[str, str]
+) -> None:
+    found = origins(project(tmp_path, text, own))
+
+    assert (found["ignore"], found["target-version"]) == origin

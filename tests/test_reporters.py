@@ -9,7 +9,7 @@ import pytest
 from cancellint.model.finding import Confidence, Finding, Note, Severity
 from cancellint.model.report import Fact, Report, SymbolSummary
 from cancellint.model.source import Place, Span
-from cancellint.reporters import concise, text
+from cancellint.reporters import concise, github, statistics, text
 from cancellint.reporters import json as json_reporter
 
 SOURCES = {
@@ -148,6 +148,53 @@ def test_the_json_form_has_exactly_the_promised_keys() -> None:
             }
         ],
     }
+
+
+def test_annotations_carry_the_story_and_the_cure() -> None:
+    assert github.render(REPORT) == (
+        "::error file=pkg/a.py,line=3,endLine=3,col=10,endColumn=40,title=CAN101 unsafe-await-in-race"
+        "::`head` is lost if this await is cancelled"
+        "%0A1. taken on here (pkg/b.py:2:12 in Client.read)%0Ahelp: Keep what was read in `self`.\n"
+    )
+
+
+def test_annotations_name_columns_on_one_line_only() -> None:
+    line = github.render(Report((finding(Span(3, 10, 4, 2)),), 1, 1, 0.0))
+
+    assert line.startswith("::error file=pkg/a.py,line=3,endLine=4,title=")
+
+
+def test_annotations_of_warnings_are_warnings() -> None:
+    one = msgspec.structs.replace(finding(Span(1, 1, 1, 2)), severity=Severity.WARNING)
+
+    assert github.render(Report((one,), 1, 1, 0.0)).startswith("::warning file=")
+
+
+def test_nothing_in_an_annotation_ends_it_or_begins_another() -> None:
+    place = Place("a,b:c%\n::error::.py", Span(1, 1, 1, 2), "f")
+    one = msgspec.structs.replace(
+        finding(Span(1, 1, 1, 2)), place=place, message="100%0A\r\n::stop::x, y: z", notes=(), help=""
+    )
+
+    (line,) = github.render(Report((one,), 1, 1, 0.0)).splitlines()
+
+    assert line == (
+        "::error file=a%2Cb%3Ac%25%0A%3A%3Aerror%3A%3A.py,line=1,endLine=1,col=1,endColumn=2,"
+        "title=CAN101 unsafe-await-in-race::100%250A%0D%0A::stop::x, y: z"
+    )
+
+
+def test_statistics_count_the_most_frequent_first() -> None:
+    other = msgspec.structs.replace(finding(Span(1, 1, 1, 2)), code="CAN102", name="b")
+    report = Report((finding(Span(1, 1, 1, 2)), *[other] * 10), 1, 1, 0.0)
+
+    assert statistics.as_table(report) == "10  CAN102  b\n 1  CAN101  unsafe-await-in-race\n"
+    assert json.loads(statistics.as_json(report))["statistics"][0] == {
+        "code": "CAN102",
+        "name": "b",
+        "count": 10,
+    }
+    assert statistics.as_table(Report((), 1, 1, 0.0)) == ""
 
 
 def test_summaries_tell_facts_with_their_places() -> None:
