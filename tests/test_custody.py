@@ -624,12 +624,6 @@ SAFE = {
             await pause()
         return line
         """,
-    "shielded by a scope of anyio": """
-        line = await r.readline()
-        with anyio.CancelScope(shield=True) as scope:
-            await pause()
-        return line
-        """,
     "suppressed": """
         import contextlib
         line = await r.readline()
@@ -684,6 +678,12 @@ def test_from_python_312_a_coroutine_given_to_wait_for_is_awaited_in_place() -> 
 
 
 def test_losses_are_told_with_the_cause_and_the_call_at_the_bottom() -> None:
-    assert losses(program(HEADER_BODY)) == [
-        "loses r if cancelled (held, asyncio.StreamReader.readexactly)"
-    ]
+    assert losses(program(HEADER_BODY)) == ["loses r if cancelled (held, asyncio.StreamReader.readexactly)"]
+
+
+@pytest.mark.parametrize("kept_out", ["anyio.CancelScope(shield=True)", "anyio.fail_after(5, shield=False)"])
+def test_a_shield_of_anyio_keeps_all_but_asyncio_s_own_cancellation_out(kept_out: str) -> None:
+    body = f"line = await r.readline()\nwith {kept_out}:\n    await pause()\nreturn line"
+    (loss,) = analysed(program(body)).summary("main.f").losses
+
+    assert loss.native == ("True" in kept_out)

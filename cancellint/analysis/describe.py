@@ -8,7 +8,7 @@ from cancellint.analysis.program import Program
 from cancellint.analysis.summarize import Result
 from cancellint.model.finding import SiteNote
 from cancellint.model.source import Site
-from cancellint.model.summary import KEPT, RESULT, Path
+from cancellint.model.summary import KEPT, RESULT, Loss, Path
 from cancellint.model.types import FunctionKey
 
 
@@ -37,6 +37,12 @@ def describe(
     return Description(program.symbol(key), site, tuple(words.facts(result)))
 
 
+def _safety(losses: tuple[Loss, ...]) -> str:
+    if all(loss.native for loss in losses):
+        return "cancel-safe in scopes" if losses else "cancel-safe"
+    return "not cancel-safe"
+
+
 class _Words:
     """Turns facts into sentences that name things as the function's author does."""
 
@@ -48,13 +54,14 @@ class _Words:
         summary = result.summary
         yield Fact("suspends" if summary.suspends else "never suspends")
         if self._function.is_async:
-            yield Fact("cancel-safe" if not summary.losses else "not cancel-safe")
+            yield Fact(_safety(summary.losses))
         for take in summary.takes:
             yield Fact(f"takes {self.name(take.source)} {self._destination(take.into)} ({take.origin})")
         for loss in summary.losses:
             origin = result.origins.get(loss)
             at = None if origin is None else Site(self._key.module, self._key.function, origin.at)
-            yield Fact(f"loses {self.name(loss.source)} if cancelled ({loss.cause}, {loss.origin})", at)
+            by = " by asyncio itself" if loss.native else ""
+            yield Fact(f"loses {self.name(loss.source)} if cancelled{by} ({loss.cause}, {loss.origin})", at)
         for unsettled in summary.unsettled:
             name = self.name(unsettled.loss.source)
             yield Fact(f"drops {name} in a race and {unsettled.leaving}: the caller must not read on")

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.locks import HeldAcross, Locks
-from cancellint.analysis.losses import Lost, losses
+from cancellint.analysis.losses import Lost, losses, of_either_kind
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
@@ -112,10 +112,12 @@ def _told_later(facts: Facts, lost: Lost) -> tuple[bool, int]:
 
 
 def _firmest(found: set[Loss]) -> Iterator[Loss]:
-    """Yield the losses without those that are also known more firmly."""
+    """Yield the losses without those that are also known more firmly, or for more cancellations."""
     for loss in found:
         ranks = _RANKS[: _RANKS.index(loss.confidence)]
-        if not any(structs.replace(loss, confidence=rank) in found for rank in ranks):
+        firmer = any(structs.replace(loss, confidence=rank) in found for rank in ranks)
+        broader = loss.native and structs.replace(loss, native=False) in found
+        if not firmer and not broader:
             yield loss
 
 
@@ -182,7 +184,7 @@ def _unsettled(races: tuple[Verdict, ...]) -> Iterator[tuple[Unsettled, Verdict]
 def loss_origin(facts: Facts, loss: Loss, step: int, token: int | None) -> Origin:
     """Return where a loss happens: held here, or in the callee awaited at `step`."""
     taken = facts.tokens[token].step if token is not None else -1
-    via = facts.effect(step).via.get(loss) if token is None else None
+    via = of_either_kind(facts.effect(step).via, loss) if token is None else None
     return Origin(at=step, taken=taken, via=via)
 
 

@@ -114,7 +114,14 @@ class Traces:
                 said = "an earlier turn took data from" if earlier else "data is taken from"
                 yield Line(key, taken, f"{said} `{source}` here", earlier)
                 held = self._held_by(key, taken)
-                yield Line(key, at, f"cancelled here, {held} is gone")
+                how = " by asyncio itself, which no scope keeps out" if loss.native else ""
+                yield Line(key, at, f"cancelled here{how}, {held} is gone")
+            case Cause.PRIMITIVE if loss.native:
+                yield Line(
+                    key,
+                    at,
+                    f"cancelled here by asyncio itself, `{loss.origin}` drops what was just handed to it",
+                )
             case Cause.PRIMITIVE:
                 yield Line(key, at, f"cancelled here, `{loss.origin}` drops what it has read so far")
             case Cause.WRAPPED:

@@ -1,10 +1,12 @@
 """What the `with` regions and handlers of a function do to a travelling exception."""
 
+import enum
 from collections.abc import Iterator
 
 from msgspec import structs
 
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.operations import Known
 from cancellint.model.ir import (
     Attr,
     Await,
@@ -30,6 +32,15 @@ _TIMEOUTS = frozenset(
     {"TimeoutError", "Exception", "BaseException", "OSError", "IOError", "EnvironmentError", "TooSlowError"}
 )
 """Last names of the exception classes a lost race's TimeoutError is caught by."""
+
+
+class Shield(enum.IntEnum):
+    """What a body is shielded from."""
+
+    NONE = 0
+    OWN_SCOPES = 1
+    """the scopes of anyio; asyncio's own cancellation gets through"""
+    ALL = 2
 
 
 class Unwinding:
@@ -122,31 +133,35 @@ class Unwinding:
             return value.step
         return None
 
-    def is_shielded(self, regions: tuple[int, ...]) -> bool:
-        """Tell whether a scope shields a body nested so deep, and no race within it can end it after all."""
-        shielded = False
+    def shield(self, regions: tuple[int, ...]) -> Shield:
+        """Return what a body nested so deep is shielded from, as far as no race within ends it after all."""
+        shield = Shield.NONE
         for region in regions:
-            call = self._call(region)
-            for callee in self._effects.types.callees(self._key, call) if call is not None else ():
-                known = self._effects.operations.known(callee)
-                if known is not None and known.entry.raced == "body" and Role.SHIELDS in known.entry.roles:
-                    shielded = True
+            for known in self._known(region):
+                if Role.SHIELDS in known.entry.roles:
+                    shield = max(shield, Shield.OWN_SCOPES if known.entry.own_scopes_only else Shield.ALL)
             race = self.race(region)
             if race is not None and race[0] is not RaceKind.SCOPE:
-                shielded = False
-        return shielded
+                shield = Shield.NONE
+        return shield
+
+    def is_scope(self, region: int) -> bool:
+        """Tell whether a region is a scope of anyio or trio, whose cancellation is not asyncio's own."""
+        return any(known.entry.level for known in self._known(region))
 
     def _find_race(self, region: int) -> tuple[RaceKind, str] | None:
-        call = self._call(region)
-        if call is None:
-            return None
-        for callee in self._effects.types.callees(self._key, call):
-            known = self._effects.operations.known(callee)
-            if known is None or known.entry.race is None or known.entry.raced != "body":
-                continue
-            if Role.RACES in known.entry.roles:
+        for known in self._known(region):
+            if known.entry.race is not None and Role.RACES in known.entry.roles:
                 return known.entry.race, known.name
         return None
+
+    def _known(self, region: int) -> Iterator[Known]:
+        """Yield what the tables say of the context manager of a region that races or shields its body."""
+        call = self._call(region)
+        for callee in self._effects.types.callees(self._key, call) if call is not None else ():
+            known = self._effects.operations.known(callee)
+            if known is not None and known.entry.raced == "body":
+                yield known
 
 
 def catches_timeout(function: Function, block: int) -> tuple[bool, bool]:

@@ -169,6 +169,9 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     """type of the (awaited) result as an annotation over public names; `arg:0` = the type of that argument,
     `awaited:arg:0` = what awaiting it gives, `task:arg:0` = a task running it, `self:0` = the first type
     argument of the receiver (the item of a `Queue[Item]`)"""
+    own_scopes_only: bool = False
+    """what it promises, to lose nothing or to shield, holds against the scopes of its own library; a
+    cancellation by asyncio itself (`Task.cancel`, `asyncio.timeout`) gets through"""
     level: bool = False
     """of a race: level-triggered, every checkpoint in the cancelled body raises again"""
     lock: Literal["thread", "async"] | None = None

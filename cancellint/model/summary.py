@@ -89,6 +89,8 @@ class Loss(Struct, frozen=True, order=True, gc=False):
     cause: Cause
     origin: str
     confidence: Confidence = Confidence.CERTAIN
+    native: bool = False
+    """only a cancellation by asyncio itself loses it, none by a scope of anyio"""
 
 
 class Leaving(enum.StrEnum):

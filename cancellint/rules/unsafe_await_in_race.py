@@ -12,6 +12,7 @@ from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "keep what was read in an object that outlives the race, or close the source when it is lost"
+_NATIVE_CURE = "race it with a scope of anyio, such as `anyio.fail_after`, and not with asyncio's own"
 _PUBLIC_CURE = "keep what was read in an object that outlives the call"
 
 
@@ -69,7 +70,7 @@ def _finding(traces: Traces, told: list[_Told]) -> RawFinding:
         message=f"data taken from {_listed(sources)} is lost when `{story.name}` ends this early",
         confidence=best.confidence,
         notes=tuple(_note(line) for line in (*story.lines, best.end)),
-        help=_CURE,
+        help=_NATIVE_CURE if story.loss.native else _CURE,
     )
 
 
@@ -82,7 +83,7 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
     result = subject.project.result(subject.function)
     told: set[int] = set()
     for loss in result.summary.losses:
-        if loss.cause is Cause.PASSED:
+        if loss.cause is Cause.PASSED or loss.native:
             continue
         origin = result.origins[loss]
         if origin.at in told:

@@ -1,6 +1,7 @@
 """The verdicts of the tables hold on the versions that run here."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 from packaging.version import Version
@@ -9,7 +10,7 @@ from cancellint.analysis.knowledge import CallShape, load
 from cancellint.model.knowledge import Cancel, Entry
 from tests.knowledge import asyncio_trials, scope_trials
 from tests.knowledge.trials import Trial
-from tests.knowledge.worlds import sweep
+from tests.knowledge.worlds import World, sweep
 
 KNOWLEDGE = load()
 PYTHON = Version(".".join(map(str, sys.version_info[:3])))
@@ -30,3 +31,19 @@ def test_a_cancellation_does_what_the_table_says(trial: Trial) -> None:
 
     assert any(case.delivered for case in report.cases)
     assert facts(trial).cancel == (Cancel.SAFE if report.is_safe else Cancel.LOSES), str(report)
+
+
+NATIVE = {
+    trial.name: replace(trial, world=World.ASYNCIO_SOCKETS)
+    for trial in scope_trials.TRIALS
+    if trial.world is World.ANYIO_ON_ASYNCIO and facts(trial).cancel is Cancel.SAFE
+}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("trial", NATIVE.values(), ids=str)
+def test_what_is_safe_in_scopes_only_is_said_to_be_so(trial: Trial) -> None:
+    """A cancellation by asyncio itself, of what is safe from anyio's."""
+    report = sweep(trial.world, trial.scenario)
+
+    assert facts(trial).own_scopes_only == (not report.is_safe), str(report)
