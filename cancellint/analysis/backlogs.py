@@ -320,7 +320,7 @@ class Backlogs:
     def _backlog(self, made: _Made) -> Backlog | None:
         uses = self._uses_of(made)
         feeds = [use for use in uses if use.method in _FEEDS and _is_data(use.data)]
-        drains = [use.at for use in uses if self._is_drain(made.kind, use)]
+        drains = [use.at for use in sorted(uses, key=_cleans_up) if self._is_drain(made.kind, use)]
         if not feeds or not drains or any(self._limits(use) for use in uses):
             return None
         if any(use.at.function == made.site.function and use.method in _FEEDS for use in uses):
@@ -442,6 +442,11 @@ def _is_bounded(kind: Kind, call: Call) -> bool:
             return False
         case _:
             return True
+
+
+def _cleans_up(use: _Use) -> bool:
+    """Tell whether a use looks like what empties a queue at the end: shown after those that wait."""
+    return use.method in ("get_nowait", "receive_nowait", "pop", "clear")
 
 
 def _is_data(data: tuple[Expr, ...]) -> bool:

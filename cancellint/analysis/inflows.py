@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
-from cancellint.analysis.tainting import Taint, after, cycle_around, in_blocks
+from cancellint.analysis.tainting import Taint, after, block_of, cycle_around, in_blocks
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Temp
 from cancellint.model.types import (
@@ -304,8 +304,10 @@ class Inflows:
     def _is_answered(self, key: FunctionKey, step: int) -> bool:
         """Tell whether the function waits for somebody else before it can come round to a step again."""
         function = self._program.function(key)
-        blocks = cycle_around(function, step) or after(function, step)
-        return any(self._waits(function, number) for number in in_blocks(function, blocks))
+        cycle = cycle_around(function, step)
+        later = range(step + 1, function.blocks[block_of(function, step)].last)
+        following = in_blocks(function, cycle or after(function, step))
+        return any(self._waits(function, number) for number in (*later, *following))
 
     def _waits(self, function: Function, number: int) -> bool:
         match function.steps[number]:
