@@ -5,7 +5,7 @@ that may keep it; a doubt counts as kept. What only asks to be told (a done-call
 """
 
 import enum
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct, structs
@@ -48,7 +48,7 @@ from cancellint.model.ir import (
     Temp,
     Yield,
 )
-from cancellint.model.knowledge import Mode, RaceKind, Role
+from cancellint.model.knowledge import Entry, Mode, RaceKind, Role
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -60,6 +60,7 @@ from cancellint.model.types import (
     ProjectCallee,
     ProjectFunction,
     Type,
+    Unknown,
     UnresolvedCallee,
 )
 
@@ -76,8 +77,10 @@ _FILLS = frozenset({"append", "appendleft", "add", "insert", "extend", "update",
 _EMPTIES = frozenset({"discard", "remove", "clear"})
 _STRENGTH = tuple(Confidence)
 _OUTCOMES = frozenset({"result", "exception"})
-_PARTS = frozenset({"or", "and", "ifexp"})
-"""Operators whose result is one of their operands."""
+_TESTS = frozenset(
+    {"not", "==", "!=", "<", ">", "<=", ">=", "in", "not in", "is", "is not", "match", "fstring"}
+)
+"""Operators whose result has nothing of their operands."""
 
 
 class Ending(enum.IntEnum):
@@ -88,7 +91,7 @@ class Ending(enum.IntEnum):
     UNUSED = 1
     """it is bound to a variable that is not used"""
     DISCARDED = 2
-    """it is bound to `_`, or to a variable that begins with one"""
+    """it is bound to `_`, which says that it is meant"""
     UNSEEN = 3
     """it is put into a container of the function that nobody looks at"""
     WEAK = 4
@@ -178,31 +181,32 @@ class Handles:
         found: set[str] = set()
         for name in self._knowledge.names():
             entry = self._knowledge.entry(name)
-            if entry is not None and Role.SPAWNS in entry.roles:
+            if entry is not None and self._gives_handle(name, entry):
                 found.update(each.rpartition(".")[2] for each in (name, *entry.aliases))
         return frozenset(found)
 
     @cached_property
     def _names(self) -> frozenset[str]:
         """The last parts of the names by which the program starts tasks, its own helpers' included."""
-        names = set(self._starters)
         callers: dict[FunctionKey, frozenset[str]] = {}
+        renamed: dict[str, set[str]] = {}
         for key in self._program.functions():
             function = self._program.function(key)
-            names.update(_renamed(function, self._starters))
+            for name, old in _renamed(function, self._starters):
+                renamed.setdefault(old, set()).add(name)
             if _returns(function):
                 callers[key] = _called(function)
-        fresh = frozenset(names)
-        for _ in range(DEEPEST_HELPER):
-            fresh = frozenset(
+        names: set[str] = set()
+        fresh = _with_renamed(self._starters, renamed)
+        while fresh:
+            names |= fresh
+            self._given = {key: given for key, given in self._given.items() if given is not None}
+            helpers = frozenset(
                 self._program.function(key).name
                 for key, called in callers.items()
                 if not fresh.isdisjoint(called) and self._gives(key, names) is not None
-            ).difference(names)
-            if not fresh:
-                break
-            names |= fresh
-            self._given = {key: given for key, given in self._given.items() if given is not None}
+            )
+            fresh = _with_renamed(helpers, renamed) - names
         return frozenset(names)
 
     def _starts(self, key: FunctionKey, names: Container[str]) -> Iterator[tuple[int, Started]]:
@@ -246,7 +250,7 @@ class Handles:
             given = None if callee.constructs else self._gives(callee.key, names)
             return structs.replace(given, runs=self._first_written(key, callee)) if given else None
         known = self._operations.known(callee) or self._known_by_name(callee)
-        if known is None or Role.SPAWNS not in known.entry.roles or not self._gives_handle(known):
+        if known is None or not self._gives_handle(known.name, known.entry):
             return None
         wanted = known.entry.calls or known.entry.spawned
         operand = next(operands(known.entry, wanted, callee), None)
@@ -264,12 +268,11 @@ class Handles:
         entry = self._knowledge.entry(name) if name is not None else None
         return Known(name, entry, Confidence.LIKELY) if name is not None and entry is not None else None
 
-    def _gives_handle(self, known: Known) -> bool:
+    def _gives_handle(self, name: str, entry: Entry) -> bool:
         """Whether the caller alone has the handle: `asyncio.run` gives none, a task group keeps its own."""
-        entry = known.entry
-        if entry.awaitable or Role.BLOCKS in entry.roles:
+        if Role.SPAWNS not in entry.roles or Role.BLOCKS in entry.roles or entry.awaitable:
             return False
-        owner = self._knowledge.entry(known.name.rpartition(".")[0])
+        owner = self._knowledge.entry(name.rpartition(".")[0])
         if owner is not None and owner.race is RaceKind.SCOPE:
             return False
         returns = entry.returns or ""
@@ -278,6 +281,8 @@ class Handles:
     def _is_held_elsewhere(self, key: FunctionKey, operand: Expr) -> bool:
         """Whether what is to be started is a task or future already, which somebody else has."""
         found = [each for each in options(self._types.of(key, operand)) if not isinstance(each, NoneValue)]
+        if isinstance(operand, Attr | Item) and all(isinstance(each, Unknown) for each in found):
+            return True  # an attribute holds a future rather than a coroutine, which can be awaited once
         if not found or not all(_is_future(each) for each in found):
             return False
         if isinstance(operand, Temp):
@@ -486,8 +491,13 @@ class _Trail:
                 return _KEPT
 
     def _assigned(self, number: int, step: Assign, held: Expr, in_container: bool) -> _Use:
-        if not _carries(step.value, held):
-            return _NOTHING
+        match step.target:
+            case Item(base=base, key=key) if _carries(key, held):
+                return self._stored(number, base)
+            case _ if not _carries(step.value, held):
+                return _NOTHING
+            case _:
+                pass
         collects = in_container or bool(step.op) or isinstance(step.value, Build)
         match step.target:
             case Name(id=name):
@@ -496,12 +506,16 @@ class _Trail:
                 if self._outlives(name) or (step.op and not self._is_own_container(name)):
                     return _KEPT
                 return _Use(moved=_Held(name, number, collects))
-            case Item(base=Name(id=name)) if self._is_own_container(name):
-                return _Use(moved=_Held(name, number, True))
-            case Item(base=base) if self._handles.is_weak(self._key, base):
-                return _Use(weak=True)
+            case Item(base=base):
+                return self._stored(number, base)
             case _:
                 return _KEPT
+
+    def _stored(self, number: int, container: Expr) -> _Use:
+        """What it means for a handle to be put into a container."""
+        if isinstance(container, Name) and self._is_own_container(container.id):
+            return _Use(moved=_Held(container.id, number, True))
+        return _Use(weak=True) if self._handles.is_weak(self._key, container) else _KEPT
 
     def _called(self, number: int, step: Call, held: Expr, in_container: bool) -> _Use:
         match step.func:
@@ -524,9 +538,7 @@ class _Trail:
             return _NOTHING
         match step.func:
             case Attr(base=base, name=method) if method in _FILLS:
-                if isinstance(base, Name) and self._is_own_container(base.id):
-                    return _Use(moved=_Held(base.id, number, True))
-                return _Use(weak=True) if self._handles.is_weak(self._key, base) else _KEPT
+                return self._stored(number, base)
             case _:
                 return self._given(number, held)
 
@@ -607,7 +619,7 @@ def _is_future(found: Type) -> bool:
 def _ending(held: _Held) -> Ending:
     if held.in_container:
         return Ending.UNSEEN
-    if held.name.startswith("_"):
+    if not held.name.strip("_"):
         return Ending.DISCARDED
     return Ending.UNBOUND if held.name.startswith("$") else Ending.UNUSED
 
@@ -642,18 +654,28 @@ def _reachable(function: Function, after: int, name: str) -> Iterator[int]:
                 waiting.append((edge.to, blocks[edge.to].first))
 
 
-def _renamed(function: Function, starters: Container[str]) -> Iterator[str]:
-    """Yield the names that a function binds to a starter: an import under another name, an alias."""
+def _renamed(function: Function, starters: Container[str]) -> Iterator[tuple[str, str]]:
+    """Yield new and old name of what a function imports under another name, and of aliases of starters."""
     for step in function.steps:
         match step:
-            case Assign(target=Name(id=name) | Attr(name=name), value=Imported(name=str(old))):
-                pass
-            case Assign(target=Name(id=name) | Attr(name=name), value=Attr(name=old)):
-                pass
+            case Assign(target=Name(id=name), value=Imported(name=str(old))) if name != old:
+                yield name, old
+            case Assign(target=Name(id=name) | Attr(name=name), value=Attr(name=old)) if old in starters:
+                yield name, old
             case _:
-                continue
-        if old in starters:
-            yield name
+                pass
+
+
+def _with_renamed(names: frozenset[str], renamed: Mapping[str, set[str]]) -> frozenset[str]:
+    """Return the names and all that they have been renamed to."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(renamed.get(name, ()))
+    return frozenset(found)
 
 
 def _returns(function: Function) -> bool:
@@ -720,7 +742,7 @@ def _carries(expr: Expr, held: Expr) -> bool:
         current = waiting.pop()
         if current == held:
             return True
-        if not isinstance(current, Op) or current.op in _PARTS:
+        if not isinstance(current, Op) or current.op not in _TESTS:
             waiting.extend(_parts(current))
     return False
 
