@@ -337,7 +337,8 @@ def test_a_length_that_is_given_away_is_looked_at_by_others() -> None:
         """
 
     assert not is_reported(source)
-    assert is_reported(source.replace("__len__", "size"))
+    assert not is_reported(source.replace("__len__", "size"))
+    assert is_reported(source.replace("return len(self.items)", "print(len(self.items))"))
 
 
 # --------------------------------------------------------------------------- the story

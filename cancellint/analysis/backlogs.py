@@ -56,7 +56,7 @@ class Kind(enum.StrEnum):
 
 
 Owner = tuple[str, str]
-"""The topmost project class and an attribute, or a scope and a variable: who keeps a queue."""
+"""The project class that assigns an attribute, and its name, or a scope and a variable: who keeps a queue."""
 
 
 class Feed(Struct, frozen=True):
@@ -113,9 +113,10 @@ _CONSTRUCTOR_NAMES = frozenset(name.rpartition(".")[2] for name in _CONSTRUCTORS
 
 _FEEDS = frozenset({"put", "put_nowait", "send", "send_nowait", "append", "appendleft", "extend"})
 _DRAINS = frozenset({"get", "get_nowait", "receive", "receive_nowait", "popleft", "pop", "clear"})
-_LIMITING = frozenset({"full", "qsize", "statistics", "join"})
+_LIMITING = frozenset({"full", "statistics", "join"})
 """Methods by which code that uses them may hold back what it puts."""
-_PAUSING = frozenset({"pause_reading", "pause_writing"})
+_MEASURES = frozenset({"len", "qsize"})
+_PAUSING = "pause_reading"
 _ANSWERED = frozenset({"write", "send", "sendall", "sendto", "send_bytes", "request", "publish"})
 
 _QUEUE_CLASSES = frozenset(
@@ -222,19 +223,31 @@ class Backlogs:
     def _owner_of_attribute(self, key: FunctionKey, base: Expr, name: str) -> Owner | None:
         for option in options(self._effects.types.of(key, base)):
             if isinstance(option, Instance) and self._program.cls(option.cls) is not None:
-                return (option.cls, *self._program.bases(option.cls))[-1], name
+                return self._owning_class(option.cls, name), name
         params = self._program.function(key).params
         cls = self._program.class_of(key)
         if cls is not None and params and base == Name(params[0].name):
-            return (cls, *self._program.bases(cls))[-1], name
+            return self._owning_class(cls, name), name
         return None
+
+    def _owning_class(self, cls: str, name: str) -> str:
+        """Return the topmost class of a family whose own methods assign an attribute."""
+        for base in (*reversed(self._program.bases(cls)), cls):
+            info = self._program.cls(base)
+            if info is None:
+                continue
+            scopes = self._program.scopes(info.module)
+            bound = scopes.bindings(info.definition.body).locals
+            if name in bound or name in scopes.attributes(info.index).stores:
+                return base
+        return cls
 
     def _owner_of_variable(self, key: FunctionKey, name: str) -> Owner | None:
         frame = self._effects.frame(key)
         path = frame.path(Name(name))
         cls = self._program.class_of(key)
         if path is not None and path.root == "param:0" and len(path.fields) == 1 and cls is not None:
-            return (cls, *self._program.bases(cls))[-1], path.fields[0]
+            return self._owning_class(cls, path.fields[0]), path.fields[0]
         scope = self._program.scopes(key.module).scope(key.function, name)
         if scope is None or name in frame.params:
             return None
@@ -250,7 +263,7 @@ class Backlogs:
         for number, step in enumerate(self._program.function(key).steps):
             match step:
                 case Call(func=Attr(base=base, name=name), args=args):
-                    if name in _FEEDS or name in _DRAINS or name in _LIMITING:
+                    if name in _FEEDS or name in _DRAINS or name in _LIMITING | _MEASURES:
                         yield from self._use(key, number, base, name, args)
                 case Call(func=Name(id="len"), args=(measured,)):
                     yield from self._use(key, number, measured, "len", ())
@@ -356,13 +369,13 @@ class Backlogs:
         """Tell whether a use asks how full the queue is, other than whether it is empty."""
         if use.method in _LIMITING:
             return True
-        if use.method != "len":
+        if use.method not in _MEASURES:
             return False
         outcome = Temp(use.at.step)
         function = self._program.function(use.at.function)
         tests = [block.test for block in function.blocks if block.test is not None]
         values = [step.value for step in function.steps if isinstance(step, Assign | Return)]
-        if function.name in ("__len__", "qsize") and outcome in values:
+        if any(isinstance(step, Return) and step.value == outcome for step in function.steps):
             return True
         return any(_compares(each, outcome) for each in (*tests, *values))
 
@@ -413,7 +426,7 @@ class Backlogs:
             for step in self._program.function(key).steps
             if isinstance(step, Call)
             for named in (step.func, *step.args, *(value for _, value in step.keywords))
-            if last_name(named) in _PAUSING
+            if last_name(named) == _PAUSING
         )
 
 

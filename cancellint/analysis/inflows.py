@@ -81,6 +81,10 @@ _OWN_RECEIVING = frozenset(
     {"read_message", "read_frame", "read_packet", "recv_message", "receive_message", "read_data_frame"}
 )
 """Methods of the object itself that are named for what they fetch."""
+_STREAMING = frozenset(
+    {"aiter_bytes", "aiter_lines", "aiter_raw", "aiter_text", "iter_any", "iter_chunked", "iter_chunks"}
+)
+"""Methods of HTTP responses that give their bodies piece by piece."""
 _DEFERRING = frozenset({"call_soon", "call_soon_threadsafe"})
 _ROUTES = frozenset({"post", "put", "patch", "get", "route", "websocket"})
 _ROUTERS = re.compile(r"(^|_)(app|router|routes|api|blueprint|bp)$")
@@ -196,7 +200,7 @@ class Inflows:
 
     def _reads_by_name(self, key: FunctionKey, step: Await) -> bool:
         if step.kind is AwaitKind.NEXT:
-            return _is_connection(step.value)
+            return _is_connection(step.value) or self._streams(key, step.value)
         if not isinstance(step.value, Temp):
             return False
         match self._program.function(key).steps[step.value.step]:
@@ -204,6 +208,17 @@ class Inflows:
                 if _is_connection(base):
                     return True
                 return name in _OWN_RECEIVING and base == self._receiver(key)
+            case _:
+                return False
+
+    def _streams(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether an iterable is named like the body of a response that is streamed."""
+        match value:
+            case Attr(name="content"):
+                return True
+            case Temp(step=step):
+                made = self._program.function(key).steps[step]
+                return isinstance(made, Call) and last_name(made.func) in _STREAMING
             case _:
                 return False
 
