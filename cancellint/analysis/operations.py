@@ -10,7 +10,7 @@ from cancellint.analysis.knowledge import Knowledge, argument, call_shape
 from cancellint.analysis.program import Program
 from cancellint.analysis.types import Types
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Build, Call, Expr, Star, Temp
+from cancellint.model.ir import Assign, Build, Call, Expr, Name, Star, Temp
 from cancellint.model.knowledge import Entry, Role
 from cancellint.model.types import (
     Callee,
@@ -125,7 +125,10 @@ class Operations:
 
     def _held_by(self, key: FunctionKey, expr: Expr, depth: int) -> Iterator[Operation]:
         within = min(depth - 1, _DEEPEST_HELD)
-        for pending in pendings(self._types.of(key, expr)):
+        found = tuple(pendings(self._types.of(key, expr)))
+        if not found and isinstance(expr, Name):
+            yield from self._assigned_to(key, expr, within)
+        for pending in found:
             steps = self._program.function(pending.site.function).steps
             if not isinstance(steps[pending.site.step], Call):
                 continue
@@ -137,6 +140,19 @@ class Operations:
                             yield structs.replace(_wrap(inner, known.entry), task=True, holder=expr)
                     continue
                 yield Operation(pending.site, callee, task=pending.task, holder=expr)
+
+    def _assigned_to(self, key: FunctionKey, name: Name, depth: int) -> Iterator[Operation]:
+        """Yield the calls whose outcome a variable is given, where their types are not known."""
+        function = self._program.function(key)
+        if name.id not in function.locals:
+            return
+        for step in function.steps:
+            match step:
+                case Assign(target=Name(id=target), value=Temp() as value) if target == name.id:
+                    for operation in self._resolve(key, value, name, depth):
+                        yield structs.replace(operation, holder=name)
+                case _:
+                    pass
 
 
 def wrapped(entry: Entry, callee: Callee) -> Iterator[Expr]:
