@@ -87,6 +87,13 @@ KEPT = {
     "a task already": "t = create_task(work())\nasyncio.ensure_future(t)\nawait t",
     "a task of somebody else": "asyncio.ensure_future(self.t)\nself.t = create_task(work())",
     "in a task group": "async with asyncio.TaskGroup() as a:\n    a.create_task(work())",
+    "waited for by a callback's event": (
+        "e = asyncio.Event()\nt = create_task(work())\nt.add_done_callback(lambda _: e.set())\nawait e.wait()"
+    ),
+    "waited for by a callback's future": (
+        "e = loop.create_future()\ndef done(t):\n    e.set_result(None)\n"
+        "t = create_task(work())\nt.add_done_callback(done)\nawait e"
+    ),
     "run": "asyncio.run(work())",
     "run until complete": "loop.run_until_complete(work())",
     "an unknown object's method": "a.create_task(work())",
@@ -126,6 +133,9 @@ DROPPED = {
     ),
     "in a comprehension": "[create_task(work()) for _ in a]",
     "with a callback": "create_task(work()).add_done_callback(a)",
+    "with a callback that nobody waits for": (
+        "e = asyncio.Event()\nt = create_task(work())\nt.add_done_callback(lambda _: e.set())\nawait other()"
+    ),
     "used before only": "t = create_task(work())\nawait t\nt = create_task(work())",
 }
 

@@ -5,7 +5,7 @@ that may keep it; a doubt counts as kept. What only asks to be told (a done-call
 """
 
 import enum
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct, structs
@@ -449,7 +449,7 @@ class _Trail:
     def _uses_of_variable(self, held: _Held) -> Iterator[_Use]:
         """Yield what is done with a variable before it is bound anew; it may be read by nested functions."""
         name = Name(held.name)
-        if self._is_captured(held.name):
+        if self._reads(_closures(self._function), held.name):
             yield _KEPT
         returns = held.after < 0
         for number in _reachable(self._function, held.after, held.name):
@@ -460,8 +460,9 @@ class _Trail:
         if not returns:
             yield _KEPT  # the variable lives as long as the function runs, and it never returns
 
-    def _is_captured(self, name: str) -> bool:
-        waiting = list(_closures(self._function))
+    def _reads(self, functions: Iterable[int], name: str) -> bool:
+        """Whether nested functions, or functions nested in them, read a variable of this one."""
+        waiting = list(functions)
         while waiting:
             nested = self._handles.function(FunctionKey(self._key.module, waiting.pop()))
             if name in nested.locals or any(param.name == name for param in nested.params):
@@ -524,6 +525,8 @@ class _Trail:
                 if method not in known:
                     return _KEPT
                 if not in_container and method == "add_done_callback":
+                    if isinstance(held, Name) and self._waits_for_callback(number, step):
+                        return _KEPT
                     told = any(self._handles.sees_error(self._key, value) for value in step.args)
                     return _Use(watched=True, told=told)
                 return _NOTHING
@@ -571,6 +574,40 @@ class _Trail:
             if value == held:
                 return params[position + offset] if position + offset < len(params) else None
         return next((name for name, value in callee.keywords if value == held and name in params), None)
+
+    def _waits_for_callback(self, number: int, step: Call) -> bool:
+        """Whether the function goes on to wait for something that the done-callback has hold of.
+
+        It is told when the task is done, and its variable keeps the task until then.
+        """
+        signals = [Name(name) for name in self._function.locals if self._has_hold_of(step.args, name)]
+        for later in _reachable(self._function, number, ""):
+            if later == RETURN_EXIT or not isinstance(self._function.steps[later], Await):
+                continue
+            waited = _expressions(self._function.steps[later])
+            for expr in waited:
+                made = self._function.steps[expr.step] if isinstance(expr, Temp) else None
+                parts = (*waited, *_expressions(made)) if isinstance(made, Call) else waited
+                if any(_mentions(part, signal) for part in parts for signal in signals):
+                    return True
+        return False
+
+    def _has_hold_of(self, callbacks: tuple[Expr, ...], name: str) -> bool:
+        """Whether a callback is a method of what a variable means, or a function that reads the variable."""
+        for callback in callbacks:
+            bound = self._local_function(callback)
+            if _mentions(callback, Name(name)) or (bound is not None and self._reads((bound,), name)):
+                return True
+        return False
+
+    def _local_function(self, expr: Expr) -> int | None:
+        """The nested function that an expression is, or names."""
+        if isinstance(expr, Closure):
+            return expr.function
+        for step in self._function.steps:
+            if isinstance(step, Assign) and step.target == expr and isinstance(step.value, Closure):
+                return step.value.function
+        return None
 
     # ----------------------------------------------------------------- variables
 
