@@ -223,6 +223,27 @@ def test_a_shield_keeps_the_cancellation_of_a_scope_out(
     assert within(world, scenario)
 
 
+@pytest.mark.parametrize(
+    ("name", "make"), [(name, make) for name, worlds, make in SHIELDS if ON_ASYNCIO in worlds]
+)
+def test_a_shield_lets_asyncio_s_own_cancellation_through_where_the_table_says_so(
+    name: str, make: Callable[[], AbstractContextManager[object]]
+) -> None:
+    entry = KNOWLEDGE.entry(name)
+    assert entry is not None
+
+    async def scenario() -> bool:
+        """Whether a body of two seconds came to its end under a limit of one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                with make():
+                    await anyio.sleep(2)
+                return True
+        return False
+
+    assert within(NATIVE, scenario) == (not entry.own_scopes_only)
+
+
 def test_asyncio_shields_what_it_runs_but_not_who_waits() -> None:
     async def scenario() -> tuple[bool, bool]:
         seen = Seen()
