@@ -25,6 +25,7 @@ from cancellint.analysis.members import MOST_OVERRIDES
 from cancellint.analysis.operations import Known, Operation, Operations, operands, wrapped
 from cancellint.analysis.paths import Frame, cut
 from cancellint.analysis.program import Program
+from cancellint.analysis.type_algebra import options
 from cancellint.analysis.types import Types
 from cancellint.model.ir import (
     Await,
@@ -55,7 +56,6 @@ from cancellint.model.summary import (
 from cancellint.model.types import (
     Callee,
     CallSite,
-    Either,
     FunctionKey,
     Instance,
     LibraryCallee,
@@ -307,7 +307,7 @@ class Effects:
             if generators:
                 yield from generators
                 return
-        for option in _options(self.types.of(key, value)):
+        for option in options(self.types.of(key, value)):
             match option:
                 case Instance(cls=cls) if self.program.cls(cls) is not None:
                     methods = self.program.methods(cls, method)
@@ -538,7 +538,7 @@ class Effects:
         fate = Fate.PASSES if used else Fate.KEEPS
         gathered.arguments.extend(Argument(value, fate) for value in _all_arguments(callee))
         method = _method_name(callee)
-        receiver = _receiver(callee)
+        receiver = callee.receiver
         if receiver is not None:
             gathered.arguments.append(Argument(receiver, Fate.PASSES))
             path = self.frame(key).path(receiver)
@@ -577,22 +577,14 @@ _AWAITED_PROTOCOL = {
 }
 
 
-def _options(kind: Type) -> tuple[Type, ...]:
-    return kind.options if isinstance(kind, Either) else (kind,)
-
-
 def _functions_in(kind: Type) -> Iterator[ProjectFunction]:
-    for option in _options(kind):
+    for option in options(kind):
         if isinstance(option, ProjectFunction):
             yield option
 
 
 def _all_arguments(callee: Callee) -> tuple[Expr, ...]:
     return (*callee.args, *(value for _, value in callee.keywords))
-
-
-def _receiver(callee: Callee) -> Expr | None:
-    return callee.receiver
 
 
 def _method_name(callee: Callee) -> str | None:

@@ -54,7 +54,7 @@ def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator
         loss = candidate.loss
         outcome = reads_on(facts, loss.source, loss.origin, candidate.starts, candidate.loser)
         if outcome.step is not None and outcome.take is not None:
-            weakest = max(loss.confidence, outcome.take.confidence, key=_WEAKNESS.index)
+            weakest = max(loss.confidence, outcome.take.confidence, key=lambda each: each.rank)
             weaker = structs.replace(loss, confidence=weakest)
             if loss.cause is Cause.PASSED:
                 yield Verdict(candidate, None, (Leaving.RETRIES,))
@@ -62,9 +62,6 @@ def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator
             yield Verdict(structs.replace(candidate, loss=weaker), outcome.step, ())
         elif outcome.leaving:
             yield Verdict(candidate, None, outcome.leaving)
-
-
-_WEAKNESS = ("certain", "likely", "possible")
 
 
 def _candidates(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:

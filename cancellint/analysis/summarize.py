@@ -114,14 +114,11 @@ def _told_later(facts: Facts, lost: Lost) -> tuple[bool, int]:
 def _firmest(found: set[Loss]) -> Iterator[Loss]:
     """Yield the losses without those that are also known more firmly, or for more cancellations."""
     for loss in found:
-        ranks = _RANKS[: _RANKS.index(loss.confidence)]
+        ranks = tuple(Confidence)[: loss.confidence.rank]
         firmer = any(structs.replace(loss, confidence=rank) in found for rank in ranks)
         broader = loss.native and structs.replace(loss, native=False) in found
         if not firmer and not broader:
             yield loss
-
-
-_RANKS = tuple(Confidence)
 
 
 def _runs_in_loop(facts: Facts) -> bool:

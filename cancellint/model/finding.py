@@ -22,6 +22,11 @@ class Confidence(enum.StrEnum):
     POSSIBLE = "possible"
     """anything weaker; shown with `--pedantic`"""
 
+    @property
+    def rank(self) -> int:
+        """How many steps weaker than certain this is."""
+        return tuple(Confidence).index(self)
+
 
 class SiteNote(Struct, frozen=True):
     """One step of the reasoning, at a step of the program."""

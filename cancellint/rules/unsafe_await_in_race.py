@@ -103,7 +103,7 @@ def _public_losses(subject: Subject) -> Iterator[RawFinding]:
 def _hard_to_follow(told: _Told) -> tuple[int, bool, int]:
     """Return a key that puts first what is firmest, then what is easiest to follow."""
     lines = told.story.lines
-    return _STRENGTH.index(told.confidence), any(line.earlier for line in lines), len(lines)
+    return told.confidence.rank, any(line.earlier for line in lines), len(lines)
 
 
 def _outermost(sources: Iterable[str]) -> tuple[str, ...]:
@@ -118,9 +118,6 @@ def _outermost(sources: Iterable[str]) -> tuple[str, ...]:
 def _listed(sources: tuple[str, ...]) -> str:
     shown = " and ".join(f"`{source}`" for source in sources[:2])
     return shown if len(sources) <= 2 else f"{shown} and {len(sources) - 2} more"
-
-
-_STRENGTH = ("certain", "likely", "possible")
 
 
 def _note(line: Line) -> SiteNote:
