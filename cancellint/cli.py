@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Final, TextIO
 
 import click
@@ -37,6 +38,7 @@ class WorkingFolderError(Exception):
 def main() -> None:
     """Runs the command line and exits: 0 clean, 1 findings, 2 could not do the job."""
     _make_streams_safe()
+    sys.excepthook = _tell_fault
     try:
         code = _run_command()
     except OSError:  # nobody reads, or can be told of, what has gone wrong
@@ -47,7 +49,15 @@ def main() -> None:
         sys.stdout.flush()
     except OSError:
         _let_go_of_stdout()
+    sys.excepthook = sys.__excepthook__
     sys.exit(code)
+
+
+def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ends a run that a fault of ours has broken off with 2: Python's own 1 would mean findings."""
+    sys.__excepthook__(kind, error, trace)
+    click.echo(f"cancellint: {HINT}", err=True)
+    sys.exit(TROUBLE)
 
 
 def _run_command() -> int:

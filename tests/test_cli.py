@@ -665,6 +665,24 @@ def test_it_runs_as_a_module() -> None:
     assert done.stdout == f"cancellint, version {__version__}\n"
 
 
+def test_a_fault_of_ours_outside_of_all_files_is_no_finding(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(LOCKED)
+    program = "from cancellint import cli; cli._rendered = lambda *_: 1 / 0; cli.main()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "a.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("please report it with the file, if you can share it\n")
+
+
 def test_a_reader_who_goes_away_is_no_trouble(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"m{number}.py").write_text(LOCKED)

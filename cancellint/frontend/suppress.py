@@ -16,7 +16,7 @@ _DIRECTIVE = re.compile(
 )
 _NOQA = re.compile(r"#\s*noqa\s*:\s*(?P<rules>[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+\b)*)", re.IGNORECASE)
 _OWN_CODE = re.compile(r"CAN[0-9]+", re.IGNORECASE)
-_MARKER = re.compile(rb"cancellint:|(?i:noqa[ \t]*:[^\r\n]*can[0-9])")
+_MARKER = re.compile(rb"cancellint:|(?i:noqa[ \t]*:[^\r\n]{0,200}can[0-9])")
 
 IGNORE, IGNORE_FILE, CANCEL_SAFE = "ignore", "ignore-file", "cancel-safe"
 DIRECTIVES = (IGNORE, IGNORE_FILE, CANCEL_SAFE)
