@@ -203,6 +203,36 @@ def test_a_pool_that_is_filled_where_it_is_made_has_as_many_items_as_it_was_give
     assert not is_reported(reader(made, "self.q.put_nowait(line)"))
 
 
+ROTATING = """
+class C:
+    def __init__(self, reader: asyncio.StreamReader):
+        self.reader = reader
+        self.q = {made}
+    async def run(self):
+        async for line in self.reader:
+            self.q.{put}(line)
+    async def next(self):
+        item = {taken}
+        self.q.{put}(item)
+        return item
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "put", "taken", "reported"),
+    [
+        ("[]", "append", "self.q.pop(0)", False),
+        ("deque()", "append", "self.q.popleft()", False),
+        ("asyncio.Queue()", "put_nowait", "self.q.get_nowait()", False),
+        ("asyncio.Queue()", "put_nowait", "await self.q.get()", True),
+    ],
+)
+def test_what_is_taken_out_and_put_in_again_goes_round(
+    made: str, put: str, taken: str, reported: bool
+) -> None:
+    assert is_reported(ROTATING.format(made=made, put=put, taken=taken)) is reported
+
+
 # --------------------------------------------------------------------------- who feeds
 
 

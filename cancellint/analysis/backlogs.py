@@ -23,7 +23,6 @@ from cancellint.model.ir import (
     Expr,
     Item,
     Name,
-    Next,
     Op,
     Return,
     Temp,
@@ -113,9 +112,15 @@ _CONSTRUCTOR_NAMES = frozenset(name.rpartition(".")[2] for name in _CONSTRUCTORS
 
 _FEEDS = frozenset({"put", "put_nowait", "send", "send_nowait", "append", "appendleft", "extend"})
 _DRAINS = frozenset({"get", "get_nowait", "receive", "receive_nowait", "popleft", "pop", "clear"})
+_PATIENT = frozenset({"get", "receive", "next"})
+"""Those that wait until there is something to take."""
 _LIMITING = frozenset({"full", "statistics", "join"})
 """Methods by which code that uses them may hold back what it puts."""
 _MEASURES = frozenset({"len", "qsize"})
+_USES = _FEEDS | _DRAINS | _LIMITING | _MEASURES
+_TELLING = frozenset({"put", "put_nowait", "get_nowait", "full", "qsize"})
+"""Methods that hardly anything but a queue has: their receiver is looked at whatever its name."""
+_FIRST = (Const("int", "0"),)
 _PAUSING = "pause_reading"
 _ANSWERED = frozenset({"write", "send", "sendall", "sendto", "send_bytes", "request", "publish"})
 
@@ -149,12 +154,9 @@ class Backlogs:
     @cached_property
     def _all(self) -> dict[FunctionKey, list[Backlog]]:
         found: dict[FunctionKey, list[Backlog]] = {}
-        made = tuple(self._constructions())
-        if not any(not each.bounded for each in made):
-            return found
-        bounded = {owner for each in made if each.bounded for owner in each.owners}
+        bounded = {owner for each in self._made if each.bounded for owner in each.owners}
         told: set[Owner] = set()
-        for each in made:
+        for each in self._made:
             if each.bounded or bounded.intersection(each.owners) or told.intersection(each.owners):
                 continue
             backlog = self._backlog(each)
@@ -165,16 +167,40 @@ class Backlogs:
 
     # ----------------------------------------------------------------- what makes queues
 
+    @cached_property
+    def _made(self) -> tuple[_Made, ...]:
+        return tuple(self._constructions())
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names under which queues that may be backlogs are kept."""
+        return frozenset(
+            owner[1].rstrip("[]") for each in self._made if not each.bounded for owner in each.owners
+        )
+
     def _constructions(self) -> Iterator[_Made]:
+        popped = frozenset(self._popped_from())
         for key in self._program.functions():
             for number, step in enumerate(self._program.function(key).steps):
                 match step:
                     case Call(func=func) if last_name(func) in _CONSTRUCTOR_NAMES:
                         yield from self._constructed(CallSite(key, number), step)
-                    case Assign(target=Attr() as target, value=Build(kind="list", items=()), op=""):
+                    case Assign(target=Attr(name=name) as target, value=Build("list", ()), op="") if (
+                        name in popped
+                    ):
                         owner = self._owner(key, target)
                         if owner is not None:
                             yield _Made(CallSite(key, number), Kind.LIST, (owner,), shown(target), False)
+                    case _:
+                        pass
+
+    def _popped_from(self) -> Iterator[str]:
+        """Yield the names of attributes whose first item is taken out somewhere."""
+        for key in self._program.functions():
+            for step in self._program.function(key).steps:
+                match step:
+                    case Call(func=Attr(base=Attr(name=name), name="pop"), args=args) if args == _FIRST:
+                        yield name
                     case _:
                         pass
 
@@ -260,14 +286,17 @@ class Backlogs:
         return tuple(use for key in self._program.functions() for use in self._uses_in(key))
 
     def _uses_in(self, key: FunctionKey) -> Iterator[_Use]:
+        named = set(self._names)
         for number, step in enumerate(self._program.function(key).steps):
             match step:
-                case Call(func=Attr(base=base, name=name), args=args):
-                    if name in _FEEDS or name in _DRAINS or name in _LIMITING | _MEASURES:
+                case Assign(target=Name(id=alias), value=Attr(name=name)) if name in named:
+                    named.add(alias)
+                case Call(func=Attr(base=base, name=name), args=args) if name in _USES:
+                    if last_name(base) in named or name in _TELLING or (name == "get" and not args):
                         yield from self._use(key, number, base, name, args)
-                case Call(func=Name(id="len"), args=(measured,)):
+                case Call(func=Name(id="len"), args=(measured,)) if last_name(measured) in named:
                     yield from self._use(key, number, measured, "len", ())
-                case Await(value=value, kind=AwaitKind.NEXT) | Next(value=value):
+                case Await(value=value, kind=AwaitKind.NEXT) if last_name(value) in named:
                     yield from self._use(key, number, value, "next", ())
                 case _:
                     pass
@@ -338,6 +367,8 @@ class Backlogs:
             return None
         if any(use.at.function == made.site.function and use.method in _FEEDS for use in uses):
             return None
+        if self._goes_round(made.kind, uses):
+            return None
         if all(self._answers(each) for each in drains):
             return None
         found = [feed for use in feeds if (feed := self._feed(use, drains)) is not None]
@@ -360,10 +391,21 @@ class Backlogs:
 
     def _is_drain(self, kind: Kind, use: _Use) -> bool:
         if kind is Kind.LIST:
-            return use.method == "pop" and use.data == (Const("int", "0"),)
+            return use.method == "pop" and use.data == _FIRST
         if kind is Kind.DEQUE:
             return use.method in ("popleft", "pop", "clear")
         return use.method in ("get", "get_nowait", "receive", "receive_nowait", "next")
+
+    def _goes_round(self, kind: Kind, uses: tuple[_Use, ...]) -> bool:
+        """Tell whether some function takes something out and puts something in: a rotation, or a pool.
+
+        Of what waits for its next item that is no sign: it may put back what it could not handle.
+        """
+        feeding = {use.at.function for use in uses if use.method in _FEEDS}
+        return any(
+            use.at.function in feeding and self._is_drain(kind, use) and use.method not in _PATIENT
+            for use in uses
+        )
 
     def _limits(self, use: _Use) -> bool:
         """Tell whether a use asks how full the queue is, other than whether it is empty."""
@@ -459,7 +501,7 @@ def _is_bounded(kind: Kind, call: Call) -> bool:
 
 def _cleans_up(use: _Use) -> bool:
     """Tell whether a use looks like what empties a queue at the end: shown after those that wait."""
-    return use.method in ("get_nowait", "receive_nowait", "pop", "clear")
+    return use.method not in _PATIENT
 
 
 def _is_data(data: tuple[Expr, ...]) -> bool:
