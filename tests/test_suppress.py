@@ -133,6 +133,7 @@ def test_what_was_meant_to_be_a_suppression(code: str, problem: tuple[int, int, 
     [
         ("# noqa: CAN101", ("CAN101",)),
         ("#NOQA:can101", ("can101",)),
+        ("# NoQA : CAN101", ("CAN101",)),
         ("# noqa: E501, CAN101 CAN2,W1 a reason", ("CAN101", "CAN2")),
         ("# type: ignore[misc]  # noqa: CAN101", ("CAN101",)),
         ("# type: ignore[misc]  # cancellint: ignore[CAN101]", ("CAN101",)),

@@ -16,7 +16,9 @@ _DIRECTIVE = re.compile(
 )
 _NOQA = re.compile(r"#\s*noqa\s*:\s*(?P<rules>[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+\b)*)", re.IGNORECASE)
 _OWN_CODE = re.compile(r"CAN[0-9]+", re.IGNORECASE)
-_MARKER = re.compile(rb"cancellint:|(?i:noqa[ \t]*:[^\r\n]{0,200}can[0-9])")
+_MARKER = b"cancellint:"
+_NOQA_FORMS = (b"noqa", b"NOQA", b"NoQA")
+_NOQA_MARKER = re.compile(rb"(?i:noqa[ \t]*:[^\r\n]{0,200}can[0-9])")
 
 IGNORE, IGNORE_FILE, CANCEL_SAFE = "ignore", "ignore-file", "cancel-safe"
 DIRECTIVES = (IGNORE, IGNORE_FILE, CANCEL_SAFE)
@@ -68,7 +70,9 @@ def means(word: str, code: str, name: str) -> bool:
 
 def may_speak(data: bytes) -> bool:
     """Whether a file can hold a comment for this tool; says so of some that hold none."""
-    return _MARKER.search(data) is not None
+    if _MARKER in data:
+        return True
+    return any(form in data for form in _NOQA_FORMS) and _NOQA_MARKER.search(data) is not None
 
 
 def comments_for_us(data: bytes, comments: Iterable[tuple[Span, str, bool]]) -> Comments:
