@@ -69,6 +69,11 @@ KEPT = {
     "in a sum of lists": "l = [create_task(work())]\nm = l + a\nawait asyncio.wait(m)",
     "in a list that grows": "l = []\nl += [create_task(work())]\nawait asyncio.wait(l)",
     "in a list in an attribute": "self.l += [create_task(work())]",
+    "in a set that is waited for to be empty": (
+        "l = set()\nt = create_task(work())\nl.add(t)\nt.add_done_callback(l.discard)\n"
+        "while l:\n    await other()"
+    ),
+    "in a list that is counted": "l = []\nl.append(create_task(work()))\nif len(l) > 3:\n    await other()",
     "in a comprehension that is waited for": "await asyncio.wait([create_task(work()) for _ in a])",
     "passed on to what is not known": "a.take(create_task(work()))",
     "passed on by name": "a.take(task=create_task(work()))",

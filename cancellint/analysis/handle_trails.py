@@ -18,6 +18,7 @@ from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
+    Block,
     Build,
     Call,
     Catch,
@@ -230,6 +231,8 @@ class _Trail:
         name = Name(held.name)
         if self._reads(_closures(self._function), held.name):
             yield _KEPT
+        if held.in_container and any(_tests(block, name) for block in self._function.blocks):
+            yield _KEPT  # `while tasks:` waits until a callback has emptied it
         returns = held.after < 0
         for number in _reachable(self._function, held.after, held.name):
             if number == RETURN_EXIT:
@@ -321,6 +324,8 @@ class _Trail:
         match step.func:
             case Attr(base=base, name=method) if method in _FILLS:
                 return self._stored(number, base)
+            case _ if in_container:
+                return _KEPT
             case _:
                 return self._given(number, held)
 
@@ -456,6 +461,11 @@ def _reachable(function: Function, after: int, name: str) -> Iterator[int]:
             elif edge.to >= 0 and edge.to not in seen:
                 seen.add(edge.to)
                 waiting.append((edge.to, blocks[edge.to].first))
+
+
+def _tests(block: Block, held: Expr) -> bool:
+    """Whether where a block goes on depends on a value."""
+    return block.test is not None and _mentions(block.test, held)
 
 
 def _closures(function: Function) -> Iterator[int]:
