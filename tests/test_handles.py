@@ -99,6 +99,7 @@ KEPT = {
         "e = loop.create_future()\ndef done(t):\n    e.set_result(None)\n"
         "t = create_task(work())\nt.add_done_callback(done)\nawait e"
     ),
+    "putting into a queue": "q = asyncio.Queue()\nasyncio.run_coroutine_threadsafe(q.put(a), loop)",
     "run": "asyncio.run(work())",
     "run until complete": "loop.run_until_complete(work())",
     "an unknown object's method": "a.create_task(work())",

@@ -182,8 +182,12 @@ class Handles:
         operand = next(operands(known.entry, wanted, callee), None)
         if operand is not None and known.entry.calls is None and self._is_held_elsewhere(key, operand):
             return None
+        made_by = self._made_by(key, operand)
+        if made_by and all(Role.STORES in entry.roles for entry in made_by):
+            return None  # it cannot fail, and what it waits for holds it
         runs = "" if operand is None else self._written(key, operand)
-        in_thread = known.entry.calls is not None or self._runs_in_thread(key, operand)
+        goes_on = bool(made_by) and all(entry.mode is Mode.THREAD_CONTINUES for entry in made_by)
+        in_thread = known.entry.calls is not None or goes_on
         return Started(runs, in_thread, known.confidence)
 
     def _known_by_name(self, callee: Callee) -> Known | None:
@@ -215,14 +219,14 @@ class Handles:
             return self._started(key, operand.step, self._starters) is None
         return True
 
-    def _runs_in_thread(self, key: FunctionKey, operand: Expr | None) -> bool:
-        """Whether what is awaited goes on without anyone waiting, so that nothing can collect it."""
-        if not isinstance(operand, Temp) or not isinstance(
-            self._program.function(key).steps[operand.step], Call
-        ):
-            return False
+    def _made_by(self, key: FunctionKey, operand: Expr | None) -> tuple[Entry, ...]:
+        """What the tables know of the calls that make an awaitable, nothing if one is not known."""
+        steps = self._program.function(key).steps
+        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
+            return ()
         known = [self._operations.known(callee) for callee in self._types.callees(key, operand.step)]
-        return all(each is not None and each.entry.mode is Mode.THREAD_CONTINUES for each in known)
+        entries = tuple(each.entry for each in known if each is not None)
+        return entries if len(entries) == len(known) else ()
 
     def _gives(self, key: FunctionKey, names: Container[str]) -> Started | None:
         """Return what a project function starts and returns without keeping it."""
