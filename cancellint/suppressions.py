@@ -117,8 +117,15 @@ def _unknown(comment: Suppression, rules: tuple[Listed, ...]) -> Iterator[str]:
 
 
 def _excuses(file: Commented, rule: Listed, line: int) -> bool:
-    """Whether a comment that names this very rule silences it; one for all rules does not mean itself."""
-    return any(comment.silencing(rule.code, rule.name, line) for comment in file.comments.suppressions)
+    """Whether a comment that names this very rule silences it, on its own line or on those it speaks for.
+
+    A comment for all rules does not mean itself.
+    """
+    return any(
+        any(means(word, rule.code, rule.name) for word in comment.rules)
+        and (comment.at.line == line or comment.first <= line <= comment.last)
+        for comment in file.comments.suppressions
+    )
 
 
 _CURES = {
