@@ -7,7 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
+from cancellint.analysis.backlogs import shown
 from cancellint.model.finding import Confidence
+from cancellint.model.ir import Attr, Const, Expr, Item, Name
 from tests.analysed import Analysed, Reported, analysed, marked
 
 HEADER = """\
@@ -323,6 +325,32 @@ async def main():
 
 def test_a_handler_feeds_unless_it_waits_for_the_answer() -> None:
     assert program(HANDLERS).lines("CAN301") == list(marked(HANDLERS, "backlog"))
+
+
+ROUTES = """
+jobs = asyncio.Queue()  # backlog
+
+@app.post("/jobs")
+async def add(request):
+    await jobs.put(await request.json())
+
+async def work():
+    while True:
+        print(await jobs.get())
+"""
+
+
+def test_a_function_with_a_route_is_a_handler() -> None:
+    assert program(ROUTES).lines("CAN301") == list(marked(ROUTES, "backlog"))
+    assert not is_reported(ROUTES.replace("@app.post", "@cache.put"))
+
+
+def test_names_as_long_as_memory_allows_are_shown() -> None:
+    deep: Expr = Name("q")
+    for _ in range(5000):
+        deep = Attr(Item(deep, Const("int", "0")), "a")
+
+    assert shown(deep) == "q" + "[0].a" * 5000
 
 
 def test_transports_that_are_paused_are_a_bound() -> None:

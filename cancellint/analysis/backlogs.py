@@ -234,17 +234,19 @@ class Backlogs:
                     pass
 
     def _owner(self, key: FunctionKey, expr: Expr) -> Owner | None:
-        """Return who keeps the object that an expression means."""
+        """Return who keeps the object that an expression means; all items of a container are one."""
+        suffix = ""
+        while isinstance(expr, Item) and not isinstance(expr.key, Op):
+            expr = expr.base
+            suffix = "[]"
         match expr:
             case Attr(base=base, name=name):
-                return self._owner_of_attribute(key, base, name)
-            case Item(base=base, key=index) if not isinstance(index, Op):
-                within = self._owner(key, base)
-                return None if within is None else (within[0], f"{within[1]}[]")
+                owner = self._owner_of_attribute(key, base, name)
             case Name(id=name):
-                return self._owner_of_variable(key, name)
+                owner = self._owner_of_variable(key, name)
             case _:
-                return None
+                owner = None
+        return None if owner is None else (owner[0], owner[1] + suffix)
 
     def _owner_of_attribute(self, key: FunctionKey, base: Expr, name: str) -> Owner | None:
         for option in options(self._effects.types.of(key, base)):
@@ -529,14 +531,17 @@ def _sends(method: str) -> bool:
 
 def shown(expr: Expr) -> str:
     """Return an expression that names something as its author would write it."""
-    match expr:
-        case Name(id=name):
-            return name
-        case Attr(base=base, name=name):
-            return f"{shown(base)}.{name}"
-        case Item(base=base, key=Const(text=text)):
-            return f"{shown(base)}[{text}]"
-        case Item(base=base):
-            return f"{shown(base)}[…]"
-        case _:
-            return "it"
+    text = ""
+    while True:
+        match expr:
+            case Name(id=name):
+                return name + text
+            case Attr(base=base, name=name):
+                text = f".{name}{text}"
+            case Item(base=base, key=Const(text=key)):
+                text = f"[{key}]{text}"
+            case Item(base=base):
+                text = f"[…]{text}"
+            case _:
+                return f"it{text}"
+        expr = base

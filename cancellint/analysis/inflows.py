@@ -12,7 +12,7 @@ from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.tainting import Taint, after, block_of, cycle_around, in_blocks
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Temp
+from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -237,8 +237,7 @@ class Inflows:
                 return Growth.CALLBACK, Confidence.CERTAIN
             if function.name in _CALLBACK_NAMES:
                 return Growth.CALLBACK, Confidence.LIKELY
-        outer = self._program.function(FunctionKey(key.module, max(function.parent, 0)))
-        if any(_is_route(each, outer) for each in function.decorators):
+        if any(_is_route(each) for each in function.decorators):
             return Growth.HANDLER, Confidence.LIKELY
         return self._registered(key)
 
@@ -348,14 +347,11 @@ def _is_connection(expr: Expr) -> bool:
     return name is not None and _CONNECTION.search(name.lower()) is not None
 
 
-def _is_route(decorator: Expr, scope: Function) -> bool:
+def _is_route(decorator: Expr) -> bool:
     """Tell whether a decorator registers a function for the requests of a web framework."""
-    match decorator:
-        case Temp(step=step) if step < len(scope.steps):
-            made = scope.steps[step]
-            return isinstance(made, Call) and _is_route(made.func, scope)
-        case Attr(base=base, name=name):
-            router = last_name(base)
-            return name in _ROUTES and router is not None and _ROUTERS.search(router.lower()) is not None
-        case _:
-            return False
+    if isinstance(decorator, Op) and decorator.op == "call":
+        decorator = decorator.operands[0]
+    if not isinstance(decorator, Attr) or decorator.name not in _ROUTES:
+        return False
+    router = last_name(decorator.base)
+    return router is not None and _ROUTERS.search(router.lower()) is not None
