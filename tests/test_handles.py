@@ -91,6 +91,8 @@ KEPT = {
     "underscore": "_ = create_task(work())",
     "a task already": "t = create_task(work())\nasyncio.ensure_future(t)\nawait t",
     "a task of somebody else": "asyncio.ensure_future(self.t)\nself.t = create_task(work())",
+    "a future of unknown origin that is returned": "t = a.start()\nasyncio.ensure_future(t)\nreturn t",
+    "a variable that says it is unused": "_task = create_task(work())",
     "in a task group": "async with asyncio.TaskGroup() as a:\n    a.create_task(work())",
     "waited for by a callback's event": (
         "e = asyncio.Event()\nt = create_task(work())\nt.add_done_callback(lambda _: e.set())\nawait e.wait()"
@@ -119,6 +121,9 @@ DROPPED = {
     "the loop's method": "loop.create_task(work())",
     "ensure_future": "asyncio.ensure_future(work())",
     "a parameter is started": "asyncio.ensure_future(a)",
+    "a coroutine of unknown origin": "t = a.work()\nasyncio.ensure_future(t)",
+    "a coroutine that may not start": "try:\n    create_task(a)\nexcept RuntimeError:\n    a.close()",
+    "a coroutine or else a function": "if b:\n    create_task(a)\nelse:\n    b(a)",
     "the constructor": "asyncio.Task(work(), loop=loop)",
     "from a thread": "asyncio.run_coroutine_threadsafe(work(), loop)",
     "of a loop known by name": "self._loop.create_task(work())",

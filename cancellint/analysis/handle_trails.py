@@ -77,7 +77,7 @@ class Ending(enum.IntEnum):
     UNUSED = 1
     """it is bound to a variable that is not used"""
     DISCARDED = 2
-    """it is bound to `_`, which says that it is meant"""
+    """it is bound to `_`, or to a name that begins with one, which says that it is meant"""
     UNSEEN = 3
     """it is put into a container of the function that nobody looks at"""
     WEAK = 4
@@ -133,6 +133,11 @@ class Trails:
         found = self.follow(key, Name(name), -1)
         self._depth -= 1
         return found
+
+    def is_used_after(self, key: FunctionKey, name: str, number: int) -> bool:
+        """Whether a variable is still of use after a step, to the function or to one nested in it."""
+        trail = _Trail(self, key)
+        return any(use.fate is not Fate.LOST for use in trail.uses_of_variable(name, number))
 
     def callees(self, key: FunctionKey, number: int) -> tuple[Callee, ...]:
         return self._types.callees(key, number)
@@ -221,6 +226,15 @@ class _Trail:
                 if use.moved is not None:
                     waiting.append(use.moved)
         return Followed(fate, ending, last, watched, told)
+
+    def uses_of_variable(self, name: str, after: int) -> Iterator[_Use]:
+        """Yield what is done with a variable from a step on."""
+        if self._reads(_closures(self._function), name):
+            yield _KEPT
+        for number in _reachable(self._function, after, name):
+            if number in (RETURN_EXIT, after) or _closes(self._function.steps[number]):
+                continue
+            yield self._use(number, Name(name), False)
 
     def _uses_of_outcome(self, made: Expr) -> Iterator[_Use]:
         for number in range(len(self._function.steps)):
@@ -428,7 +442,7 @@ class _Trail:
 def _ending(held: _Held) -> Ending:
     if held.in_container:
         return Ending.UNSEEN
-    if not held.name.strip("_"):
+    if held.name.startswith("_"):
         return Ending.DISCARDED
     return Ending.UNBOUND if held.name.startswith("$") else Ending.UNUSED
 
@@ -461,6 +475,11 @@ def _reachable(function: Function, after: int, name: str) -> Iterator[int]:
             elif edge.to >= 0 and edge.to not in seen:
                 seen.add(edge.to)
                 waiting.append((edge.to, blocks[edge.to].first))
+
+
+def _closes(step: Step) -> bool:
+    """Whether a step gives up a coroutine that could not be started."""
+    return isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name == "close"
 
 
 def _tests(block: Block, held: Expr) -> bool:

@@ -164,14 +164,16 @@ class Handles:
         """Return what a call starts and hands over, None where it is not certain to do so."""
         found: Started | None = None
         for callee in self._types.callees(key, number):
-            one = self._started_by(key, callee, names)
+            one = self._started_by(key, number, callee, names)
             if one is None:
                 return None
             weaker = found is None or _STRENGTH.index(one.confidence) > _STRENGTH.index(found.confidence)
             found = one if weaker else found
         return found
 
-    def _started_by(self, key: FunctionKey, callee: Callee, names: Container[str]) -> Started | None:
+    def _started_by(
+        self, key: FunctionKey, number: int, callee: Callee, names: Container[str]
+    ) -> Started | None:
         if isinstance(callee, ProjectCallee):
             given = None if callee.constructs else self._gives(callee.key, names)
             return structs.replace(given, runs=self._first_written(key, callee)) if given else None
@@ -180,7 +182,11 @@ class Handles:
             return None
         wanted = known.entry.calls or known.entry.spawned
         operand = next(operands(known.entry, wanted, callee), None)
-        if operand is not None and known.entry.calls is None and self._is_held_elsewhere(key, operand):
+        if (
+            operand is not None
+            and known.entry.calls is None
+            and self._is_held_elsewhere(key, number, operand)
+        ):
             return None
         made_by = self._made_by(key, operand)
         if made_by and all(Role.STORES in entry.roles for entry in made_by):
@@ -208,16 +214,26 @@ class Handles:
         returns = entry.returns or ""
         return entry.kind == "class" or returns.startswith("task:") or returns in _FUTURES
 
-    def _is_held_elsewhere(self, key: FunctionKey, operand: Expr) -> bool:
+    def _is_held_elsewhere(self, key: FunctionKey, number: int, operand: Expr) -> bool:
         """Whether what is to be started is a task or future already, which somebody else has."""
         found = [each for each in options(self._types.of(key, operand)) if not isinstance(each, NoneValue)]
-        if isinstance(operand, Attr | Item) and all(isinstance(each, Unknown) for each in found):
-            return True  # an attribute holds a future rather than a coroutine, which can be awaited once
-        if not found or not all(_is_future(each) for each in found):
+        if all(isinstance(each, Unknown) for each in found):
+            return self._may_be_future(key, number, operand)
+        if not all(_is_future(each) for each in found):
             return False
         if isinstance(operand, Temp):
             return self._started(key, operand.step, self._starters) is None
         return True
+
+    def _may_be_future(self, key: FunctionKey, number: int, operand: Expr) -> bool:
+        """Whether something of unknown type is used like a future: a coroutine can be awaited only once."""
+        match operand:
+            case Attr() | Item():
+                return True
+            case Name(id=name):
+                return self._trails.is_used_after(key, name, number)
+            case _:
+                return False
 
     def _made_by(self, key: FunctionKey, operand: Expr | None) -> tuple[Entry, ...]:
         """What the tables know of the calls that make an awaitable, nothing if one is not known."""
