@@ -448,6 +448,28 @@ def test_what_rests_on_names_is_likely() -> None:
     assert found.confidence is Confidence.LIKELY
 
 
+@pytest.mark.parametrize(
+    ("calls", "confidence"),
+    [(0, Confidence.LIKELY), (2, Confidence.LIKELY), (3, Confidence.POSSIBLE), (4, Confidence.POSSIBLE)],
+)
+def test_what_rests_on_names_is_less_likely_the_further_it_goes(calls: int, confidence: Confidence) -> None:
+    source = """
+class C:
+    def __init__(self):
+        self.q = asyncio.Queue()
+    async def next(self):
+        return await self.q.get()
+    def on_message(self, message):
+        self.go_0(message)
+"""
+    source = source.replace("go_0", "q.put_nowait") if not calls else source
+    for number in range(calls):
+        further = f"go_{number + 1}" if number + 1 < calls else "q.put_nowait"
+        source += f"    def go_{number}(self, message):\n        self.{further}(message)\n"
+
+    assert told(source).confidence is confidence
+
+
 def test_a_container_is_at_most_likely_to_be_a_queue() -> None:
     found = told(reader("self.q = deque()", "self.q.append(line)", "return self.q.popleft()"))
 

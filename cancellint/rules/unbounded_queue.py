@@ -12,6 +12,9 @@ from cancellint.rules.rule import Subject, rule
 _MOST_DRAINS = 2
 """Places that drain a queue which are shown."""
 
+_MOST_CALLS = 2
+"""Calls after which what rests on names is no longer likely."""
+
 _CURES = {
     Kind.QUEUE: "give it a `maxsize`",
     Kind.STREAM: "give it a finite buffer",
@@ -41,9 +44,15 @@ def unbounded_queue(subject: Subject) -> Iterator[RawFinding]:
 
 
 def _confidence(backlog: Backlog) -> Confidence:
-    """Return how firmly a backlog stands; that a container is a queue is seen from its use alone."""
-    found = backlog.feed.inflow.confidence
-    return Confidence.LIKELY if backlog.kind.is_plain and found is Confidence.CERTAIN else found
+    """Return how firmly a backlog stands.
+
+    That a plain container is a queue is seen from its use alone. Where names tell that a peer sends,
+    every call further on makes it less likely that everything it sends gets that far.
+    """
+    inflow = backlog.feed.inflow
+    if inflow.confidence is Confidence.CERTAIN:
+        return Confidence.LIKELY if backlog.kind.is_plain else Confidence.CERTAIN
+    return Confidence.POSSIBLE if len(inflow.calls) > _MOST_CALLS else inflow.confidence
 
 
 def _notes(backlog: Backlog) -> Iterator[SiteNote]:
