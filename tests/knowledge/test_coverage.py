@@ -4,16 +4,17 @@ import pytest
 
 from cancellint.analysis.knowledge import load
 from cancellint.model.knowledge import Entry, Role
-from tests.knowledge import asyncio_trials, scope_trials, test_races
+from tests.knowledge import asyncio_trials, connecting, scope_trials, test_races, test_threads
 
 KNOWLEDGE = load()
 LIBRARIES = ("anyio", "asyncio", "trio")
 HAZARDS = {Role.CONSUMES, Role.ACQUIRES, Role.SENDS, Role.WAITS, Role.RACES, Role.SHIELDS}
 NAMES = tuple(name for name in KNOWLEDGE.names() if name.partition(".")[0] in LIBRARIES)
 RUN = {
-    *(trial.name for trial in (*asyncio_trials.TRIALS, *scope_trials.TRIALS)),
+    *(trial.name for trial in (*asyncio_trials.TRIALS, *scope_trials.TRIALS, *connecting.TRIALS)),
     *(name for name, *_ in test_races.RACES),
     *(name for name, *_ in test_races.SHIELDS),
+    *(name for name, *_ in test_threads.CALLS),
 }
 
 

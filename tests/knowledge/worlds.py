@@ -58,6 +58,9 @@ class World(enum.Enum):
 IN_THE_SAME_TURN = Moment(after_event=True, iterations=-1)
 """Cancelled, and before the cancellation is delivered the next event happens."""
 
+SOON = tuple(Moment(after_event=False, iterations=number) for number in (1, 2, 3))
+"""A little later: what nobody lets happen, a connection being made, happens meanwhile."""
+
 
 def sweep(world: World, scenario: Scenario) -> Report:
     """Cancels the scenario at every suspension; it must return what it returns undisturbed."""
@@ -67,7 +70,7 @@ def sweep(world: World, scenario: Scenario) -> Report:
     if isinstance(undisturbed.result, Exception):
         raise undisturbed.result
     assert undisturbed.suspensions, "nothing was suspended"
-    moments = (*MOMENTS, IN_THE_SAME_TURN)
+    moments = (*MOMENTS, IN_THE_SAME_TURN, *SOON)
     numbers = range(1, undisturbed.suspensions + 1)
     plan = [(0, MOMENTS[0]), *((number, moment) for number in numbers for moment in moments)]
     cases = (_case(world, scenario, undisturbed.result, number, moment) for number, moment in plan)
