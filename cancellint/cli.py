@@ -44,7 +44,7 @@ def main() -> None:
     except OSError:  # nobody reads, or can be told of, what has gone wrong
         code = TROUBLE
     except KeyboardInterrupt:  # while modules are imported; click sees it afterwards
-        code = INTERRUPTED
+        code = _tell_interrupted()
     try:
         sys.stdout.flush()
     except OSError:
@@ -56,6 +56,8 @@ def main() -> None:
 def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Ends a run that a fault of ours has broken off with 2: Python's own 1 would mean findings."""
     sys.__excepthook__(kind, error, trace)
+    if isinstance(error, KeyboardInterrupt):
+        return
     click.echo(f"cancellint: {HINT}", err=True)
     sys.exit(TROUBLE)
 
@@ -78,11 +80,15 @@ def _run_command() -> int:
     ) as error:  # fmt: skip
         return _complain(str(error))
     except click.Abort:
-        click.echo("Interrupted.", err=True)
-        return INTERRUPTED
+        return _tell_interrupted()
     except SystemExit:  # click ends where nobody reads what it prints, with the code that means findings
         return TROUBLE
     return code if isinstance(code, int) else CLEAN
+
+
+def _tell_interrupted() -> int:
+    click.echo("Interrupted.", err=True)
+    return INTERRUPTED
 
 
 def _complain(message: str) -> int:

@@ -683,6 +683,17 @@ def test_a_fault_of_ours_outside_of_all_files_is_no_finding(tmp_path: Path) -> N
     assert done.stderr.endswith("please report it with the file, if you can share it\n")
 
 
+def test_an_interrupt_before_the_command_line_is_read_is_told_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cancellint.cli._look_at_working_folder", interrupted)
+
+    assert command("check") == (130, "", "Interrupted.\n")
+
+
 def test_a_reader_who_goes_away_is_no_trouble(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"m{number}.py").write_text(LOCKED)
