@@ -470,6 +470,50 @@ class C:
     assert told(source).confidence is confidence
 
 
+def test_a_container_that_a_loop_fills_is_no_likely_queue_by_names_alone() -> None:
+    source = """
+class C:
+    def __init__(self, stream):
+        self.stream = stream
+        self.q = {made}
+    async def run(self):
+        async for line in self.stream:
+            self.q.{put}(line)
+    async def next(self):
+        return {taken}
+"""
+    plain = source.format(made="[]", put="append", taken="self.q.pop(0)")
+    queue = source.format(made="asyncio.Queue()", put="put_nowait", taken="await self.q.get()")
+
+    assert told(plain).confidence is Confidence.POSSIBLE
+    assert told(queue).confidence is Confidence.LIKELY
+
+
+def test_a_name_says_nothing_of_an_object_whose_class_is_known() -> None:
+    source = """
+class Words:
+    def __init__(self, text):
+        self.words = text.split()
+    def __aiter__(self):
+        return self
+    async def __anext__(self):
+        return self.words.pop()
+
+class C:
+    def __init__(self, text):
+        self.stream = Words(text)
+        self.q = asyncio.Queue()
+    async def run(self):
+        async for word in self.stream:
+            self.q.put_nowait(word)
+    async def next(self):
+        return await self.q.get()
+"""
+
+    assert not is_reported(source)
+    assert is_reported(source.replace("Words(text)", "text"))
+
+
 def test_a_container_is_at_most_likely_to_be_a_queue() -> None:
     found = told(reader("self.q = deque()", "self.q.append(line)", "return self.q.popleft()"))
 

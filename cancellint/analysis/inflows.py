@@ -11,15 +11,10 @@ from msgspec import Struct
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.tainting import Taint, after, block_of, cycle_around, in_blocks
+from cancellint.analysis.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
-from cancellint.model.types import (
-    Callee,
-    CallSite,
-    FunctionKey,
-    ProjectCallee,
-    ProjectFunction,
-)
+from cancellint.model.types import Callee, CallSite, FunctionKey, Instance, ProjectCallee, ProjectFunction
 
 
 class Growth(enum.StrEnum):
@@ -200,16 +195,26 @@ class Inflows:
 
     def _reads_by_name(self, key: FunctionKey, step: Await) -> bool:
         if step.kind is AwaitKind.NEXT:
-            return _is_connection(step.value) or self._streams(key, step.value)
+            return self._is_connection(key, step.value) or self._streams(key, step.value)
         if not isinstance(step.value, Temp):
             return False
         match self._program.function(key).steps[step.value.step]:
             case Call(func=Attr(base=base, name=name)) if name in _RECEIVING:
-                if _is_connection(base):
+                if self._is_connection(key, base):
                     return True
                 return name in _OWN_RECEIVING and base == self._receiver(key)
             case _:
                 return False
+
+    def _is_connection(self, key: FunctionKey, expr: Expr) -> bool:
+        """Tell whether a name speaks of a connection; of the project's own classes the code tells that."""
+        name = last_name(expr)
+        if name is None or _CONNECTION.search(name.lower()) is None:
+            return False
+        return not any(
+            isinstance(option, Instance) and self._program.cls(option.cls) is not None
+            for option in options(self._effects.types.of(key, expr))
+        )
 
     def _streams(self, key: FunctionKey, value: Expr) -> bool:
         """Tell whether an iterable is named like the body of a response that is streamed."""
@@ -340,11 +345,6 @@ class Inflows:
 def strength(confidence: Confidence) -> int:
     """Order confidences, the firmest first."""
     return tuple(Confidence).index(confidence)
-
-
-def _is_connection(expr: Expr) -> bool:
-    name = last_name(expr)
-    return name is not None and _CONNECTION.search(name.lower()) is not None
 
 
 def _is_route(decorator: Expr) -> bool:

@@ -52,7 +52,8 @@ def _confidence(backlog: Backlog) -> Confidence:
     inflow = backlog.feed.inflow
     if inflow.confidence is Confidence.CERTAIN:
         return Confidence.LIKELY if backlog.kind.is_plain else Confidence.CERTAIN
-    return Confidence.POSSIBLE if len(inflow.calls) > _MOST_CALLS else inflow.confidence
+    weak = len(inflow.calls) > _MOST_CALLS or (backlog.kind.is_plain and inflow.growth is Growth.LOOP)
+    return Confidence.POSSIBLE if weak else inflow.confidence
 
 
 def _notes(backlog: Backlog) -> Iterator[SiteNote]:
