@@ -23,7 +23,7 @@ class Role(enum.StrEnum):
     WAITS = "waits"
     """waits for an event, a condition, a task, time"""
     SPAWNS = "spawns"
-    """starts its coroutine argument as a task"""
+    """starts its coroutine argument as a task, or its callable as a task or in a thread"""
     RACES = "races"
     """may cancel, or stop waiting for, its coroutine arguments or body"""
     SHIELDS = "shields"
