@@ -45,7 +45,8 @@ async def cancelled_in_asyncio(call: Call) -> tuple[str | None, Work]:
     while not work.begun.is_set():
         await asyncio.sleep(0.001)
     task.cancel()
-    asyncio.get_running_loop().call_later(0.05, work.may_end.set)
+    await asyncio.wait({task}, timeout=0.05)
+    work.may_end.set()
     await asyncio.wait({task})
     return None if task.cancelled() else task.result(), work
 
@@ -83,6 +84,20 @@ def with_trio(call: Call) -> tuple[str | None, Work]:
     return trio.run(cancelled_in_a_scope, call)
 
 
+class SlowFile:
+    """A file whose every operation takes as long as the work."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def __getattr__(self, name: str) -> Callable[..., str]:
+        return lambda *args: self._work()
+
+
+def of_a_file(method: str, *args: object) -> Call:
+    return lambda work: getattr(anyio.AsyncFile(SlowFile(work)), method)(*args)  # type: ignore[no-any-return]
+
+
 CALLS: list[tuple[str, dict[str, str], Callable[[Call], tuple[str | None, Work]], Call]] = [
     ("asyncio.to_thread", {}, with_asyncio, asyncio.to_thread),
     ("asyncio.AbstractEventLoop.run_in_executor", {}, with_asyncio, in_executor),
@@ -93,6 +108,17 @@ CALLS: list[tuple[str, dict[str, str], Callable[[Call], tuple[str | None, Work]]
         {"abandon_on_cancel": "True"},
         with_anyio,
         lambda work: anyio.to_thread.run_sync(work, abandon_on_cancel=True),
+    ),
+    *(
+        (f"anyio.AsyncFile.{method}", {}, run, of_a_file(method, *args))
+        for method, *args in (
+            ("read", 3),
+            ("readline",),
+            ("readlines",),
+            ("write", b"x"),
+            ("writelines", [b"x"]),
+        )
+        for run in (with_anyio, with_trio)
     ),
     ("trio.to_thread.run_sync", {}, with_trio, trio.to_thread.run_sync),
     (
@@ -116,3 +142,16 @@ def test_a_thread_goes_on_and_its_result_is_lost_or_waited_for(
     assert work.ended.wait(PATIENCE)
     expected = (Cancel.LOSES, Mode.THREAD_CONTINUES) if result is None else (Cancel.SAFE, None)
     assert (entry.cancel, entry.mode) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "call"), sorted({name: call for name, given, run, call in CALLS if run is with_anyio}.items())
+)
+def test_asyncio_s_own_cancellation_does_not_wait_for_the_thread(name: str, call: Call) -> None:
+    entry = KNOWLEDGE.entry(name)
+    assert entry is not None
+
+    result, work = with_asyncio(call)
+
+    assert work.ended.wait(PATIENCE)
+    assert entry.own_scopes_only == (result is None)
