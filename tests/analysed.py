@@ -66,9 +66,7 @@ class Analysed:
     def all_beliefs(self) -> dict[str, list[str]]:
         program = self.project.program
         return {
-            f"{program.symbol(key)} #{key.function}": [
-                fact.text for fact in self.project.describe(key).facts
-            ]
+            f"{program.symbol(key)} #{key.function}": [fact.text for fact in self.project.describe(key).facts]
             for key in sorted(program.functions())
         }
 
@@ -85,11 +83,7 @@ class Analysed:
 
     def lines(self, code: str, *, possible: bool = False) -> list[str]:
         """The source lines that a rule reports, stripped."""
-        return [
-            self._line(one.told.place)
-            for one in self.findings(possible=possible)
-            if one.code == code
-        ]
+        return [self._line(one.told.place) for one in self.findings(possible=possible) if one.code == code]
 
     def _reported(self, code: str, finding: RawFinding) -> Reported:
         notes = tuple(Told(self._place(note.at), note.message) for note in finding.notes)

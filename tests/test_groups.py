@@ -54,9 +54,7 @@ def wrong(graph: Graph, roots: tuple[int, ...]) -> str | None:
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4])
 def test_every_small_graph_is_grouped_exactly_and_callees_come_first(nodes: int) -> None:
-    faults = (
-        (graph, fault) for graph in all_graphs(nodes) if (fault := wrong(graph, tuple(range(nodes))))
-    )
+    faults = ((graph, fault) for graph in all_graphs(nodes) if (fault := wrong(graph, tuple(range(nodes)))))
 
     assert next(faults, None) is None
 

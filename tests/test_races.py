@@ -185,9 +185,7 @@ SETTLED = {
 
 @pytest.mark.parametrize("handler", SETTLED.values(), ids=SETTLED.keys())
 @pytest.mark.parametrize("race", ["wait_for", "timeout"])
-def test_a_race_after_which_the_source_is_closed_replaced_or_left_is_silent(
-    race: str, handler: str
-) -> None:
+def test_a_race_after_which_the_source_is_closed_replaced_or_left_is_silent(race: str, handler: str) -> None:
     assert found(in_try(RACES[race], handler)) == 0
 
 

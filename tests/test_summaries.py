@@ -303,9 +303,7 @@ CALLED = {
     "a lambda": "return await call(lambda: frame(r))",
     "a partial": "return await call(partial(frame, r))",
     "a nested function": "def later(): return frame(r)\n    return await call(later)",
-    "a nested coroutine function": (
-        "async def later(): return await frame(r)\n    return await call(later)"
-    ),
+    "a nested coroutine function": ("async def later(): return await frame(r)\n    return await call(later)"),
 }
 
 
