@@ -90,7 +90,7 @@ HELD = {
             a.acquire()
         """,
     "an async for": "with a:\n    async for line in stream:  # held\n        print(line)",
-    "an async with": "with a:\n    async with t:  # held\n        pass",
+    "an async with": "with a:\n    async with t:\n        await pause()  # held",
     "an async comprehension": "with a:\n    return [line async for line in stream]  # held",
     "in a helper": "begin(a)\nawait pause()  # held\nend(a)",
     "in a helper by keyword": "begin(lock=a)\nawait pause()  # held\nend(lock=a)",
@@ -158,6 +158,13 @@ HELD = {
 @pytest.mark.parametrize("body", HELD.values(), ids=HELD.keys())
 def test_a_thread_lock_held_over_an_await_is_found(body: str) -> None:
     assert program(body).lines("CAN201") == list(marked(body, "held"))
+
+
+def test_entering_a_lock_of_the_event_loop_and_nothing_else_is_merely_possible() -> None:
+    entered = program("with a:\n    async with t:\n        pass")
+
+    assert entered.lines("CAN201") == []
+    assert len(entered.lines("CAN201", possible=True)) == 1
 
 
 def test_of_two_locks_in_one_with_each_is_told() -> None:

@@ -118,6 +118,13 @@ class Effects:
             case _:
                 return NO_EFFECT
 
+    def is_loop_lock(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether an expression is known to be a lock of the event loop, such as `asyncio.Lock`."""
+        found = options(self.types.of(key, value))
+        return bool(found) and all(
+            isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
+        )
+
     def callees(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
         """Yield the project functions on whose summaries the effect of a step rests."""
         match self.program.function(key).steps[number]:
@@ -511,7 +518,7 @@ class Effects:
         if Role.CONSUMES in entry.roles:
             into = self._destination(frame, entry.into, callee, known)
             gathered.takes[Take(of, into, known.name, known.confidence)] = None
-            if entry.cancel is Cancel.LOSES:
+            if entry.cancel is Cancel.LOSES and used:
                 gathered.losses[Loss(of, Cause.PRIMITIVE, known.name, known.confidence)] = None
             elif entry.own_scopes_only:
                 native = Loss(of, Cause.PRIMITIVE, known.name, known.confidence, native=True)

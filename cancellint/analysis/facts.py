@@ -20,6 +20,7 @@ from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
+    AwaitKind,
     Call,
     Const,
     Delete,
@@ -45,6 +46,7 @@ class Facts:
         self.unwinding = Unwinding(effects, key)
         self.function: Function = self.unwinding.without_idle_edges()
         self._owners = owners
+        self._all_effects = effects
         self.effects: dict[int, Effect] = {}
         drains: dict[Path, None] = {}
         for number, step in enumerate(self.function.steps):
@@ -87,6 +89,15 @@ class Facts:
     def live(self) -> tuple[Live, ...]:
         """Per block, the holders whose content is used from its start on."""
         return live_at_entry(self.frame, self.function, self.effects)
+
+    def waits_for_lock_only(self, step: int) -> bool:
+        """Tell whether an await does nothing but enter a lock of the event loop."""
+        node = self.function.steps[step]
+        return (
+            isinstance(node, Await)
+            and node.kind is AwaitKind.ENTER
+            and self._all_effects.is_loop_lock(self.key, node.value)
+        )
 
     @cached_property
     def decisions(self) -> dict[int, int]:
@@ -161,7 +172,7 @@ class Facts:
 STORE = "store"
 """Origin of data that was removed from a container the program itself fills."""
 
-_CONTAINERS = ("builtins.", "collections.")
+_CONTAINERS = ("builtins.", "collections.", "io.BytesIO.", "io.StringIO.")
 
 
 def _removal_take(removal: Removal) -> Take:

@@ -34,6 +34,8 @@ class HeldAcross(Struct, frozen=True):
     lock: Path
     taken: int
     awaited: int
+    if_contended: bool = False
+    """the await enters a lock of the event loop, which suspends only if somebody else has it"""
 
 
 class Locks:
@@ -56,12 +58,13 @@ class Locks:
 
     def held_across(self) -> Iterator[HeldAcross]:
         """Yield, per place where a thread lock is taken, the first await it is held across."""
-        seen: set[int] = set()
+        found: dict[int, HeldAcross] = {}
         for block, step in sorted(self._facts.awaits(), key=lambda pair: pair[1]):
+            contended = self._facts.waits_for_lock_only(step)
             for lock, taken in self._held_at(block, step):
-                if taken not in seen:
-                    seen.add(taken)
-                    yield HeldAcross(lock, taken, step)
+                if taken not in found or (found[taken].if_contended and not contended):
+                    found[taken] = HeldAcross(lock, taken, step, contended)
+        yield from found.values()
 
     def held_at_exit(self) -> Iterator[Path]:
         """Yield the locks that are still held when the function returns, or yields as a context manager.

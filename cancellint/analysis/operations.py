@@ -90,6 +90,11 @@ class Operations:
         entry = self.knowledge.entry(cls)
         return entry is not None and entry.lock == "thread"
 
+    def is_loop_lock(self, cls: str) -> bool:
+        """Tell whether a library class is a lock that suspends the task."""
+        entry = self.knowledge.entry(cls)
+        return entry is not None and entry.lock == "async"
+
     def behind(self, key: FunctionKey, expr: Expr) -> tuple[Operation, ...]:
         """Return the operations that awaiting `expr` in function `key` waits for, in source order."""
         asked = (key, expr)

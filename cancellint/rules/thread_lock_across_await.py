@@ -17,7 +17,7 @@ def thread_lock_across_await(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(held.awaited),
             message=f"`{lock}` stays locked while this await is suspended",
-            confidence=Confidence.CERTAIN,
+            confidence=Confidence.POSSIBLE if held.if_contended else Confidence.CERTAIN,
             notes=(SiteNote(subject.site(held.taken), "the threading lock is taken here"),),
             help=_cure(subject.project.program, subject.function.module),
         )
