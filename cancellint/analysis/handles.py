@@ -191,6 +191,8 @@ class Handles:
         made_by = self._made_by(key, operand)
         if made_by and all(Role.STORES in entry.roles for entry in made_by):
             return None  # it cannot fail, and what it waits for holds it
+        if self._never_waits(key, operand):
+            return None  # its first step is its last, and until then the loop holds it
         runs = "" if operand is None else self._written(key, operand)
         goes_on = bool(made_by) and all(entry.mode is Mode.THREAD_CONTINUES for entry in made_by)
         in_thread = known.entry.calls is not None or goes_on
@@ -243,6 +245,20 @@ class Handles:
         known = [self._operations.known(callee) for callee in self._types.callees(key, operand.step)]
         entries = tuple(each.entry for each in known if each is not None)
         return entries if len(entries) == len(known) else ()
+
+    def _never_waits(self, key: FunctionKey, operand: Expr | None) -> bool:
+        """Tell whether a project coroutine is run that awaits nothing at all."""
+        steps = self._program.function(key).steps
+        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
+            return False
+        callees = self._types.callees(key, operand.step)
+        return bool(callees) and all(
+            isinstance(callee, ProjectCallee)
+            and self._program.function(callee.key).is_async
+            and any(isinstance(step, Call) for step in self._program.function(callee.key).steps)
+            and not any(isinstance(step, Await) for step in self._program.function(callee.key).steps)
+            for callee in callees
+        )
 
     def _gives(self, key: FunctionKey, names: Container[str]) -> Started | None:
         """Return what a project function starts and returns without keeping it."""

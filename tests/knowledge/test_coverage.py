@@ -4,7 +4,7 @@ import pytest
 
 from cancellint.analysis.knowledge import load
 from cancellint.model.knowledge import Entry, Role
-from tests.knowledge import asyncio_trials, connecting, scope_trials, test_races, test_threads
+from tests.knowledge import asyncio_trials, connecting, scope_trials, test_ends_of_races, test_threads
 
 KNOWLEDGE = load()
 LIBRARIES = ("anyio", "asyncio", "trio")
@@ -12,8 +12,8 @@ HAZARDS = {Role.CONSUMES, Role.ACQUIRES, Role.SENDS, Role.WAITS, Role.RACES, Rol
 NAMES = tuple(name for name in KNOWLEDGE.names() if name.partition(".")[0] in LIBRARIES)
 RUN = {
     *(trial.name for trial in (*asyncio_trials.TRIALS, *scope_trials.TRIALS, *connecting.TRIALS)),
-    *(name for name, *_ in test_races.RACES),
-    *(name for name, *_ in test_races.SHIELDS),
+    *(name for name, *_ in test_ends_of_races.RACES),
+    *(name for name, *_ in test_ends_of_races.SHIELDS),
     *(name for name, *_ in test_threads.CALLS),
 }
 
