@@ -18,7 +18,7 @@ class Confidence(enum.StrEnum):
     CERTAIN = "certain"
     """every step rests on resolved names, types and knowledge"""
     LIKELY = "likely"
-    """one step rests on a naming convention"""
+    """one step rests on a naming convention, or on which of a few overrides a call reaches"""
     POSSIBLE = "possible"
     """anything weaker; shown with `--pedantic`"""
 
