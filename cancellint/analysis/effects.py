@@ -373,8 +373,10 @@ class Effects:
             gathered.suspends = True
             return
         self._nesting += 1
-        self._gather_summary(gathered, key, number, callee)
-        self._nesting -= 1
+        try:
+            self._gather_summary(gathered, key, number, callee)
+        finally:
+            self._nesting -= 1
 
     def _gather_summary(
         self, gathered: Gathering, key: FunctionKey, number: int, callee: ProjectCallee
@@ -482,16 +484,21 @@ class Effects:
         if called in self._returning or len(self._returning) == _DEEPEST_RETURNING:
             return
         self._returning.append(called)
-        for step in self.program.function(called).steps:
-            if not isinstance(step, Return):
-                continue
-            for operation in self.operations.behind(called, step.value):
-                if operation.site.function == called:
-                    inner = Gathering()
-                    self._gather(inner, called, operation.site.step, operation.callee, True)
-                    inner.arguments.clear()
-                    move(gathered, inner, lambda path: self._outward(key, path))
-        self._returning.pop()
+        try:
+            for step in self.program.function(called).steps:
+                if isinstance(step, Return):
+                    self._gather_behind(gathered, key, called, step.value)
+        finally:
+            self._returning.pop()
+
+    def _gather_behind(self, gathered: Gathering, key: FunctionKey, called: FunctionKey, value: Expr) -> None:
+        """Add what awaiting a value does that a function called from here has returned."""
+        for operation in self.operations.behind(called, value):
+            if operation.site.function == called:
+                inner = Gathering()
+                self._gather(inner, called, operation.site.step, operation.callee, True)
+                inner.arguments.clear()
+                move(gathered, inner, lambda path: self._outward(key, path))
 
     def _outward(self, key: FunctionKey, path: Path) -> Path | None:
         """Return a closure's path in the enclosing function's terms, None for what is its own."""
