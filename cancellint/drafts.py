@@ -43,7 +43,7 @@ def draft(
     source = sources[raw.at.module]
     if not source.is_reported or rule.code not in choice.codes_in(source.path):
         return None
-    strength = STRENGTH.index(raw.confidence)
+    strength = raw.confidence.rank
     if source.is_test and strength > 0:
         strength = min(strength + 1, len(STRENGTH) - 1)
     return Draft(
@@ -52,7 +52,7 @@ def draft(
         severity=choice.severity(rule.code, rule.severity),
         raw=raw,
         confidence=STRENGTH[strength],
-        is_shown=strength <= STRENGTH.index(config.weakest_shown),
+        is_shown=strength <= config.weakest_shown.rank,
     )
 
 

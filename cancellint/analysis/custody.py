@@ -217,10 +217,7 @@ class Custody:
                 if step.op and name in self.frame.params and content(bits):
                     self._store(state, self.frame.path(Name(name)), content(bits), moves)
             case target:
-                self._store(state, self._container(target), content(bits), moves)
-
-    def _container(self, target: Expr) -> Path | None:
-        return self.frame.path(target)
+                self._store(state, self.frame.path(target), content(bits), moves)
 
     def _store(self, state: dict[Holder, int], path: Path | None, bits: int, moves: Moves) -> None:
         """Put content into an object: a local one is one more holder, any other keeps it."""

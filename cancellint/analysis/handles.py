@@ -46,7 +46,6 @@ DEEPEST_HELPER = 4
 """Helpers that return what another helper returns: how many levels are followed."""
 
 _FUTURES = frozenset({"asyncio.Task", "asyncio.Future", "concurrent.futures.Future"})
-_STRENGTH = tuple(Confidence)
 
 
 class Started(Struct, frozen=True):
@@ -167,7 +166,7 @@ class Handles:
             one = self._started_by(key, number, callee, names)
             if one is None:
                 return None
-            weaker = found is None or _STRENGTH.index(one.confidence) > _STRENGTH.index(found.confidence)
+            weaker = found is None or one.confidence.rank > found.confidence.rank
             found = one if weaker else found
         return found
 

@@ -100,7 +100,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         tuple(verdict for verdict in races if verdict.read_again is not None),
         tuple(locks.held_across()) if locks.any and _runs_in_loop(facts) else (),
         tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
-        tuple(sorted(set(_drained(facts)))),
+        facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
     )
 
@@ -249,7 +249,3 @@ def _filled(facts: Facts) -> Iterator[Path]:
         for take in effect.takes:
             if take.into not in (RESULT, KEPT):
                 yield take.into
-
-
-def _drained(facts: Facts) -> Iterator[Path]:
-    yield from facts.drains

@@ -5,7 +5,6 @@ import enum
 from msgspec import Struct
 
 from cancellint.model.finding import Confidence
-from cancellint.model.types import FunctionKey
 
 
 class Path(Struct, frozen=True, order=True, gc=False):
@@ -138,14 +137,3 @@ class Summary(Struct, frozen=True, gc=False):
 
 NOTHING = Summary()
 """The least summary: where a fixpoint starts."""
-
-Fact = Take | Loss | Unsettled | Path
-"""A fact that a trace can be asked for."""
-
-
-class Step(Struct, frozen=True, gc=False):
-    """One line of a trace: what happens at a step of a function."""
-
-    function: FunctionKey
-    step: int
-    message: str
