@@ -82,6 +82,7 @@ def finish(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> Iterator[Fi
                 place=places[draft.raw.at],
                 notes=placed_notes(draft.raw.notes, places),
                 help=draft.raw.help,
+                fix=draft.raw.fix,
             )
 
 

@@ -35,6 +35,38 @@ class SiteNote(Struct, frozen=True):
     message: str
 
 
+class Edit(enum.StrEnum):
+    """A change of the source that a fix consists of, and the steps that it is given."""
+
+    WIDEN_HANDLER = "widen-handler"
+    """`except Exception`, alone or in a tuple, becomes `except BaseException`: the handler's Catch.
+    Only a handler that raises again whatever it has caught is changed."""
+    WIDEN_ANY_HANDLER = "widen-any-handler"
+    """the same whatever the handler names: `except OSError` becomes `except BaseException` too"""
+    RELEASE_IN_FINALLY = "release-in-finally"
+    """`async with` round the statements that hold a lock, or what follows the acquire goes into a `try`
+    whose `finally` releases: the acquire (its Await, or its Call), then the releases"""
+    UNDO_IN_FINALLY = "undo-in-finally"
+    """the statements between a change and its undo go into a `try`, the undo into its `finally`: the step
+    that makes the change, then those that undo it"""
+    GUARD_COMPLETION = "guard-completion"
+    """`future.set_result(x)` and `set_exception` happen only `if not future.done()`: the Call"""
+    SHIELD = "shield"
+    """`await x` becomes `await asyncio.shield(x)`: the Await"""
+
+
+class Fix(Struct, frozen=True):
+    """A change that a rule asks for. What the code looks like decides whether it can be made.
+
+    All sites lie in the file of the finding, in the order that the edit says.
+    """
+
+    edit: Edit
+    sites: tuple[Site, ...]
+    safe: bool = False
+    """whether the program does the same as before wherever the finding does no harm"""
+
+
 class RawFinding(Struct, frozen=True):
     """A finding as a rule yields it."""
 
@@ -44,6 +76,7 @@ class RawFinding(Struct, frozen=True):
     notes: tuple[SiteNote, ...] = ()
     help: str = ""
     """the cure, one sentence"""
+    fix: Fix | None = None
 
 
 class Note(Struct, frozen=True, order=True):
@@ -64,3 +97,5 @@ class Finding(Struct, frozen=True):
     place: Place
     notes: tuple[Note, ...] = ()
     help: str = ""
+    fix: Fix | None = None
+    """what `--fix` would do"""
