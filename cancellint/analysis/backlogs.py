@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.homes import Home, Homes
 from cancellint.analysis.inflows import Inflow, Inflows, strength
 from cancellint.analysis.tainting import cycle_around, parts
 from cancellint.analysis.type_algebra import options
@@ -54,10 +55,6 @@ class Kind(enum.StrEnum):
         return self in (Kind.DEQUE, Kind.LIST)
 
 
-Owner = tuple[str, str]
-"""The project class that assigns an attribute, and its name, or a scope and a variable: who keeps a queue."""
-
-
 class Feed(Struct, frozen=True):
     """A step that puts something into a queue, once for everything that comes in."""
 
@@ -78,7 +75,7 @@ class Backlog(Struct, frozen=True):
 class _Made(Struct, frozen=True):
     site: CallSite
     kind: Kind
-    owners: tuple[Owner, ...]
+    homes: tuple[Home, ...]
     shown: str
     bounded: bool
 
@@ -88,7 +85,7 @@ class _Use(Struct, frozen=True):
 
     at: CallSite
     made_at: frozenset[CallSite]
-    owner: Owner | None
+    home: Home | None
     method: str
     data: tuple[Expr, ...] = ()
 
@@ -145,6 +142,7 @@ class Backlogs:
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
         self._program = effects.program
+        self._homes = Homes(effects)
         self._inflows = Inflows(effects)
 
     def made_in(self, key: FunctionKey) -> Iterator[Backlog]:
@@ -154,14 +152,14 @@ class Backlogs:
     @cached_property
     def _all(self) -> dict[FunctionKey, list[Backlog]]:
         found: dict[FunctionKey, list[Backlog]] = {}
-        bounded = {owner for each in self._made if each.bounded for owner in each.owners}
-        told: set[Owner] = set()
+        bounded = {home for each in self._made if each.bounded for home in each.homes}
+        told: set[Home] = set()
         for each in self._made:
-            if each.bounded or bounded.intersection(each.owners) or told.intersection(each.owners):
+            if each.bounded or bounded.intersection(each.homes) or told.intersection(each.homes):
                 continue
             backlog = self._backlog(each)
             if backlog is not None:
-                told.update(each.owners)
+                told.update(each.homes)
                 found.setdefault(each.site.function, []).append(backlog)
         return found
 
@@ -175,7 +173,7 @@ class Backlogs:
     def _names(self) -> frozenset[str]:
         """The names under which queues that may be backlogs are kept."""
         return frozenset(
-            owner[1].rstrip("[]") for each in self._made if not each.bounded for owner in each.owners
+            home[1].rstrip("[]") for each in self._made if not each.bounded for home in each.homes
         )
 
     def _constructions(self) -> Iterator[_Made]:
@@ -188,9 +186,9 @@ class Backlogs:
                     case Assign(target=Attr(name=name) as target, value=Build("list", ()), op="") if (
                         name in popped
                     ):
-                        owner = self._owner(key, target)
-                        if owner is not None:
-                            yield _Made(CallSite(key, number), Kind.LIST, (owner,), shown(target), False)
+                        home = self._homes.of(key, target)
+                        if home is not None:
+                            yield _Made(CallSite(key, number), Kind.LIST, (home,), shown(target), False)
                     case _:
                         pass
 
@@ -208,9 +206,9 @@ class Backlogs:
         kind = self._kind(site.function, call.func.base if isinstance(call.func, Item) else call.func)
         if kind is not None:
             targets = tuple(self._targets(site))
-            owners = tuple(owner for each in targets if (owner := self._owner(site.function, each)))
+            homes = tuple(home for each in targets if (home := self._homes.of(site.function, each)))
             name = shown(targets[0]) if targets else f"{last_name(call.func)}()"
-            yield _Made(site, kind, owners, name, _is_bounded(kind, call))
+            yield _Made(site, kind, homes, name, _is_bounded(kind, call))
 
     def _kind(self, key: FunctionKey, constructor: Expr) -> Kind | None:
         """Return what calling an expression makes."""
@@ -232,54 +230,6 @@ class Backlogs:
                         yield target
                 case _:
                     pass
-
-    def _owner(self, key: FunctionKey, expr: Expr) -> Owner | None:
-        """Return who keeps the object that an expression means; all items of a container are one."""
-        suffix = ""
-        while isinstance(expr, Item) and not isinstance(expr.key, Op):
-            expr = expr.base
-            suffix = "[]"
-        match expr:
-            case Attr(base=base, name=name):
-                owner = self._owner_of_attribute(key, base, name)
-            case Name(id=name):
-                owner = self._owner_of_variable(key, name)
-            case _:
-                owner = None
-        return None if owner is None else (owner[0], owner[1] + suffix)
-
-    def _owner_of_attribute(self, key: FunctionKey, base: Expr, name: str) -> Owner | None:
-        for option in options(self._effects.types.of(key, base)):
-            if isinstance(option, Instance) and self._program.cls(option.cls) is not None:
-                return self._owning_class(option.cls, name), name
-        params = self._program.function(key).params
-        cls = self._program.class_of(key)
-        if cls is not None and params and base == Name(params[0].name):
-            return self._owning_class(cls, name), name
-        return None
-
-    def _owning_class(self, cls: str, name: str) -> str:
-        """Return the topmost class of a family whose own methods assign an attribute."""
-        for base in (*reversed(self._program.bases(cls)), cls):
-            info = self._program.cls(base)
-            if info is None:
-                continue
-            scopes = self._program.scopes(info.module)
-            bound = scopes.bindings(info.definition.body).locals
-            if name in bound or name in scopes.attributes(info.index).stores:
-                return base
-        return cls
-
-    def _owner_of_variable(self, key: FunctionKey, name: str) -> Owner | None:
-        frame = self._effects.frame(key)
-        path = frame.path(Name(name))
-        cls = self._program.class_of(key)
-        if path is not None and path.root == "param:0" and len(path.fields) == 1 and cls is not None:
-            return self._owning_class(cls, path.fields[0]), path.fields[0]
-        scope = self._program.scopes(key.module).scope(key.function, name)
-        if scope is None or name in frame.params:
-            return None
-        return f"{key.module}#{scope}", name
 
     # ----------------------------------------------------------------- what uses them
 
@@ -307,13 +257,17 @@ class Backlogs:
         self, key: FunctionKey, number: int, base: Expr, method: str, args: tuple[Expr, ...]
     ) -> Iterator[_Use]:
         made_at = self._made_at(key, base)
-        owner = self._owner(key, base)
-        if made_at or owner is not None:
-            yield _Use(CallSite(key, number), made_at, owner, method, args)
+        home = self._homes.of(key, base)
+        if made_at or home is not None:
+            yield _Use(CallSite(key, number), made_at, home, method, args)
             return
         for caller, given in self._arguments(key, base):
             yield _Use(
-                CallSite(key, number), self._made_at(caller, given), self._owner(caller, given), method, args
+                CallSite(key, number),
+                self._made_at(caller, given),
+                self._homes.of(caller, given),
+                method,
+                args,
             )
 
     def _made_at(self, key: FunctionKey, expr: Expr) -> frozenset[CallSite]:
@@ -338,11 +292,11 @@ class Backlogs:
                 yield site.function, given
 
     @cached_property
-    def _by_owner(self) -> dict[Owner, list[_Use]]:
-        found: dict[Owner, list[_Use]] = {}
+    def _by_home(self) -> dict[Home, list[_Use]]:
+        found: dict[Home, list[_Use]] = {}
         for use in self._uses:
-            if use.owner is not None:
-                found.setdefault(use.owner, []).append(use)
+            if use.home is not None:
+                found.setdefault(use.home, []).append(use)
         return found
 
     @cached_property
@@ -355,8 +309,8 @@ class Backlogs:
 
     def _uses_of(self, made: _Made) -> tuple[_Use, ...]:
         found = dict.fromkeys(self._by_site.get(made.site, ()))
-        for owner in made.owners:
-            found.update(dict.fromkeys(self._by_owner.get(owner, ())))
+        for home in made.homes:
+            found.update(dict.fromkeys(self._by_home.get(home, ())))
         return tuple(sorted(found, key=lambda use: (use.at.function, use.at.step)))
 
     # ----------------------------------------------------------------- judging one
