@@ -51,6 +51,17 @@ def closes_by_name(method: str | None) -> bool:
     return method is not None and method.lstrip("_") in CLOSERS
 
 
+_GIVES_BACK = re.compile(
+    r"^_*(release|give_?back|put_?(back|conn(ection)?|client|session)|return_(conn(ection)?|client|session)"
+    r"|check_?in|(release|free)_(conn(ection)?|lock|slot|permit|client|session))$"
+)
+
+
+def gives_back_by_name(method: str | None) -> bool:
+    """Tell whether a method of unknown effect is named like one that gives something back to its owner."""
+    return method is not None and _GIVES_BACK.match(method) is not None
+
+
 def last_name(expr: Expr) -> str | None:
     """Return the rightmost name of a variable or attribute."""
     match expr:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from cancellint.analysis.operations import Operation
 from cancellint.model.ir import Expr
 from cancellint.model.knowledge import RaceKind
-from cancellint.model.summary import Loss, Path, Take, Unsettled
+from cancellint.model.summary import Act, Loss, Path, Take, Unsettled
 from cancellint.model.types import FunctionKey
 
 
@@ -35,7 +35,7 @@ class Argument(Struct, frozen=True):
     """it is stored before the call takes anything itself"""
 
 
-CalleeFact = Take | Loss | Unsettled | Path
+CalleeFact = Take | Loss | Unsettled | Path | Act
 """A fact of a callee's own summary, from which a trace goes on."""
 
 Origin = tuple[FunctionKey, CalleeFact]
@@ -64,6 +64,8 @@ class Effect(Struct, frozen=True):
     arguments: tuple[Argument, ...] = ()
     acquires: tuple[Path, ...] = ()
     releases: tuple[Path, ...] = ()
+    acts: tuple[Act, ...] = ()
+    """what is taken on that is to be undone, and what is undone; RESULT is the step's own outcome"""
     race: Raced | None = None
     operations: tuple[Operation, ...] = ()
     """what an await waits for"""

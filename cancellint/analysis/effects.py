@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import structs
 
+from cancellint.analysis.acts import acts_by_name, acts_of_container, acts_of_known
 from cancellint.analysis.conventions import closes_by_name
 from cancellint.analysis.effect import NO_EFFECT, Argument, Effect, Fate, Raced
 from cancellint.analysis.gathering import (
@@ -520,7 +521,13 @@ class Effects:
         if callee.receiver is not None and used and not entry.awaitable and fate is not Fate.STORES:
             measures = Role.LOOKS in entry.roles and entry.returns in _MEASURES
             gathered.arguments.append(Argument(callee.receiver, Fate.LOOKS if measures else Fate.PASSES))
+        gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
+        if entry.of == "result":
+            of = RESULT
         if of is None:
+            return
+        gathered.acts.update(dict.fromkeys(acts_of_known(self.operations, frame, callee, known, of)))
+        if of == RESULT:
             return
         if Role.CONSUMES in entry.roles:
             into = self._destination(frame, entry.into, callee, known)
@@ -552,10 +559,13 @@ class Effects:
         fate = Fate.PASSES if used else Fate.KEEPS
         gathered.arguments.extend(Argument(value, fate) for value in _all_arguments(callee))
         method = _method_name(callee)
+        frame = self.frame(key)
+        gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
+        gathered.acts.update(dict.fromkeys(acts_by_name(frame, method, callee, used)))
         receiver = callee.receiver
         if receiver is not None:
             gathered.arguments.append(Argument(receiver, Fate.PASSES))
-            path = self.frame(key).path(receiver)
+            path = frame.path(receiver)
             if path is not None and closes_by_name(method):
                 gathered.closes[path] = None
 

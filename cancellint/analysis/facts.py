@@ -5,6 +5,7 @@ from functools import cached_property
 
 from msgspec import structs
 
+from cancellint.analysis.acts import acts_by_step
 from cancellint.analysis.constants import Constants, constants_before
 from cancellint.analysis.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.decisions import decisions
@@ -33,7 +34,7 @@ from cancellint.model.ir import (
     Op,
     Return,
 )
-from cancellint.model.summary import RESULT, Path, Take
+from cancellint.model.summary import RESULT, Act, Path, Take
 from cancellint.model.types import FunctionKey
 
 
@@ -98,6 +99,11 @@ class Facts:
             and node.kind is AwaitKind.ENTER
             and self._all_effects.is_loop_lock(self.key, node.value)
         )
+
+    @cached_property
+    def acts(self) -> dict[int, tuple[Act, ...]]:
+        """What each step takes on that is to be undone, and what it undoes."""
+        return acts_by_step(self.frame, self.function, self.effects)
 
     @cached_property
     def decisions(self) -> dict[int, int]:

@@ -12,7 +12,7 @@ from cancellint.analysis.effect import Argument, CalleeFact, Effect, Origin, Rac
 from cancellint.analysis.operations import Operation
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Expr
-from cancellint.model.summary import KEPT, RESULT, Cause, Loss, Path, Summary, Take, Unsettled, passed
+from cancellint.model.summary import KEPT, RESULT, Act, Cause, Loss, Path, Summary, Take, Unsettled, passed
 from cancellint.model.types import FunctionKey
 
 
@@ -29,6 +29,7 @@ class Gathering:
         self.arguments: list[Argument] = []
         self.acquires: dict[Path, None] = {}
         self.releases: dict[Path, None] = {}
+        self.acts: dict[Act, None] = {}
         self.via: dict[CalleeFact, Origin] = {}
         self.tasks: dict[Loss, Expr] = {}
 
@@ -43,6 +44,7 @@ class Gathering:
             arguments=tuple(self.arguments),
             acquires=tuple(self.acquires),
             releases=tuple(self.releases),
+            acts=tuple(self.acts),
             race=race,
             via=self.via,
             tasks=self.tasks,
@@ -93,6 +95,11 @@ def bind(
             gathered.via.setdefault(open_, (key, unsettled))
             if inner is not None and lost in inner.via:
                 gathered.via.setdefault(lost, inner.via[lost])
+    for act in summary.acts:
+        moved_act = _seen_by_caller(act, here)
+        if moved_act is not None:
+            gathered.acts[moved_act] = None
+            gathered.via.setdefault(moved_act, (key, act))
     for paths, target in (
         (summary.closes, gathered.closes),
         (summary.replaces, gathered.replaces),
@@ -104,6 +111,15 @@ def bind(
             if place is not None:
                 target[place] = None
                 gathered.via.setdefault(place, (key, path))
+
+
+def _seen_by_caller(act: Act, here: Callable[[Path], Path | None]) -> Act | None:
+    """Return an act under the caller's names, None where the caller has none for its subject."""
+    subject = here(act.subject)
+    if subject is None:
+        return None
+    item = here(act.item) if act.item is not None else None
+    return structs.replace(act, subject=subject, item=item)
 
 
 def move(outer: Gathering, inner: Gathering, here: Callable[[Path], Path | None]) -> None:
@@ -122,6 +138,10 @@ def move(outer: Gathering, inner: Gathering, here: Callable[[Path], Path | None]
             outer.losses[lost] = None
             if loss in inner.via:
                 outer.via.setdefault(lost, inner.via[loss])
+    for act in inner.acts:
+        moved_act = _seen_by_caller(act, here)
+        if moved_act is not None:
+            outer.acts[moved_act] = None
     outer.suspends |= inner.suspends
     for path in inner.closes:
         if (place := here(path)) is not None:
@@ -138,6 +158,7 @@ def merge(gathered: Gathering, inner: Gathering) -> None:
     gathered.arguments.extend(inner.arguments)
     gathered.acquires.update(inner.acquires)
     gathered.releases.update(inner.releases)
+    gathered.acts.update(inner.acts)
     gathered.tasks.update(inner.tasks)
     for fact, origin in inner.via.items():
         gathered.via.setdefault(fact, origin)

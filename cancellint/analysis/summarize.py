@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.acts import acts_for_callers
+from cancellint.analysis.effect import CalleeFact
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.locks import HeldAcross, Locks
@@ -22,6 +24,7 @@ from cancellint.model.summary import (
     Summary,
     Take,
     Unsettled,
+    passed,
 )
 from cancellint.model.types import FunctionKey
 
@@ -37,14 +40,14 @@ class Origin(Struct, frozen=True):
     at: int
     taken: int = -1
     name: str = ""
-    via: tuple[FunctionKey, Take | Loss | Unsettled | Path] | None = None
+    via: tuple[FunctionKey, CalleeFact] | None = None
     lost_at: int = -1
     loss: Loss | None = None
     loser: bool = False
     passes: Loss | None = None
     """of a race left open by a callee: the loss in this function's terms, needed where the callee's race
     cancels what it was given from here"""
-    passes_via: tuple[FunctionKey, Take | Loss | Unsettled | Path] | None = None
+    passes_via: tuple[FunctionKey, CalleeFact] | None = None
 
 
 class Result(Struct, frozen=True):
@@ -59,25 +62,25 @@ class Result(Struct, frozen=True):
     """containers from which data is removed here, were they filled from a source"""
     race_origins: tuple[Origin, ...] = ()
     """for each of `races`, what it drops"""
+    refuted: tuple[Loss, ...] = ()
+    """what it loses although it is declared cancel-safe; callers are not told"""
 
 
-def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
-    """Solve one function under the summaries known so far."""
+def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool = False) -> Result:
+    """Solve one function under the summaries known so far. `promised`: it is declared cancel-safe."""
     facts = Facts(effects, owners, key)
     lost = tuple(sorted(losses(facts), key=lambda each: _told_later(facts, each))) if _has_data(facts) else ()
     races = tuple(verdicts(effects, facts, lost))
     locks = Locks(facts)
     fates = parameter_fates(facts)
     takes = tuple(dict.fromkeys(_takes(facts)))
-    promised = facts.function.contract is not None
-    leaving = tuple(
-        one for one in lost if one.leaves and one.loss.source.is_visible_to_callers and not promised
-    )
+    leaving = tuple(one for one in lost if one.leaves and one.loss.source.is_visible_to_callers)
+    broken = {one.loss for one in leaving if promised and _is_denied(one.loss)}
     unsettled = tuple(_unsettled(races))
     summary = Summary(
         suspends=any(True for _ in facts.awaits()),
         takes=tuple(sorted(_with_reopened(facts, takes))),
-        losses=tuple(sorted(_firmest({one.loss for one in leaving}))),
+        losses=tuple(sorted(_firmest({one.loss for one in leaving} - broken))),
         closes=_visible(path for effect in facts.effects.values() for path in effect.closes),
         replaces=_visible(_replaced(facts)),
         keeps=fates.keeps,
@@ -88,6 +91,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         acquires=_visible(locks.held_at_exit()) if locks.any else (),
         releases=_visible(locks.released()),
         unsettled=tuple(sorted({one for one, _ in unsettled})),
+        acts=acts_for_callers(facts.function, facts.acts) if facts.acts else (),
     )
     origins: dict[Fact, Origin] = {}
     for one in sorted(leaving, key=lambda each: _told_later(facts, each)):
@@ -102,7 +106,16 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey) -> Result:
         tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
         facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
+        tuple(sorted(_firmest(broken))),
     )
+
+
+def _is_denied(loss: Loss) -> bool:
+    """Tell whether a function that is declared cancel-safe says that it does not lose this.
+
+    It speaks of cancellation as its library has it, and not of what its caller gives it to await.
+    """
+    return not loss.native and passed(loss.source) is None
 
 
 def _told_later(facts: Facts, lost: Lost) -> tuple[bool, int]:

@@ -109,6 +109,38 @@ class Unsettled(Struct, frozen=True, order=True, gc=False):
     leaving: Leaving
 
 
+class Verb(enum.StrEnum):
+    """What an act does to its subject. The first half take something on, the second half undo it."""
+
+    ACQUIRES = "acquires"
+    """a lock, a permit, something out of a pool"""
+    SETS = "sets"
+    """a flag"""
+    RAISES = "raises"
+    """a counter"""
+    ADDS = "adds to"
+    """an entry to a container"""
+    SENDS = "sends on"
+    """a request, whose reply is still to come"""
+    RELEASES = "releases"
+    RESETS = "resets"
+    """a flag, or makes an attribute None"""
+    LOWERS = "lowers"
+    REMOVES = "removes from"
+    CLOSES = "closes"
+
+
+class Act(Struct, frozen=True, order=True, gc=False):
+    """Something is taken on that is to be undone, or is undone."""
+
+    verb: Verb
+    subject: Path
+    """the lock, flag, counter, container, or what is closed or given back"""
+    item: Path | None = None
+    """the entry of a container, the pool that something goes back to; None where it is not known"""
+    confidence: Confidence = Confidence.CERTAIN
+
+
 class Summary(Struct, frozen=True, gc=False):
     """What a caller needs to know of a function. Parameters are counted as declared, `self` included."""
 
@@ -133,6 +165,8 @@ class Summary(Struct, frozen=True, gc=False):
     releases: tuple[Path, ...] = ()
     """thread locks that are released without having been acquired here"""
     unsettled: tuple[Unsettled, ...] = ()
+    acts: tuple[Act, ...] = ()
+    """what is taken on and left so, and what is undone, on objects the caller knows"""
 
 
 NOTHING = Summary()
