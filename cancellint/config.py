@@ -57,6 +57,8 @@ class Config(Struct, frozen=True, kw_only=True):
     assume_raced: AssumeRaced = AssumeRaced.NONE
     dropped_task_underscore: bool = False
     """report a task that is bound to `_` as dropped"""
+    cancel_safe_decorators: tuple[str, ...] = ()
+    """dotted names of decorators that declare a function cancel-safe, beside that of `cancellint.markers`"""
     min_confidence: Confidence | None = None
     profile: Profile = Profile.DEFAULT
 
@@ -105,6 +107,7 @@ def values(config: Config) -> Mapping[str, Value]:
         "knowledge": tuple(_relative(path, config.root) for path in config.knowledge),
         "assume-raced": config.assume_raced.value,
         "dropped-task-underscore": config.dropped_task_underscore,
+        "cancel-safe-decorators": config.cancel_safe_decorators,
         "min-confidence": config.weakest_shown.value,
         "profile": config.profile.value,
     }
@@ -138,6 +141,7 @@ KEYS = (
     "knowledge",
     "assume-raced",
     "dropped-task-underscore",
+    "cancel-safe-decorators",
     "min-confidence",
     "profile",
 )
@@ -195,6 +199,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
         dropped_task_underscore=table.flag("dropped-task-underscore"),
+        cancel_safe_decorators=_dotted_names(table, "cancel-safe-decorators"),
         min_confidence=_choice(table, "min-confidence", Confidence, None),
         profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
     )
@@ -206,6 +211,15 @@ def _patterns(table: _Table, key: str) -> tuple[str, ...]:
         if not is_pattern(pattern):
             raise table.error(key, f"has {_shown(pattern)}, which is no pattern as in .gitignore")
     return patterns
+
+
+def _dotted_names(table: _Table, key: str) -> tuple[str, ...]:
+    names = table.strings(key)
+    for name in names:
+        if "." not in name or not all(part.isidentifier() for part in name.split(".")):
+            example = '"package.module.name"'
+            raise table.error(key, f"has {_shown(name)}, which is no dotted name such as {example}")
+    return names
 
 
 def _per_file_ignores(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -207,6 +207,7 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
         assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC,
         underscore_drops=config.dropped_task_underscore,
         target=config.target_version,
+        cancel_safe_decorators=config.cancel_safe_decorators,
     )
 
     def boundary(module: str) -> AbstractContextManager[None]:

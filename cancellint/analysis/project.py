@@ -8,6 +8,7 @@ from msgspec import Struct
 from packaging.version import Version
 
 from cancellint.analysis.backlogs import Backlogs
+from cancellint.analysis.contracts import Contracts
 from cancellint.analysis.describe import Description, describe
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.groups import groups
@@ -34,6 +35,8 @@ class AnalysisSettings(Struct, frozen=True):
     underscore_drops: bool = False
     """a task bound to `_` is reported too"""
     target: Version | None = None
+    cancel_safe_decorators: tuple[str, ...] = ()
+    """dotted names of decorators that declare a function cancel-safe"""
 
 
 class Project:
@@ -45,9 +48,11 @@ class Project:
         owners: Owners,
         results: Mapping[FunctionKey, Result],
         called: Container[FunctionKey],
+        contracts: Contracts,
         settings: AnalysisSettings,
     ) -> None:
         self._called = called
+        self.contracts = contracts
         self.settings = settings
         self.program = effects.program
         self.effects = effects
@@ -77,7 +82,7 @@ class Project:
         """Return what the tool believes about a function and why, for people to read."""
         result = self._results.get(key)
         if result is None:
-            result = summarize(self.effects, self.owners, key)
+            result = summarize(self.effects, self.owners, key, self.contracts.made_at(key) is not None)
         return describe(self.program, self._results, key, result)
 
 
@@ -115,6 +120,7 @@ class _Fixpoint:
         self._boundary = boundary
         self._effects = Effects(program, types, operations, self._summary_of)
         self._owners = Owners(program, _consumers(knowledge))
+        self._contracts = Contracts(program, settings.cancel_safe_decorators)
         self._results: dict[FunctionKey, Result] = {}
         self._called: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
 
@@ -124,7 +130,7 @@ class _Fixpoint:
             self._settle(group)
         self._follow_fills(order)
         reached = {callee for key, found in self._called.items() for callee in found if callee != key}
-        return Project(self._effects, self._owners, self._results, reached, self._settings)
+        return Project(self._effects, self._owners, self._results, reached, self._contracts, self._settings)
 
     def _summary_of(self, key: FunctionKey) -> Summary:
         found = self._results.get(key)
@@ -160,7 +166,8 @@ class _Fixpoint:
         """Summarise one function; tell whether the summary differs from before."""
         result = Result(NOTHING)
         with self._boundary(key.module):
-            result = summarize(self._effects, self._owners, key)
+            promised = self._contracts.made_at(key) is not None
+            result = summarize(self._effects, self._owners, key, promised)
         old = self._results.get(key)
         self._results[key] = result
         for store in result.fills:

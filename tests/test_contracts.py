@@ -1,0 +1,249 @@
+"""Promises to be cancel-safe: how they are made, what they bind, and that making one costs nothing."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from cancellint import markers
+from cancellint.analysis.contracts import MARKERS
+from cancellint.analysis.project import AnalysisSettings
+from cancellint.config import Config, ConfigError, load
+from cancellint.pipeline import run
+from tests.analysed import Analysed, analysed, beliefs
+
+IMPORT = "from cancellint.markers import cancel_safe"
+HALVES = """\
+    first = await jobs.get()
+    return first, await jobs.get()
+"""
+
+
+def halves(before: str, decorated: str) -> str:
+    """A module whose `take` loses the first of two jobs, after these lines and with this decorator."""
+    return f"import asyncio\n{before}\n{decorated}\nasync def take(jobs: asyncio.Queue[str]):\n{HALVES}"
+
+
+def refuted(files: dict[str, str], decorators: tuple[str, ...] = ()) -> list[str]:
+    """Where a promise is found to be false."""
+    settings = AnalysisSettings(cancel_safe_decorators=decorators)
+    return [one.told.place for one in Analysed(files, settings).findings() if one.code == "CAN112"]
+
+
+# --------------------------------------------------------------------------- the decorator
+
+
+def test_the_decorator_gives_back_what_it_is_given() -> None:
+    async def work() -> None: ...
+
+    assert markers.cancel_safe(work) is work
+    assert inspect.iscoroutinefunction(markers.cancel_safe(work))
+
+
+def test_the_decorator_is_the_one_that_is_looked_for() -> None:
+    assert f"{markers.__name__}.{markers.cancel_safe.__name__}" in MARKERS
+
+
+def test_the_decorators_module_imports_nothing() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import cancellint.markers; print(set(sys.modules) - before)"
+    )
+    ran = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+
+    assert eval(ran.stdout) == {"cancellint", "cancellint.markers"}
+
+
+def test_type_checkers_see_the_function_unchanged(tmp_path: Path) -> None:
+    example = tmp_path / "example.py"
+    example.write_text(
+        dedent(
+            """
+            from collections.abc import AsyncIterator
+            from cancellint.markers import cancel_safe
+
+            @cancel_safe
+            async def read(size: int) -> bytes: return b""
+
+            class Reader:
+                @cancel_safe
+                async def lines(self) -> AsyncIterator[str]: yield ""
+
+            reveal_type(read)
+            reveal_type(Reader().lines)
+            """
+        )
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(example)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout
+    assert '"def (size: int) -> Coroutine[Any, Any, bytes]"' in ran.stdout.replace("typing.", "").replace(
+        "builtins.", ""
+    ).replace("types.", "")
+    assert "AsyncIterator[" in ran.stdout
+
+
+# --------------------------------------------------------------------------- how a promise is made
+
+
+@pytest.mark.parametrize(
+    ("before", "decorated"),
+    [
+        ("", "# cancellint: cancel-safe"),
+        (IMPORT, "@cancel_safe"),
+        (f"{IMPORT} as safe", "@safe"),
+        ("from cancellint import markers", "@markers.cancel_safe"),
+        ("import cancellint.markers", "@cancellint.markers.cancel_safe"),
+        ("import cancellint.markers as m\nsafe = m.cancel_safe", "@safe"),
+        (f"try:\n    {IMPORT}\nexcept ImportError:\n    cancel_safe = id", "@cancel_safe"),
+    ],
+)
+def test_a_promise_is_made_by_a_comment_or_by_the_decorator(before: str, decorated: str) -> None:
+    assert refuted({"main": halves(before, decorated)}) != []
+
+
+@pytest.mark.parametrize(
+    ("before", "decorated"),
+    [
+        ("", ""),
+        ("def cancel_safe(f): return f", "@cancel_safe"),
+        ("from elsewhere import cancel_safe", "@cancel_safe"),
+    ],
+)
+def test_a_decorator_of_the_same_name_is_no_promise(before: str, decorated: str) -> None:
+    assert refuted({"main": halves(before, decorated)}) == []
+
+
+PROMISES = "def safe(f): return f\ndef marked(reason):\n    return safe\n"
+
+
+@pytest.mark.parametrize(
+    ("configured", "before", "decorated"),
+    [
+        ("pkg.promises.safe", "from pkg.promises import safe", "@safe"),
+        ("pkg.promises.safe", "from pkg import safe", "@safe"),
+        ("pkg.safe", "from pkg.promises import safe", "@safe"),
+        ("pkg.promises.marked", "from pkg import promises", "@promises.marked('by a test')"),
+        ("elsewhere.safe", "from elsewhere import safe", "@safe"),
+    ],
+)
+def test_a_project_names_decorators_of_its_own(configured: str, before: str, decorated: str) -> None:
+    files = {
+        "pkg.__init__": "from .promises import safe\n",
+        "pkg.promises": PROMISES,
+        "pkg.main": halves(before, decorated),
+    }
+
+    assert len(refuted(files, (configured,))) == 1
+    assert refuted(files) == []
+
+
+def test_the_configuration_names_decorators(tmp_path: Path) -> None:
+    (tmp_path / "cancellint.toml").write_text('cancel-safe-decorators = ["promises.safe"]\n')
+    (tmp_path / "promises.py").write_text(PROMISES)
+    (tmp_path / "main.py").write_text(halves("from promises import safe", "@safe"))
+
+    assert [finding.code for finding in run(load(tmp_path), [tmp_path]).findings] == ["CAN112"]
+    assert run(Config(root=tmp_path), [tmp_path]).findings == ()
+
+
+@pytest.mark.parametrize("name", ["safe", "pkg.safe()", "", "pkg."])
+def test_a_decorator_is_named_in_full(name: str, tmp_path: Path) -> None:
+    (tmp_path / "cancellint.toml").write_text(f'cancel-safe-decorators = ["{name}"]\n')
+
+    with pytest.raises(ConfigError, match=r"`cancel-safe-decorators` has .* no dotted name"):
+        load(tmp_path)
+
+
+# --------------------------------------------------------------------------- what a promise binds
+
+
+def test_callers_trust_a_promise_even_if_it_is_false() -> None:
+    program = analysed(
+        halves(IMPORT, "@cancel_safe")
+        + dedent(
+            """
+            async def serve(jobs: asyncio.Queue[str]):
+                while True:
+                    try:
+                        print(await asyncio.wait_for(take(jobs), 1))
+                    except TimeoutError:
+                        pass
+            """
+        )
+    )
+
+    assert [one.code for one in program.findings(possible=True)] == ["CAN112"]
+    assert "cancel-safe" in program.beliefs("main.take")
+
+
+def test_without_the_promise_the_race_is_reported() -> None:
+    source = halves("", "") + dedent(
+        """
+        async def serve(jobs: asyncio.Queue[str]):
+            while True:
+                try:
+                    print(await asyncio.wait_for(take(jobs), 1))
+                except TimeoutError:
+                    pass
+        """
+    )
+
+    assert [one.code for one in analysed(source).findings()] == ["CAN101"]
+
+
+INHERITED = """
+import asyncio
+from cancellint.markers import cancel_safe
+
+class Source:
+    @cancel_safe
+    async def take(self, jobs: asyncio.Queue[str]): raise NotImplementedError
+
+class Single(Source):
+    async def take(self, jobs: asyncio.Queue[str]):
+        return await jobs.get()
+
+class Double(Single):
+    async def take(self, jobs: asyncio.Queue[str]):
+        first = await jobs.get()
+        return first, await jobs.get()
+
+class Other:
+    async def take(self, jobs: asyncio.Queue[str]):
+        first = await jobs.get()
+        return first, await jobs.get()
+"""
+
+
+def test_an_override_promises_what_it_overrides() -> None:
+    (found,) = (one for one in analysed(INHERITED).findings() if one.code == "CAN112")
+
+    assert found.told.message.startswith("`Double.take` is declared cancel-safe")
+    assert str(found.notes[0]) == "main:007 `Source.take` promises it for all that override it"
+
+
+def test_the_note_names_the_nearest_promise() -> None:
+    nearer = INHERITED.replace(
+        "class Single(Source):\n    async def", "class Single(Source):\n    @cancel_safe\n    async def"
+    )
+    (found,) = (one for one in analysed(nearer).findings() if one.code == "CAN112")
+
+    assert "`Single.take` promises it" in str(found.notes[0])
+
+
+def test_asyncios_own_cancellation_stays_in_a_promise_about_anyio() -> None:
+    source = """
+        import anyio
+        from cancellint.markers import cancel_safe
+
+        @cancel_safe
+        async def f(items: anyio.abc.ObjectReceiveStream[str]) -> str:
+            return await items.receive()
+    """
+
+    assert "cancel-safe in scopes" in beliefs(source)
+    assert [one.code for one in analysed(source).findings(possible=True)] == []
