@@ -1,0 +1,115 @@
+"""The scripts that count findings, draw a sample of them and read the verdicts back."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+MODULE = """\
+import asyncio
+
+
+async def work():
+    await asyncio.sleep(1)
+
+
+async def start():
+    asyncio.create_task(work())
+    print("async def is counted at the beginning of a line only")
+"""
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder with one package in it, of which one task is dropped."""
+    tree = tmp_path / "packages" / "runner"
+    tree.mkdir(parents=True)
+    (tree / "pyproject.toml").write_text('[project]\nname = "runner"\nversion = "1.2"\n', "utf-8")
+    (tree / "runner.py").write_text(MODULE, "utf-8")
+    return tree.parent
+
+
+def finding(line: int, confidence: str = "certain") -> str:
+    keys = {"package": "runner", "version": "1.2", "path": "runner.py", "line": line, "column": 5}
+    said = {"code": "CAN401", "name": "dropped-task", "message": "gone", "symbol": "start"}
+    note = {"path": "runner.py", "line": 4, "symbol": "work", "message": "awaits here"}
+    return json.dumps(keys | said | {"confidence": confidence, "notes": [note]}) + "\n"
+
+
+def test_density_counts_findings_per_thousand_async_functions(packages: Path, tmp_path: Path) -> None:
+    table = run("density.py", packages / "runner", "--findings", tmp_path / "found.jsonl")
+
+    row = re.search(r"(?m)^runner +1\.2 +1 +2 +1 +0 +0 +500\.0 .*$", table)
+    assert row
+    assert row[0].endswith("CAN401 1/0/0")
+    kept = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text("utf-8").splitlines()]
+    assert [(each["package"], each["version"], each["line"]) for each in kept] == [("runner", "1.2", 9)]
+
+
+def test_a_finding_that_goes_away_leaves_the_others_in_the_sample(packages: Path, tmp_path: Path) -> None:
+    found = tmp_path / "found.jsonl"
+    found.write_text("".join(finding(line) for line in range(1, 10)), "utf-8")
+    run("sample.py", found, packages, tmp_path / "before", "--most", 4)
+    before = tomllib.loads((tmp_path / "before" / "drawn.toml").read_text("utf-8"))
+    away = next(iter(before.values()))["line"]
+    found.write_text("".join(finding(line) for line in range(9, 0, -1) if line != away), "utf-8")
+    run("sample.py", found, packages, tmp_path / "after", "--most", 4)
+    after = tomllib.loads((tmp_path / "after" / "drawn.toml").read_text("utf-8"))
+
+    assert (len(before), len(after)) == (4, 4)
+    assert len(before.keys() & after.keys()) == 3
+
+
+def test_a_sheet_shows_code_and_notes_but_no_confidence(packages: Path, tmp_path: Path) -> None:
+    found = tmp_path / "found.jsonl"
+    found.write_text(finding(9), "utf-8")
+    run("sample.py", found, packages, tmp_path / "sheets")
+
+    sheet = (tmp_path / "sheets" / "sheet.md").read_text("utf-8")
+    assert ">    9      asyncio.create_task(work())" in sheet
+    assert "* runner.py:4 in `work`: awaits here" in sheet
+    assert "certain" not in sheet
+
+
+def test_verdicts_become_precision_disagreement_and_records(packages: Path, tmp_path: Path) -> None:
+    found = tmp_path / "found.jsonl"
+    found.write_text(finding(5) + finding(9) + finding(8, "likely"), "utf-8")
+    sheets = tmp_path / "sheets"
+    run("sample.py", found, packages, sheets)
+    drawn = tomllib.loads((sheets / "drawn.toml").read_text("utf-8"))
+    numbers = {row["line"]: number for number, row in drawn.items()}
+    said = '["{}"]\nverdict = "{}"\nwhy = "seen"\n'
+    (sheets / "first.toml").write_text(
+        said.format(numbers[5], "false") + said.format(numbers[9], "true"), "utf-8"
+    )
+    (sheets / "second.toml").write_text(said.format(numbers[9], "harmless"), "utf-8")
+
+    table = run("judged.py", sheets)
+    assert re.search(r"(?m)^CAN401 +certain +2 +2 +1 +0 +1 +50% +1 +100%  judge again$", table)
+    assert re.search(r"(?m)^CAN401 +likely +1 +0 +0 +0 +0 +- +0 +-$", table)
+    records = tomllib.loads(run("judged.py", sheets, "--records"))["finding"]
+    assert {(each["line"], each["verdict"]) for each in records} == {(5, "false"), (9, "true")}
+    assert [each.get("judges") for each in records if each["line"] == 9] == [["true", "harmless"]]
+
+
+def test_the_pinned_packages_are_many_and_mostly_unseen() -> None:
+    pinned = tomllib.loads((BENCHMARKS / "packages.toml").read_text("utf-8"))["package"]
+
+    assert len({each["name"] for each in pinned}) == len(pinned) >= 30
+    assert sum(not each["seen"] for each in pinned) >= 12
