@@ -23,7 +23,7 @@ from cancellint.analysis.gathering import (
 )
 from cancellint.analysis.knowledge import argument
 from cancellint.analysis.members import MOST_OVERRIDES
-from cancellint.analysis.operations import Known, Operation, Operations, operands, wrapped
+from cancellint.analysis.operations import Known, Operation, Operations, delivered, operands, wrapped
 from cancellint.analysis.paths import Frame, cut
 from cancellint.analysis.program import Program
 from cancellint.analysis.type_algebra import options
@@ -280,7 +280,11 @@ class Effects:
             if Role.RACES not in known.entry.roles:
                 continue
             values = tuple(wrapped(known.entry, callee))
-            found = (operation for operand in values for operation in self._behind(key, operand))
+            found = (
+                delivered(operation, known.entry)
+                for operand in values
+                for operation in self._behind(key, operand)
+            )
             return Raced(known.entry.race, known.name, tuple(dict.fromkeys(found)), values)
         return None
 

@@ -149,6 +149,7 @@ def _varied(entry: Entry, variant: Variant) -> Entry:
         cancel=cancel,
         mode=None if cancel is Cancel.SAFE else variant.mode or entry.mode,
         race=variant.race or entry.race,
+        delivers=entry.delivers if variant.delivers is None else variant.delivers,
         returns=entry.returns if variant.returns is None else variant.returns,
         note=entry.note if variant.note is None else variant.note,
     )
@@ -261,7 +262,7 @@ class Knowledge:
 
 
 def _verdict(entry: Entry) -> tuple[object, ...]:
-    return entry.cancel, entry.mode, entry.suspends, entry.roles, entry.note
+    return entry.cancel, entry.mode, entry.suspends, entry.roles, entry.delivers, entry.note
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:

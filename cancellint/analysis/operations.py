@@ -45,6 +45,7 @@ class Operation(Struct, frozen=True):
     """One call whose outcome is waited for.
 
     `task`: it runs as a task of its own. `shielded`: cancelling the waiter does not cancel it.
+    `gathered`: its outcome is handed over together with those of others.
     `holder`: the variable or attribute through which the waiter reaches it, None if written in place.
     """
 
@@ -52,6 +53,7 @@ class Operation(Struct, frozen=True):
     callee: Callee
     task: bool = False
     shielded: bool = False
+    gathered: bool = False
     holder: Expr | None = None
 
 
@@ -202,5 +204,19 @@ def pendings(kind: Type) -> Iterator[Pending]:
 def _wrap(inner: Operation, entry: Entry) -> Operation:
     """Return the operation as it looks from outside a task, shield or gather."""
     if Role.RACES in entry.roles and Role.GATHERS not in entry.roles:
-        return inner
-    return structs.replace(inner, task=True, shielded=inner.shielded or Role.SHIELDS in entry.roles)
+        return delivered(inner, entry)
+    return structs.replace(
+        inner,
+        task=True,
+        shielded=inner.shielded or Role.SHIELDS in entry.roles,
+        gathered=inner.gathered or Role.GATHERS in entry.roles,
+    )
+
+
+def delivered(inner: Operation, entry: Entry) -> Operation:
+    """Return the operation as a race awaits it: what hands over a finished task's result drops none.
+
+    A gathering is not finished as long as one of its tasks is not, and a shielded task goes on.
+    """
+    handed_over = entry.delivers and not inner.shielded and not inner.gathered
+    return structs.replace(inner, task=False) if handed_over else inner

@@ -121,6 +121,7 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ren
     cancel: Cancel | None = None
     mode: Mode | None = None
     race: RaceKind | None = None
+    delivers: bool | None = None
     returns: str | None = None
     note: str | None = None
 
@@ -163,6 +164,8 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     raced: str = "arg:0"
     """of a race: the awaitable(s) raced; `body` for a context manager"""
     race: RaceKind | None = None
+    delivers: bool = False
+    """of a race: what a task given to it has done by then is handed over, even if the race is lost"""
     timeout: str | None = None
     """of a race: the operand holding the time limit; a literal None there means no race"""
     returns: str | None = None
