@@ -100,6 +100,10 @@ class Handles:
 
     # ----------------------------------------------------------------- what starts a task
 
+    def started(self, key: FunctionKey) -> Iterator[tuple[int, Started]]:
+        """Yield the steps of function `key` whose outcome is the handle of a new task."""
+        return self._starts(key, self._names)
+
     @cached_property
     def _starters(self) -> frozenset[str]:
         """The last parts of the names that give a handle, as the tables know them."""
