@@ -37,6 +37,20 @@ def spans(tree: cst.Module, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int
     return {key: _underlined(node, places.get(node, text.start())) for key, node in nodes.items()}
 
 
+def nodes(tree: cst.Module, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], cst.CSTNode]:
+    """The syntax of the wanted steps, each given as function index and step number (-1: the definition).
+
+    Of an except handler that is what it catches, of a bare one the handler; of an assignment the statement.
+    """
+    origins = lower_with_origins(tree)[1]
+    return {
+        (function, step): origins[function].definition
+        if step == DEFINITION
+        else origins[function].steps[step]
+        for function, step in wanted
+    }
+
+
 def comments(tree: cst.Module) -> list[tuple[Span, str, bool]]:
     """All comments in order: where, what, and whether nothing else stands on the line."""
     recorder = _generated(tree, frozenset(), comments=True)

@@ -44,11 +44,14 @@ class Edit(enum.StrEnum):
     WIDEN_ANY_HANDLER = "widen-any-handler"
     """the same whatever the handler names: `except OSError` becomes `except BaseException` too"""
     RELEASE_IN_FINALLY = "release-in-finally"
-    """`async with` round the statements that hold a lock, or what follows the acquire goes into a `try`
-    whose `finally` releases: the acquire (its Await, or its Call), then the releases"""
+    """what follows the acquire goes into a `try` whose `finally` releases: the acquire (its Await, or its
+    Call), then all releases"""
+    HOLD_IN_ASYNC_WITH = "hold-in-async-with"
+    """`async with lock` round what follows the acquire, where that says the same, else as above: for what
+    is known to be an asynchronous context manager that acquires and releases"""
     UNDO_IN_FINALLY = "undo-in-finally"
     """the statements between a change and its undo go into a `try`, the undo into its `finally`: the step
-    that makes the change, then those that undo it"""
+    that makes the change, then all that undo it"""
     GUARD_COMPLETION = "guard-completion"
     """`future.set_result(x)` and `set_exception` happen only `if not future.done()`: the Call"""
     SHIELD = "shield"

@@ -1,0 +1,107 @@
+"""A region of statements put into a `try` whose `finally` closes it, or into an `async with`."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import libcst as cst
+
+from cancellint.fixes.regions import Region
+from cancellint.fixes.syntax import Change, Statement, blank_lines, has_comment, with_leading_lines
+
+_Lines: TypeAlias = frozenset[cst.CSTNode]
+
+
+def closed_in_finally(found: Region) -> Change:
+    """The change that moves the closing line into a `finally`."""
+    closing = found.closing if found.closes_behind else found.closing.deep_clone()
+    last = cst.Finally(_block(found, [with_leading_lines(closing, blank_lines(closing)[1])]))
+    head = [*found.opening.before, found.line]
+    match found.statements:
+        case [cst.Try(finalbody=None) as only]:
+            return _changed(found, [*head, *_without([only.with_changes(finalbody=last)], found.removed)])
+        case statements:
+            blank, body = _body(statements, found.removed)
+            guarded = cst.Try(body=_block(found, body), finalbody=last, leading_lines=blank)
+            return _changed(found, [*head, guarded])
+
+
+def held_in_async_with(found: Region, lock: cst.BaseExpression) -> Change:
+    """The change of an acquire and a release, both without a comment that would get lost, to `async with`."""
+    _, body = _body(found.statements, found.removed)
+    held = cst.With(
+        items=[cst.WithItem(lock)],
+        body=_block(found, body).with_changes(header=found.line.trailing_whitespace),
+        asynchronous=cst.Asynchronous(),
+        leading_lines=found.line.leading_lines,
+    )
+    return _changed(found, [*found.opening.before, held])
+
+
+def _changed(found: Region, head: Sequence[Statement]) -> Change:
+    block = found.opening.block
+    return Change(block, block.with_changes(body=[*head, *found.rest]))
+
+
+def _block(found: Region, body: Sequence[Statement]) -> cst.IndentedBlock:
+    around = found.opening.block
+    return cst.IndentedBlock(body, indent=around.indent if isinstance(around, cst.IndentedBlock) else None)
+
+
+def _body(
+    statements: Sequence[Statement], removed: _Lines
+) -> tuple[Sequence[cst.EmptyLine], Sequence[Statement]]:
+    """The statements without what is removed, and the blank lines that stood above them."""
+    blank, rest = blank_lines(statements[0])
+    left = _without(statements, removed)
+    return blank, [with_leading_lines(left[0], rest), *left[1:]]
+
+
+def _without(statements: Sequence[Statement], removed: _Lines) -> list[Statement]:
+    """The statements without the removed lines, and without handlers and a `try` that are idle then."""
+    left = [_visited(each, removed) for each in statements]
+    match statements, left:
+        case [cst.Try(orelse=None, finalbody=None, handlers=[before])], [cst.Try(handlers=[after]) as only]:
+            if _is_idle(before, after, removed) and isinstance(only.body, cst.IndentedBlock):
+                inner = [each for each in only.body.body if isinstance(each, Statement)]
+                return inner if not has_comment(only.with_changes(body=cst.IndentedBlock([]))) else left
+    return left
+
+
+def _visited(statement: Statement, removed: _Lines) -> Statement:
+    visited = statement.visit(_Removing(removed))
+    return visited if isinstance(visited, Statement) else statement
+
+
+class _Removing(cst.CSTTransformer):
+    """Takes lines out of the blocks they stand in, and handlers that then only raise again."""
+
+    def __init__(self, removed: _Lines) -> None:
+        super().__init__()
+        self.removed = removed
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        clauses = cst.ExceptHandler | cst.ExceptStarHandler | cst.Else | cst.Finally | cst.MatchCase
+        return isinstance(node, cst.BaseCompoundStatement | cst.IndentedBlock | clauses)
+
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.IndentedBlock:
+        both = zip(original_node.body, updated_node.body, strict=True)
+        body = [after for before, after in both if before not in self.removed]
+        return updated_node.with_changes(body=body or [cst.SimpleStatementLine([cst.Pass()])])
+
+    def leave_Try(self, original_node: cst.Try, updated_node: cst.Try) -> cst.Try:
+        handlers = list(updated_node.handlers)
+        while len(handlers) > (updated_node.finalbody is None) and updated_node.orelse is None:
+            if not _is_idle(original_node.handlers[len(handlers) - 1], handlers[-1], self.removed):
+                break
+            handlers.pop()
+        return updated_node.with_changes(handlers=handlers)
+
+
+def _is_idle(before: cst.ExceptHandler, after: cst.ExceptHandler, removed: _Lines) -> bool:
+    """Whether a handler, from which lines were removed, only raises again."""
+    match after.body:
+        case cst.IndentedBlock(body=[cst.SimpleStatementLine(body=[cst.Raise(exc=None)])]):
+            return bool(removed.intersection(before.body.body)) and not has_comment(after)
+    return False

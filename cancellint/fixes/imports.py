@@ -1,0 +1,73 @@
+"""What a module calls asyncio and its `shield`, and where a new import goes."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import NamedTuple
+
+import libcst as cst
+
+from cancellint.fixes.syntax import Statement, blank_lines, with_leading_lines
+
+
+class Names(NamedTuple):
+    """What a module's own imports call asyncio and `asyncio.shield`."""
+
+    asyncio: str | None
+    shield: str | None
+
+
+def bound_names(module: cst.Module) -> Names:
+    """The names that imports at the top of a module, not inside another statement, bind."""
+    asyncio = shield = None
+    for statement in module.body:
+        match statement:
+            case cst.SimpleStatementLine(body=[cst.Import(names=aliases)]):
+                asyncio = _bound(aliases, "asyncio") or asyncio
+            case cst.SimpleStatementLine(
+                body=[cst.ImportFrom(module=cst.Name(value="asyncio"), names=[*aliases], relative=[])]
+            ):
+                shield = _bound(aliases, "shield") or shield
+    return Names(asyncio, shield)
+
+
+def _bound(aliases: Sequence[cst.ImportAlias], wanted: str) -> str | None:
+    for alias in aliases:
+        match alias:
+            case cst.ImportAlias(name=cst.Name(value=name), asname=None) if name == wanted:
+                return name
+            case cst.ImportAlias(
+                name=cst.Name(value=name), asname=cst.AsName(name=cst.Name(value=bound))
+            ) if name == wanted:
+                return bound
+    return None
+
+
+def with_asyncio(module: cst.Module) -> cst.Module:
+    """The module with `import asyncio` before its other imports, those from `__future__` left first."""
+    first = len([*takewhile(_comes_first, module.body)])
+    new = cst.SimpleStatementLine([cst.Import([cst.ImportAlias(cst.Name("asyncio"))])])
+    before, after = module.body[:first], list(module.body[first:])
+    if after and _is_import(after[0]):
+        blank, rest = blank_lines(after[0])
+        new = new.with_changes(leading_lines=blank)
+        after[0] = with_leading_lines(after[0], rest)
+    elif before:
+        new = new.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+    return module.with_changes(body=[*before, new, *after])
+
+
+def _comes_first(statement: Statement) -> bool:
+    """Whether a statement is the module's docstring or an import from `__future__`."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString())]):
+            return True
+        case cst.SimpleStatementLine(body=[cst.ImportFrom(module=cst.Name(value="__future__")), *_]):
+            return True
+    return False
+
+
+def _is_import(statement: Statement) -> bool:
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.Import() | cst.ImportFrom(), *_]):
+            return True
+    return False

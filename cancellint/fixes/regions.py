@@ -1,0 +1,213 @@
+"""Statements that are left in several ways, and the one line that is to run on each.
+
+A *closing* line (a release, an undo) stands at the ends of a region. Moving it to the one place that all
+ways out pass says the same only where it was the last thing done before the region was left, and where no
+`return`, `break` or `continue` left without it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+import libcst as cst
+
+from cancellint.fixes.syntax import Spot, Statement, Syntax, below, code, has_comment
+from cancellint.frontend.scopes import bound_in
+
+Line: TypeAlias = cst.SimpleStatementLine
+_Jump: TypeAlias = cst.Return | cst.Break | cst.Continue
+
+
+class Region(NamedTuple):
+    """What follows an opening line in its block, up to where it is closed."""
+
+    line: Line
+    opening: Spot
+    """where the line stands"""
+    end: int
+    """index, in the block, of the first statement behind the region; the closing line, if it stands there"""
+    closing: Line
+    removed: frozenset[cst.CSTNode]
+    """the closing lines inside that are not needed any more"""
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return self.opening.statements[self.opening.number + 1 : self.end]
+
+    @property
+    def closes_behind(self) -> bool:
+        """Whether the closing line stands directly behind the region, in the same block."""
+        rest = self.opening.statements[self.end :]
+        return bool(rest) and rest[0] is self.closing
+
+    @property
+    def rest(self) -> tuple[Statement, ...]:
+        """What stays behind, the closing line left out."""
+        return self.opening.statements[self.end + self.closes_behind :]
+
+
+def region(syntax: Syntax, nodes: Sequence[cst.CSTNode]) -> Region | None:
+    """The region between what opens it and all that closes it, if that can be moved to its exit.
+
+    The first node opens, the others close; each must be a statement on a line of its own.
+    """
+    lines = [line for line in (syntax.line(node) for node in nodes) if line is not None]
+    if len(lines) < max(2, len(nodes)):
+        return None
+    opening, closings = lines[0], [*dict.fromkeys(lines[1:])]
+    spot = syntax.spot(opening)
+    if spot is None or len({code(line.body[0]) for line in closings}) != 1:
+        return None
+    found = _closed_in_block(opening, spot, closings) or _closed_in_try(syntax, opening, spot, closings)
+    return None if found is None else _movable(syntax, found, closings)
+
+
+def _movable(syntax: Syntax, found: Region, closings: Sequence[Line]) -> Region | None:
+    """The region with the closing lines that need not stay in it, if moving them says the same."""
+    if not found.statements or _needs_what_is_bound(found):
+        return None
+    within = {each for statement in found.statements for each in below(statement)}
+    inside = [line for line in closings if line in within]
+    removed = frozenset(line for line in inside if _ends(syntax, found, line))
+    behind = {found.closing} if found.closes_behind else set()
+    if not removed.union(behind).issuperset(closings) and not may_repeat(found.closing):
+        return None
+    if any(not _is_closed(syntax, jump, inside) for jump in _ways_out(syntax, found)):
+        return None
+    return found._replace(removed=removed)
+
+
+def may_repeat(line: Line) -> bool:
+    """Whether running a line twice does what running it once does."""
+    match line.body[0]:
+        case cst.Assign(value=cst.Name() | cst.SimpleString() | cst.Integer()):
+            return True
+        case cst.Expr(value=cst.Call(func=cst.Attribute(attr=cst.Name(value="discard" | "clear" | "set")))):
+            return True
+        case cst.Expr(value=cst.Call(func=cst.Attribute(attr=cst.Name(value="pop")), args=[_, _])):
+            return True
+    return False
+
+
+# --------------------------------------------------------------------------- where the region ends
+
+
+def _closed_in_block(opening: Line, spot: Spot, closings: Sequence[Line]) -> Region | None:
+    """The region up to the last closing line in the same block."""
+    behind = {each: index for index, each in enumerate(spot.statements) if index > spot.number}
+    closing = max((line for line in closings if line in behind), key=lambda line: behind[line], default=None)
+    return None if closing is None else Region(opening, spot, behind[closing], closing, frozenset())
+
+
+def _closed_in_try(syntax: Syntax, opening: Line, spot: Spot, closings: Sequence[Line]) -> Region | None:
+    """The region up to the `try` whose every normal end closes it."""
+    for index in reversed(range(spot.number + 1, len(spot.statements))):
+        statement = spot.statements[index]
+        inside = [line for line in closings if statement in syntax.around(line)]
+        if inside:
+            closing = _closing_of(statement, inside)
+            return None if closing is None else Region(opening, spot, index + 1, closing, frozenset())
+    return None
+
+
+def _closing_of(statement: Statement, closings: Sequence[Line]) -> Line | None:
+    """The last line of a `try` if that closes, and every handler closes too or raises."""
+    if not isinstance(statement, cst.Try) or statement.finalbody is not None:
+        return None
+    closed = [_last(handler.body) for handler in statement.handlers]
+    last = _last(statement.orelse.body if statement.orelse else statement.body)
+    if not all(each in closings or _raises(each) for each in closed):
+        return None
+    return next((line for line in closings if line is last), None)
+
+
+def _last(body: cst.BaseSuite) -> cst.CSTNode | None:
+    return body.body[-1] if body.body else None
+
+
+def _raises(statement: cst.CSTNode | None) -> bool:
+    match statement:
+        case cst.SimpleStatementLine(body=[*_, cst.Raise()]) | cst.Raise():
+            return True
+    return False
+
+
+def _needs_what_is_bound(found: Region) -> bool:
+    """Whether the closing line reads a name that the region may leave unbound."""
+    bound, _, _ = bound_in(found.statements)
+    return any(isinstance(each, cst.Name) and each.value in bound for each in below(found.closing))
+
+
+# --------------------------------------------------------------------------- how it is left
+
+
+def _ends(syntax: Syntax, found: Region, line: Line) -> bool:
+    """Whether the region is left right after a line, which carries no comment that would get lost."""
+    spot = syntax.spot(line)
+    if spot is None or has_comment(line):
+        return False
+    match spot.after:
+        case []:
+            return not found.closes_behind and _falls_out(syntax, found, line)
+        case [cst.SimpleStatementLine(body=[jump])]:
+            return _is_plain_jump(jump) and _leaves(syntax, found, jump)
+    return False
+
+
+def _is_plain_jump(node: cst.CSTNode) -> bool:
+    """Whether a statement leaves without calling or awaiting anything first."""
+    match node:
+        case cst.Return(value=value):
+            return value is None or not any(isinstance(each, cst.Call | cst.Await) for each in below(value))
+        case cst.Raise() | cst.Break() | cst.Continue():
+            return not any(isinstance(each, cst.Await) for each in below(node))
+    return False
+
+
+def _leaves(syntax: Syntax, found: Region, jump: cst.CSTNode) -> bool:
+    """Whether a jump goes out of the region, not to a loop or handler inside."""
+    inner = jump
+    for each in _within(syntax, found, jump):
+        match each:
+            case cst.For() | cst.While() if isinstance(jump, cst.Break | cst.Continue):
+                return False
+            case cst.Try(handlers=[_, *_]) | cst.TryStar() if isinstance(jump, cst.Raise):
+                if inner is each.body:
+                    return False
+        inner = each
+    return True
+
+
+def _falls_out(syntax: Syntax, found: Region, line: Line) -> bool:
+    """Whether nothing of the region runs after a line that stands last in its block."""
+    inner: cst.CSTNode = line
+    for each in _within(syntax, found, line):
+        match each:
+            case cst.IndentedBlock() if each.body[-1] is not inner:
+                return False
+            case cst.For() | cst.While() | cst.Finally():
+                return False
+            case cst.Try() | cst.TryStar() if each.orelse is not None and inner is each.body:
+                return False
+        inner = each
+    return inner is found.statements[-1]
+
+
+def _within(syntax: Syntax, found: Region, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """What a node stands in, from the inside out, up to a statement of the region."""
+    for each in syntax.around(node):
+        if each is found.opening.block:
+            return
+        yield each
+
+
+def _ways_out(syntax: Syntax, found: Region) -> Iterator[_Jump]:
+    for statement in found.statements:
+        for each in below(statement):
+            if isinstance(each, _Jump) and _leaves(syntax, found, each):
+                yield each
+
+
+def _is_closed(syntax: Syntax, jump: _Jump, closings: Sequence[Line]) -> bool:
+    """Whether a closing line stands before a jump, in a block it stands in."""
+    spots = (syntax.spot(each) for each in syntax.around(jump))
+    return any(each in closings for spot in spots if spot is not None for each in spot.before)
