@@ -53,6 +53,8 @@ class Config(Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     target_version: Version = NEWEST_PYTHON
     """the newest Python that the checked project supports"""
+    older_versions: tuple[Version, ...] = ()
+    """older ones that it says it supports, oldest first"""
     knowledge: tuple[Path, ...] = ()
     assume_raced: AssumeRaced = AssumeRaced.NONE
     dropped_task_underscore: bool = False
@@ -187,6 +189,8 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
     for key in table.values:
         if key not in KEYS:
             raise table.error(key, f"is not a setting{nearest(key, KEYS)}")
+    supported = _supported(_mapping(project.get("project")).get("requires-python"))
+    target = _target(table) or max(supported, default=NEWEST_PYTHON)
     return Config(
         root=root,
         select=table.strings("select"),
@@ -195,7 +199,8 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         per_file_ignores=_per_file_ignores(table),
         severity=_severities(table),
         exclude=_patterns(table, "exclude"),
-        target_version=_target(table, project),
+        target_version=target,
+        older_versions=tuple(version for version in supported if version < target),
         knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
         dropped_task_underscore=table.flag("dropped-task-underscore"),
@@ -263,34 +268,35 @@ def _choice(table: _Table, key: str, kind: type[_E], default: _E | None) -> _E |
         ) from None
 
 
-def _target(table: _Table, project: Mapping[str, object]) -> Version:
+def _target(table: _Table) -> Version | None:
+    """The newest Python that the project supports, where the configuration says so."""
     stated = table.text("target-version")
-    if stated is not None:
-        try:
-            version = Version(stated)
-        except InvalidVersion:
-            raise table.error(
-                "target-version", f'must be a version such as "3.12", not {_shown(stated)}'
-            ) from None
-        if version not in KNOWN_PYTHONS:
-            names = [str(known) for known in KNOWN_PYTHONS]
-            raise table.error(
-                "target-version",
-                f"must be one of {', '.join(names)}, not {_shown(stated)}{nearest(stated, names)}",
-            )
-        return version
-    return _newest_supported(_mapping(project.get("project")).get("requires-python"))
+    if stated is None:
+        return None
+    try:
+        version = Version(stated)
+    except InvalidVersion:
+        raise table.error(
+            "target-version", f'must be a version such as "3.12", not {_shown(stated)}'
+        ) from None
+    if version not in KNOWN_PYTHONS:
+        names = [str(known) for known in KNOWN_PYTHONS]
+        raise table.error(
+            "target-version",
+            f"must be one of {', '.join(names)}, not {_shown(stated)}{nearest(stated, names)}",
+        )
+    return version
 
 
-def _newest_supported(requires: object) -> Version:
-    """The newest Python that `requires-python` admits; a value that makes no sense is its owner's affair."""
+def _supported(requires: object) -> tuple[Version, ...]:
+    """The Pythons that `requires-python` admits; a value that makes no sense is its owner's affair."""
     if not isinstance(requires, str):
-        return NEWEST_PYTHON
+        return ()
     try:
         specifiers = SpecifierSet(requires)
     except InvalidSpecifier:
-        return NEWEST_PYTHON
-    return max(specifiers.filter(KNOWN_PYTHONS), default=NEWEST_PYTHON)
+        return ()
+    return tuple(specifiers.filter(KNOWN_PYTHONS))
 
 
 def _knowledge_file(table: _Table, root: Path, name: str) -> Path:

@@ -14,6 +14,7 @@ from cancellint.analysis.effects import Effects
 from cancellint.analysis.groups import groups
 from cancellint.analysis.handles import Handles
 from cancellint.analysis.knowledge import Knowledge
+from cancellint.analysis.older_versions import OlderVersions
 from cancellint.analysis.operations import Operations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
@@ -35,6 +36,8 @@ class AnalysisSettings(Struct, frozen=True):
     underscore_drops: bool = False
     """a task bound to `_` is reported too"""
     target: Version | None = None
+    older: tuple[Version, ...] = ()
+    """older Pythons that it supports as well"""
     cancel_safe_decorators: tuple[str, ...] = ()
     """dotted names of decorators that declare a function cancel-safe"""
 
@@ -72,6 +75,13 @@ class Project:
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
         return key not in self._called
+
+    @cached_property
+    def older_versions(self) -> OlderVersions:
+        """What older Pythons that the project supports do otherwise."""
+        knowledge = self.effects.operations.knowledge
+        settings = self.settings
+        return OlderVersions(self.program, self.effects.types, knowledge, settings.target, settings.older)
 
     @cached_property
     def backlogs(self) -> Backlogs:

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.project import Project
 from cancellint.model.finding import RawFinding, Severity
@@ -46,6 +46,21 @@ def rule(code: str, severity: Severity, *, pedantic: bool = False) -> Callable[[
         return Rule(code, name, severity, pedantic, lines[0] if lines else "", check)
 
     return make
+
+
+_ABOUT_CANCELLATION = ("CAN1", "CAN5")
+"""Groups of rules whose findings tell what a cancellation does at the steps they name."""
+
+
+def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
+    """Yield what a rule reports of a function, with what older Python versions do otherwise there."""
+    for raw in rule.check(subject):
+        if rule.code.startswith(_ABOUT_CANCELLATION):
+            sites = (raw.at, *(note.at for note in raw.notes))
+            older = tuple(subject.project.older_versions.notes(sites))
+            yield structs.replace(raw, notes=(*raw.notes, *older)) if older else raw
+        else:
+            yield raw
 
 
 def all_rules() -> tuple[Rule, ...]:

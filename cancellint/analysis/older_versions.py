@@ -1,0 +1,74 @@
+"""What older Python versions that a project supports do otherwise at the steps of a finding."""
+
+from collections.abc import Iterable, Iterator
+
+from packaging.version import Version
+
+from cancellint.analysis.knowledge import Knowledge, call_shape
+from cancellint.analysis.program import Program
+from cancellint.analysis.types import Types
+from cancellint.model.finding import SiteNote
+from cancellint.model.ir import Await, Call, Enter, Temp
+from cancellint.model.source import Site
+from cancellint.model.types import FunctionKey, LibraryCallee
+
+
+class OlderVersions:
+    """The verdicts of the library tables on older versions, oldest first, beside that on the newest."""
+
+    def __init__(
+        self,
+        program: Program,
+        types: Types,
+        knowledge: Knowledge,
+        newest: Version | None,
+        older: tuple[Version, ...],
+    ) -> None:
+        self._program = program
+        self._types = types
+        self._knowledge = knowledge
+        self._newest = newest
+        self._older = tuple(sorted(older))
+
+    def notes(self, sites: Iterable[Site]) -> Iterator[SiteNote]:
+        """Yield what differs at these steps, each difference once, at the first step that has it."""
+        told: set[str] = set()
+        for site in sites if self._older else ():
+            for difference in self._differences(site):
+                if difference not in told:
+                    told.add(difference)
+                    yield SiteNote(site, difference)
+
+    def _differences(self, site: Site) -> Iterator[str]:
+        key = FunctionKey(site.module, site.function)
+        call = self._call_at(key, site.step)
+        for callee in self._types.callees(key, call) if call is not None else ():
+            if isinstance(callee, LibraryCallee):
+                yield from self._differences_of(callee)
+
+    def _call_at(self, key: FunctionKey, step: int) -> int | None:
+        """Return the call that a step makes, awaits or enters the result of."""
+        steps = self._program.function(key).steps
+        match steps[step] if step >= 0 else None:
+            case Call():
+                return step
+            case Await(value=Temp(step=made)) | Enter(value=Temp(step=made)) if isinstance(steps[made], Call):
+                return made
+            case _:
+                return None
+
+    def _differences_of(self, callee: LibraryCallee) -> Iterator[str]:
+        shape = call_shape(callee.args, callee.keywords, self._newest)
+        newest = self._knowledge.facts(callee.name, shape)
+        by_note: dict[str, list[Version]] = {}
+        for version, entry in self._knowledge.older_verdicts(callee.name, shape, self._older):
+            if newest is not None and entry.note and entry.note != newest.note:
+                by_note.setdefault(entry.note, []).append(version)
+        name = self._knowledge.canonical(callee.name)
+        for note, versions in by_note.items():
+            yield f"on Python {_span(versions)} `{name}` differs: {note}"
+
+
+def _span(versions: list[Version]) -> str:
+    """Return versions that follow each other as people write them."""
+    return str(versions[0]) if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
