@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
 from msgspec import Struct
 
 from cancellint.config import Config
 from cancellint.frontend.discover import Source
 from cancellint.frontend.guards import Refusal
-from cancellint.model.finding import Confidence, Finding, Note, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, Finding, Fix, Note, RawFinding, Severity, SiteNote
 from cancellint.model.source import Place, Site, Span
 from cancellint.rules.rule import Rule
 from cancellint.selection import UNREADABLE, Choice
@@ -26,6 +27,12 @@ class Draft(Struct, frozen=True):
     confidence: Confidence
     is_shown: bool = True
     """whether it is firm enough; one that is not still shows that a suppression is of use"""
+
+    def without_fix(self) -> "Draft":
+        """The same with no fix."""
+        if self.raw.fix is None:
+            return self
+        return msgspec.structs.replace(self, raw=msgspec.structs.replace(self.raw, fix=None))
 
     def sites(self) -> Iterator[Site]:
         """Every step that the finding or its story points at."""
@@ -67,6 +74,16 @@ def group_by_module(sites: Iterable[Site]) -> Mapping[str, tuple[Site, ...]]:
     for site in sites:
         grouped.setdefault(site.module, set()).add(site)
     return {module: tuple(sorted(grouped[module])) for module in sorted(grouped)}
+
+
+def fixes_by_module(drafts: Iterable[Draft]) -> Mapping[str, tuple[Fix, ...]]:
+    """The fixes that are asked for, each in the file of its finding; what reaches beyond that is left out."""
+    grouped: dict[str, dict[Fix, None]] = {}
+    for each in drafts:
+        fix, module = each.raw.fix, each.raw.at.module
+        if fix is not None and {site.module for site in fix.sites} == {module}:
+            grouped.setdefault(module, {})[fix] = None
+    return {module: tuple(fixes) for module, fixes in grouped.items()}
 
 
 def finish(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> Iterator[Finding]:

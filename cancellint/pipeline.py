@@ -21,6 +21,7 @@ from cancellint.drafts import (
     Draft,
     draft,
     finish,
+    fixes_by_module,
     group_by_module,
     in_order,
     refused,
@@ -31,7 +32,7 @@ from cancellint.frontend.guards import Refusal
 from cancellint.frontend.read import Reading, read_module, unreadable, worth_reading
 from cancellint.frontend.suppress import NO_COMMENTS
 from cancellint.model import ir
-from cancellint.model.finding import Finding
+from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
@@ -54,34 +55,63 @@ def run(
     force_exclude: bool = False,
 ) -> Report:
     """Reads the projects of these paths and reports on the paths. Raises UnknownRule and KnowledgeError."""
+    request = Request(config, tuple(paths), jobs, stdin, progress, force_exclude)
+    return examine(request).report
+
+
+class Request(Struct, frozen=True):
+    """What is to be checked, and how."""
+
+    config: Config
+    paths: tuple[Path, ...]
+    jobs: int = 1
+    stdin: Stdin | None = None
+    progress: Progress | None = None
+    force_exclude: bool = False
+
+
+class Examined(Struct, frozen=True):
+    """The outcome of a run, and what was read for it."""
+
+    report: Report
+    reading: Reading
+
+
+def examine(request: Request, texts: Mapping[Path, bytes] | None = None) -> Examined:
+    """The run, with these texts in the place of what is on the disk."""
     started = perf_counter()
+    config = request.config
     choice = selected(config)
     failures: list[Failure] = []
     with _collector_off():
-        sources = discover(paths, config.exclude, stdin, force_exclude=force_exclude)
-        reading = _read(sources, jobs, progress, failures)
+        sources = discover(
+            request.paths, config.exclude, request.stdin, force_exclude=request.force_exclude, texts=texts
+        )
+        reading = _read(sources, request.jobs, request.progress, failures)
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choice, failures)
         checked = _check(project, reading, choice, config, failures) if project else ()
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         places = _place(sites_by_module(drafts), reading, failures)
         silenced = silence(drafts, places, commented)
+        shown = tuple(each for each in silenced.kept if each.is_shown)
         told = (
             *_refusals(reading, choice),
-            *finish((each for each in silenced.kept if each.is_shown), places),
+            *finish(_with_possible_fixes(shown, reading, failures), places),
             *invalid(commented, catalogue(), choice),
             *(() if failures else unused(silenced, commented, catalogue(), choice)),
         )
         findings = in_order(told)
-    return Report(
+    report = Report(
         findings=findings,
         files=reading.reported_files(),
         functions=reading.reported_functions(),
         seconds=perf_counter() - started,
         failures=tuple(failures),
         sources=_excerpts(findings, reading),
-        without_files=tuple(str(path) for path in paths if not covers_any(path, sources)),
+        without_files=tuple(str(path) for path in request.paths if not covers_any(path, sources)),
     )
+    return Examined(report, reading)
 
 
 def summaries(
@@ -252,6 +282,22 @@ def _place(
         with _boundary(shown_path(source.path), failures):
             placed.update(places(source, reading.modules[module], own))
     return placed
+
+
+def _with_possible_fixes(
+    drafts: Sequence[Draft], reading: Reading, failures: list[Failure]
+) -> Iterator[Draft]:
+    """The drafts, without fixes that the text does not admit."""
+    wanted = fixes_by_module(drafts)
+    possible: set[Fix] = set()
+    for module, fixes in wanted.items():
+        from cancellint.fixes.mend import possible as possible_in
+
+        source = reading.sources[module]
+        with _boundary(shown_path(source.path), failures):
+            possible |= possible_in(source.data or b"", fixes)
+    for each in drafts:
+        yield each if each.raw.fix in possible else each.without_fix()
 
 
 def _refusals(reading: Reading, choice: Choice) -> Iterator[Finding]:

@@ -71,13 +71,15 @@ def discover(
     stdin: Stdin | None = None,
     *,
     force_exclude: bool = False,
+    texts: Mapping[Path, bytes] | None = None,
 ) -> tuple[Source, ...]:
     """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
 
     With `force_exclude`, exclusions and ignore files count for files that are named as arguments too.
+    `texts` stands for what is on the disk, by the path of the source.
     """
     reported = [absolute(argument) for argument in arguments]
-    overlay = {absolute(stdin.path): stdin.data} if stdin else {}
+    overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
     is_alone = stdin is not None and stdin.is_alone
     roots = () if is_alone else _outermost(project_root(argument) for argument in reported)
     explicit = {path for path in reported if not path.is_dir()}

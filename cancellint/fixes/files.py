@@ -1,0 +1,38 @@
+"""Writes a file in one step, and only over what was read from it."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+class CannotWrite(Exception):
+    """A file could not be given its new text; it has its old one."""
+
+
+def rewrite(path: Path, before: bytes, after: bytes) -> None:
+    """Gives a file a new text, if it still has the old one. Raises CannotWrite.
+
+    A symbolic link stays one; permissions are kept.
+    """
+    file = Path(os.path.realpath(path))
+    try:
+        if file.read_bytes() != before:
+            raise CannotWrite("it has changed since it was read")
+        if not os.access(file, os.W_OK):
+            raise CannotWrite("it is write-protected")
+        _replace(file, after)
+    except OSError as error:
+        raise CannotWrite(error.strerror or str(error)) from None
+
+
+def _replace(file: Path, data: bytes) -> None:
+    number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(number, "wb") as new:
+            new.write(data)
+        shutil.copymode(file, name)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise

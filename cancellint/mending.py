@@ -1,0 +1,142 @@
+"""A run that fixes what it finds: findings, changes, findings again, until nothing is left to change."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from cancellint.frontend.discover import shown_path
+from cancellint.model.finding import Finding, Fix
+from cancellint.model.report import Report
+from cancellint.pipeline import Examined, Request, examine
+from cancellint.selection import OWN_RULES
+
+ROUNDS = 20
+"""How often a project is analysed anew at most: each round makes the fixes that do not touch each other."""
+
+_Key: TypeAlias = tuple[str, str, str, str]
+"""What a finding is known by while lines and steps move: path, code, function and message."""
+
+
+class Rewritten(Struct, frozen=True):
+    """A file and its text with fixes."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+
+class Mending(Struct, frozen=True):
+    """What is found once the fixes are made, and what they make of the files. Nothing is written yet."""
+
+    report: Report
+    files: tuple[Rewritten, ...]
+    fixed: int
+    """how many findings the fixes have removed"""
+
+
+class _Attempt(NamedTuple):
+    """Fixes of one file, before it is known whether they help."""
+
+    path: Path
+    shown: str
+    before: bytes
+    after: bytes
+    keys: tuple[_Key, ...]
+
+
+def mend(request: Request, *, unsafe: bool) -> Mending:
+    """Checks, and makes the safe fixes, on demand the unsafe ones too. Raises what `run` raises.
+
+    A fix is taken back if its finding stays, or if a new one appears in its file.
+    """
+    return _Mender(request, unsafe).mended()
+
+
+class _Mender:
+    """The texts of one run, and what is known of its fixes."""
+
+    def __init__(self, request: Request, unsafe: bool) -> None:
+        self.request = request
+        self.unsafe = unsafe
+        self.texts: dict[Path, bytes] = {}
+        self.originals: dict[Path, bytes] = {}
+        self.refused: set[_Key] = set()
+        self.one_by_one: set[Path] = set()
+        """the files of which some fix did not help"""
+
+    def mended(self) -> Mending:
+        seen = examine(self.request)
+        fixed = 0
+        for _ in range(ROUNDS):
+            attempts = [*self._attempts(seen)]
+            if not attempts:
+                break
+            self.texts |= {each.path: each.after for each in attempts}
+            then = self._examined()
+            useless = [each for each in attempts if not _helps(each, seen.report, then.report)]
+            self._take_back(useless)
+            seen = self._examined() if useless else then
+            fixed += sum(len(each.keys) for each in attempts if each not in useless)
+        return Mending(seen.report, tuple(self._rewritten()), fixed)
+
+    def _examined(self) -> Examined:
+        return examine(self.request, self.texts)
+
+    def _attempts(self, seen: Examined) -> Iterator[_Attempt]:
+        """The fixes to make in each file next."""
+        from cancellint.fixes.mend import mended
+
+        for module, fixes in self._wanted(seen.report.findings).items():
+            source = seen.reading.sources[module]
+            before = source.data or b""
+            self.originals.setdefault(source.path, before)
+            chosen = tuple(fixes)[:1] if source.path in self.one_by_one else tuple(fixes)
+            changed = mended(before, chosen)
+            if changed is not None:
+                keys = tuple(key for fix in changed.fixes for key in fixes[fix])
+                yield _Attempt(source.path, shown_path(source.path), before, changed.data, keys)
+
+    def _wanted(self, findings: Sequence[Finding]) -> Mapping[str, Mapping[Fix, Sequence[_Key]]]:
+        """The fixes of each module, with the findings that ask for them."""
+        wanted: dict[str, dict[Fix, list[_Key]]] = {}
+        for finding in findings:
+            key, fix = _key(finding), finding.fix
+            if fix is not None and (fix.safe or self.unsafe) and key not in self.refused:
+                wanted.setdefault(fix.sites[0].module, {}).setdefault(fix, []).append(key)
+        return wanted
+
+    def _take_back(self, useless: Sequence[_Attempt]) -> None:
+        """Undo what did not help; of several fixes of a file each is tried on its own from now on."""
+        for each in useless:
+            self.texts[each.path] = each.before
+            if len(each.keys) == 1 or each.path in self.one_by_one:
+                self.refused.update(each.keys)
+            self.one_by_one.add(each.path)
+
+    def _rewritten(self) -> Iterator[Rewritten]:
+        for path, after in sorted(self.texts.items()):
+            if after != self.originals[path]:
+                yield Rewritten(path, self.originals[path], after)
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.place.path, finding.code, finding.place.symbol, finding.message
+
+
+def _helps(attempt: _Attempt, before: Report, after: Report) -> bool:
+    """Whether the fixed findings are gone, no other has come in their file, and all went well."""
+    wanted = _counts(attempt.shown, before)
+    wanted.subtract(attempt.keys)
+    found = _counts(attempt.shown, after)
+    return len(after.failures) <= len(before.failures) and all(found[key] <= wanted[key] for key in found)
+
+
+def _counts(path: str, report: Report) -> Counter[_Key]:
+    """How often each finding about the code of a file is reported; comments are another matter."""
+    own = {rule.code for rule in OWN_RULES}
+    return Counter(
+        _key(finding) for finding in report.findings if finding.place.path == path and finding.code not in own
+    )
