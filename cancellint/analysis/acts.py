@@ -6,7 +6,12 @@ the library tables; helpers off their summaries. A name is believed only where n
 
 from collections.abc import Iterator
 
-from cancellint.analysis.conventions import closes_by_name, gives_back_by_name
+from cancellint.analysis.conventions import (
+    closes_by_name,
+    gives_back_by_name,
+    receives_by_name,
+    sends_by_name,
+)
 from cancellint.analysis.effect import Effect
 from cancellint.analysis.operations import Known, Operations
 from cancellint.analysis.paths import Frame
@@ -90,7 +95,7 @@ def acts_of_container(frame: Frame, callee: Callee) -> Iterator[Act]:
 
 
 def acts_by_name(frame: Frame, method: str | None, callee: Callee, used: bool) -> Iterator[Act]:
-    """Yield what a call of unknown effect is named for: it acquires, gives back or closes."""
+    """Yield what a call of unknown effect is named for: it gives back, closes, sends, receives or acquires."""
     receiver = frame.path(callee.receiver) if callee.receiver is not None else None
     if method is None:
         return
@@ -100,10 +105,14 @@ def acts_by_name(frame: Frame, method: str | None, callee: Callee, used: bool) -
             yield Act(Verb.RELEASES, given[0], receiver, Confidence.LIKELY)
         elif receiver is not None and not callee.args:
             yield Act(Verb.RELEASES, receiver, None, Confidence.LIKELY)
-    elif receiver is None:
+    elif receiver is None or callee.receiver is None:
         return
     elif closes_by_name(method):
         yield Act(Verb.CLOSES, receiver, None, Confidence.LIKELY)
+    elif sends_by_name(method, callee.receiver):
+        yield Act(Verb.SENDS, receiver, None, Confidence.LIKELY)
+    elif receives_by_name(method, callee.receiver):
+        yield Act(Verb.RECEIVES, receiver, None, Confidence.LIKELY)
     elif method == "acquire":
         if used:
             yield Act(Verb.ACQUIRES, RESULT, receiver, Confidence.LIKELY)

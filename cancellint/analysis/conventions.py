@@ -62,6 +62,37 @@ def gives_back_by_name(method: str | None) -> bool:
     return method is not None and _GIVES_BACK.match(method) is not None
 
 
+_CONNECTION = re.compile(
+    r"(^|_)(ws|websocket|web_socket|sock|socket|conn|connection|stream|writer|transport|serial|port|channel)$"
+)
+_MESSAGE = r"(command|cmd|request|query|message|msg|packet|frame|pdu)"
+_SENDS = re.compile(rf"^_*(send|write)_(\w+_)?{_MESSAGE}$")
+_SENDS_ON_CONNECTION = re.compile(r"^(send|sendall|send_(all|bytes|json|str|text)|write|writelines)$")
+_RECEIVES = re.compile(rf"^_*(read|recv|receive)_(\w+_)?({_MESSAGE}|response|reply|answer|result)$")
+_RECEIVES_FROM_CONNECTION = re.compile(
+    r"^(recv|receive|read|readline|readexactly|readuntil|read_until|(recv|receive)_(bytes|json|some|str|text))$"
+)
+
+
+def sends_by_name(method: str, receiver: Expr) -> bool:
+    """Tell whether a method of unknown effect is named like one that sends a request on a connection."""
+    if _SENDS.match(method):
+        return True
+    return _SENDS_ON_CONNECTION.match(method) is not None and _is_connection_name(receiver)
+
+
+def receives_by_name(method: str, receiver: Expr) -> bool:
+    """Tell whether a method of unknown effect is named like one that waits for a reply on a connection."""
+    if _RECEIVES.match(method):
+        return True
+    return _RECEIVES_FROM_CONNECTION.match(method) is not None and _is_connection_name(receiver)
+
+
+def _is_connection_name(expr: Expr) -> bool:
+    name = last_name(expr)
+    return name is not None and _CONNECTION.search(name.lower().strip("_")) is not None
+
+
 def last_name(expr: Expr) -> str | None:
     """Return the rightmost name of a variable or attribute."""
     match expr:

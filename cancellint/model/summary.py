@@ -122,6 +122,8 @@ class Verb(enum.StrEnum):
     """an entry to a container"""
     SENDS = "sends on"
     """a request, whose reply is still to come"""
+    RECEIVES = "receives from"
+    """what a name alone says of a call of unknown effect: it waits for a reply"""
     RELEASES = "releases"
     RESETS = "resets"
     """a flag, or makes an attribute None"""
