@@ -95,7 +95,7 @@ def acts_of_container(frame: Frame, callee: Callee) -> Iterator[Act]:
 
 
 def acts_by_name(frame: Frame, method: str | None, callee: Callee, used: bool) -> Iterator[Act]:
-    """Yield what a call of unknown effect is named for: it gives back, closes, sends, receives or acquires."""
+    """Yield what a call of unknown effect is named for: it releases, closes, sends, receives or acquires."""
     receiver = frame.path(callee.receiver) if callee.receiver is not None else None
     if method is None:
         return
