@@ -51,8 +51,8 @@ class Calls:
         match called:
             case ProjectFunction():
                 return self._core.results.call_project(called, site)
-            case ClassObject(cls, args) if self._program.cls(cls):
-                return instance(cls, args, site)
+            case ClassObject(cls, args, exact) if self._program.cls(cls):
+                return instance(cls, args, site if exact else None)
             case ClassObject(cls, args):
                 return self._construct(site, call, cls, args)
             case LibraryFunction():

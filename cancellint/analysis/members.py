@@ -88,7 +88,7 @@ class Members:
 
     def _project_member(self, key: FunctionKey, owner: Instance, receiver: ir.Expr, name: str) -> Type:
         if name == "__class__":
-            return ClassObject(owner.cls)
+            return ClassObject(owner.cls, exact=owner.made_at is not None)
         found: list[Type] = []
         methods = self._program.methods(owner.cls, name)
         if owner.made_at is None:

@@ -175,4 +175,4 @@ def instance_of(option: Type) -> Type:
 
 
 def class_of(option: Type) -> Type:
-    return ClassObject(option.cls, option.args) if isinstance(option, Instance) else UNKNOWN
+    return ClassObject(option.cls, option.args, exact=False) if isinstance(option, Instance) else UNKNOWN

@@ -189,7 +189,7 @@ class Variables:
             "__init_subclass__",
             "__class_getitem__",
         }:
-            return ClassObject(cls)
+            return ClassObject(cls, exact=False)
         return Instance(cls)
 
     def _filled(self, found: Type, added: Sequence[tuple[FunctionKey, Added]]) -> Type:

@@ -46,10 +46,11 @@ class Instance(_Type, frozen=True):
 
 
 class ClassObject(_Type, frozen=True):
-    """A class itself. Calling it makes an `Instance`."""
+    """A class itself. Calling it makes an `Instance`; unless `exact`, perhaps one of a subclass."""
 
     cls: str
     args: tuple["Type", ...] = ()
+    exact: bool = True
 
 
 class ProjectFunction(_Type, frozen=True):
