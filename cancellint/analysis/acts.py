@@ -4,7 +4,9 @@ Flags, counters and entries of containers are read off the code itself; locks, p
 the library tables; helpers off their summaries. A name is believed only where nothing better is known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from msgspec import structs
 
 from cancellint.analysis.conventions import (
     closes_by_name,
@@ -173,7 +175,16 @@ def acts_for_callers(function: Function, acts: dict[int, tuple[Act, ...]]) -> tu
                     taken[_for_callers(kept)] = None
     settled = {(act.verb, act.subject) for act in undone}
     left = [act for act in taken if (UNDONE_BY.get(act.verb), act.subject) not in settled]
-    return (*sorted(undone, key=_order)[:MOST_ACTS], *sorted(left, key=_order)[:MOST_ACTS])
+    return (*_nearest(undone), *_nearest(left))
+
+
+def _nearest(acts: Iterable[Act]) -> Iterator[Act]:
+    """Yield the acts, each only through the fewest calls, those on the nearest objects first."""
+    seen: set[Act] = set()
+    for act in sorted(acts, key=_order):
+        if len(seen) < MOST_ACTS and (bare := structs.replace(act, calls=0)) not in seen:
+            seen.add(bare)
+            yield act
 
 
 def _taken_on(function: Function, number: int, act: Act) -> Act | None:
@@ -184,14 +195,14 @@ def _taken_on(function: Function, number: int, act: Act) -> Act | None:
         returned = any(
             isinstance(step, Return) and _is_outcome(function, step.value, number) for step in function.steps
         )
-        return Act(act.verb, RESULT, act.item, act.confidence) if returned else None
+        return structs.replace(act, subject=RESULT) if returned else None
     return None
 
 
 def _for_callers(act: Act) -> Act:
     if act.item is None or act.item.is_visible_to_callers:
         return act
-    return Act(act.verb, act.subject, None, act.confidence)
+    return structs.replace(act, item=None)
 
 
 def _is_outcome(function: Function, value: Expr, number: int) -> bool:
@@ -204,15 +215,21 @@ def _is_outcome(function: Function, value: Expr, number: int) -> bool:
     )
 
 
-def _order(act: Act) -> tuple[int, Verb, Path, bool, Path]:
-    nothing = Path("")
-    return len(act.subject.fields), act.verb, act.subject, act.item is None, act.item or nothing
+def _order(act: Act) -> tuple[int, Path, Verb, Path, int, int]:
+    return (
+        len(act.subject.fields),
+        act.subject,
+        act.verb,
+        act.item or Path(""),
+        act.confidence.rank,
+        act.calls,
+    )
 
 
 def _of_outcome(act: Act, number: int) -> Act:
     if act.subject != RESULT:
         return act
-    return Act(act.verb, Path(f"temp:{number}"), act.item, act.confidence)
+    return structs.replace(act, subject=Path(f"temp:{number}"))
 
 
 def _entry(frame: Frame, expr: Expr) -> Path | None:

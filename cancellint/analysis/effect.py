@@ -64,6 +64,8 @@ class Effect(Struct, frozen=True):
     arguments: tuple[Argument, ...] = ()
     acquires: tuple[Path, ...] = ()
     releases: tuple[Path, ...] = ()
+    unknown: bool = False
+    """some call of it reaches code that nobody has looked at"""
     acts: tuple[Act, ...] = ()
     """what is taken on that is to be undone, and what is undone; RESULT is the step's own outcome"""
     race: Raced | None = None

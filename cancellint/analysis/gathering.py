@@ -15,6 +15,9 @@ from cancellint.model.ir import Attr, Expr
 from cancellint.model.summary import KEPT, RESULT, Act, Cause, Loss, Path, Summary, Take, Unsettled, passed
 from cancellint.model.types import FunctionKey
 
+DEEPEST_ACT = 6
+"""Calls through which an act is told on."""
+
 
 class Gathering:
     """Collects the facts of several callees; the only mutable thing here, and it never leaves."""
@@ -29,6 +32,7 @@ class Gathering:
         self.arguments: list[Argument] = []
         self.acquires: dict[Path, None] = {}
         self.releases: dict[Path, None] = {}
+        self.unknown = False
         self.acts: dict[Act, None] = {}
         self.via: dict[CalleeFact, Origin] = {}
         self.tasks: dict[Loss, Expr] = {}
@@ -44,6 +48,7 @@ class Gathering:
             arguments=tuple(self.arguments),
             acquires=tuple(self.acquires),
             releases=tuple(self.releases),
+            unknown=self.unknown,
             acts=tuple(self.acts),
             race=race,
             via=self.via,
@@ -97,7 +102,8 @@ def bind(
                 gathered.via.setdefault(lost, inner.via[lost])
     for act in summary.acts:
         moved_act = _seen_by_caller(act, here)
-        if moved_act is not None:
+        if moved_act is not None and act.calls < DEEPEST_ACT:
+            moved_act = structs.replace(moved_act, calls=act.calls + 1)
             gathered.acts[moved_act] = None
             gathered.via.setdefault(moved_act, (key, act))
     for paths, target in (
@@ -158,6 +164,7 @@ def merge(gathered: Gathering, inner: Gathering) -> None:
     gathered.arguments.extend(inner.arguments)
     gathered.acquires.update(inner.acquires)
     gathered.releases.update(inner.releases)
+    gathered.unknown |= inner.unknown
     gathered.acts.update(inner.acts)
     gathered.tasks.update(inner.tasks)
     for fact, origin in inner.via.items():
@@ -175,6 +182,7 @@ def merge_alternatives(gathered: Gathering, parts: list[Gathering], complete: bo
         if len(parts) > 1:
             others = [other for other in parts if other is not part]
             _weaken(part, others, complete)
+            _weaken_acts(part, others, complete)
         merge(gathered, part)
 
 
@@ -198,6 +206,20 @@ def _weaken(part: Gathering, others: list[Gathering], complete: bool) -> None:
         part.losses[lower] = None
         if loss in part.via:
             part.via.setdefault(lower, part.via[loss])
+
+
+def _weaken_acts(part: Gathering, others: list[Gathering], complete: bool) -> None:
+    """Lower the confidence of what only some alternatives take on or undo."""
+    for act in tuple(part.acts):
+        shared = complete and all(
+            any(act.verb is each.verb and _alike(act.subject, each.subject) for each in other.acts)
+            for other in others
+        )
+        lower = structs.replace(act, confidence=_lower(act.confidence, shared))
+        del part.acts[act]
+        part.acts[lower] = None
+        if act in part.via:
+            part.via.setdefault(lower, part.via[act])
 
 
 def _alike(source: Path, other: Path) -> bool:

@@ -9,11 +9,13 @@ from packaging.version import Version
 
 from cancellint.analysis.backlogs import Backlogs
 from cancellint.analysis.contracts import Contracts
+from cancellint.analysis.debts import Debts
 from cancellint.analysis.describe import Description, describe
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.groups import groups
 from cancellint.analysis.handles import Handles
 from cancellint.analysis.knowledge import Knowledge
+from cancellint.analysis.obligations import Debt
 from cancellint.analysis.older_versions import OlderVersions
 from cancellint.analysis.operations import Operations
 from cancellint.analysis.owners import Owners
@@ -62,6 +64,7 @@ class Project:
         self.owners = owners
         self._results = results
         self.traces = Traces(effects, results)
+        self._debts = Debts(effects, owners, results)
 
     def result(self, key: FunctionKey) -> Result:
         """Return what is known of a function; nothing for one that no coroutine reaches."""
@@ -71,6 +74,10 @@ class Project:
     def handles(self) -> Handles:
         """Which tasks are started, and who keeps them."""
         return Handles(self.program, self.effects.types, self.effects.operations)
+
+    def debts(self, key: FunctionKey) -> tuple[Debt, ...]:
+        """Return what a function leaves undone when it is cancelled."""
+        return self._debts.of(key)
 
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""

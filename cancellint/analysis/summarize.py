@@ -10,6 +10,7 @@ from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.locks import HeldAcross, Locks
 from cancellint.analysis.losses import Lost, losses, of_either_kind
+from cancellint.analysis.obligations import may_owe
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
@@ -62,6 +63,8 @@ class Result(Struct, frozen=True):
     """containers from which data is removed here, were they filled from a source"""
     race_origins: tuple[Origin, ...] = ()
     """for each of `races`, what it drops"""
+    may_owe: bool = False
+    """something is taken on or undone here, round an await"""
     refuted: tuple[Loss, ...] = ()
     """what it loses although it is declared cancel-safe; callers are not told"""
 
@@ -106,7 +109,8 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool
         tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
         facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
-        tuple(sorted(_firmest(broken))),
+        may_owe=may_owe(facts),
+        refuted=tuple(sorted(_firmest(broken))),
     )
 
 

@@ -141,6 +141,8 @@ class Act(Struct, frozen=True, order=True, gc=False):
     item: Path | None = None
     """the entry of a container, the pool that something goes back to; None where it is not known"""
     confidence: Confidence = Confidence.CERTAIN
+    calls: int = 0
+    """calls of the project between the function and what does it"""
 
 
 class Summary(Struct, frozen=True, gc=False):

@@ -1,0 +1,559 @@
+"""What a function owes when it is cancelled: it took something on, and only other paths undo it.
+
+An obligation is taken on by a step and discharged by others. It is outstanding at every await that may be
+reached in between. A cancellation there takes its own way out, through `finally` and the handlers that catch
+it; if nothing on that way discharges the obligation, a *debt* remains.
+
+Most pairs are read from the code's own beliefs: what the normal path, or the handler of an ordinary error,
+undoes, has to be undone. Only locks and what comes out of a pool need no such witness.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from msgspec import Struct
+
+from cancellint.analysis.acts import UNDOES, UNDONE_BY
+from cancellint.analysis.custody import empty_when
+from cancellint.analysis.effect import Fate
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.paths import Frame
+from cancellint.analysis.values import holders
+from cancellint.analysis.ways_out import catch_step, error_handlers, only_through, way_out
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Catch,
+    Const,
+    Delete,
+    Expr,
+    Item,
+    Leaves,
+    Name,
+    Raise,
+    Return,
+    Step,
+    Temp,
+    Yield,
+)
+from cancellint.model.summary import Act, Path, Verb
+
+MOST_CALLS = 1
+"""Calls through which something may be taken on, or undone, and still count as the function's own doing."""
+
+
+class Kind(enum.StrEnum):
+    """What is owed."""
+
+    HELD = "held resource"
+    STATE = "stranded state"
+    CLEANUP = "cleanup owed"
+
+
+class Debt(Struct, frozen=True):
+    """Something stays undone if an await is cancelled."""
+
+    kind: Kind
+    act: Act
+    """what was taken on; of a cleanup, what the error handler does"""
+    taken: int
+    """the step that took it on, -1 where it was there before"""
+    cancelled: int
+    """the await"""
+    undone: int
+    """a step that undoes it on another path, -1 where nothing in the function does"""
+    handler: int
+    """the `except` that undoes it for ordinary errors only, -1 where the normal path is the witness"""
+    confidence: Confidence
+
+
+class Obligation(Struct, frozen=True):
+    """What is taken on at a step, and under which names the function knows it."""
+
+    kind: Kind
+    act: Act
+    taken: int
+    names: frozenset[Path]
+
+
+def may_owe(facts: Facts) -> bool:
+    """Tell cheaply whether a function can have debts at all."""
+    if not any(True for _ in facts.awaits()):
+        return False
+    return any(
+        act.verb in UNDOES or act.verb is Verb.ACQUIRES for acts in facts.acts.values() for act in acts
+    )
+
+
+class Obligations:
+    """The solved analysis of one function.
+
+    `is_tested` tells of an attribute's name whether any code decides by it.
+    """
+
+    def __init__(self, facts: Facts, is_tested: Callable[[str], bool]) -> None:
+        self._facts = facts
+        self._is_tested = is_tested
+        self._handlers: dict[int, tuple[int, ...]] = {}
+        self._cancellable: dict[tuple[int, int], None] | None = None
+        self._handled: dict[int, tuple[tuple[int, Act], ...]] = {}
+
+    def debts(self) -> tuple[Debt, ...]:
+        """Return what is owed, one debt per obligation and one per error handler."""
+        found: dict[int, Debt] = {}
+        for obligation in self._taken_on():
+            debt = self._debt_of(obligation)
+            if debt is not None:
+                found.setdefault(debt.taken, debt)
+        debts = [
+            *_one_per_handler(found.values()),
+            *self._cleanups({debt.handler for debt in found.values()}),
+        ]
+        return tuple(sorted(debts, key=lambda debt: (debt.cancelled, debt.taken, debt.kind)))
+
+    # ------------------------------------------------------------------ what is taken on
+
+    def _taken_on(self) -> Iterator[Obligation]:
+        for number, acts in self._facts.acts.items():
+            for act in acts:
+                match act.verb:
+                    case _ if act.calls > MOST_CALLS:
+                        pass
+                    case Verb.ACQUIRES:
+                        yield Obligation(Kind.HELD, act, number, self._names(act.subject))
+                    case Verb.SETS | Verb.RAISES | Verb.ADDS:
+                        if self._is_shared(act):
+                            yield Obligation(Kind.STATE, act, number, frozenset((act.subject,)))
+                    case _:
+                        pass
+        yield from self._given_back()
+
+    def _is_shared(self, act: Act) -> bool:
+        """Tell whether others see the state: it belongs to an object that outlives the call, and is read."""
+        subject = act.subject
+        if not subject.fields or not (subject.is_visible_to_callers or subject.root.startswith("local:")):
+            return subject.root.startswith(("global:", "free:")) and act.verb is not Verb.SETS
+        return act.verb is Verb.ADDS or self._is_tested(_attribute(subject))
+
+    def _given_back(self) -> Iterator[Obligation]:
+        """Yield the local objects that are released or closed somewhere, from where they came into being."""
+        seen: set[Path] = set()
+        for acts in self._facts.acts.values():
+            for act in acts:
+                local = act.subject.root.startswith(("local:", "temp:")) and not act.subject.fields
+                if act.verb not in (Verb.RELEASES, Verb.CLOSES) or not local or act.subject in seen:
+                    continue
+                seen.add(act.subject)
+                for number in self._made_at(act.subject):
+                    taken = Act(Verb.ACQUIRES, act.subject, act.item, act.confidence)
+                    yield Obligation(Kind.HELD, taken, number, self._names(act.subject))
+
+    def _made_at(self, path: Path) -> Iterator[int]:
+        """Yield the calls and awaits whose outcome a local object is."""
+        kind, _, name = path.root.partition(":")
+        steps = self._facts.function.steps
+        if kind == "temp":
+            yield int(name)
+            return
+        for step in steps:
+            match step:
+                case Assign(target=Name(id=target), value=Temp(step=made), op="") if target == name:
+                    if isinstance(steps[made], Call | Await):
+                        yield made
+                case _:
+                    pass
+
+    def _names(self, path: Path) -> frozenset[Path]:
+        """Return the paths that mean the same object as a local one."""
+        found = {path}
+        for step in self._facts.function.steps:
+            match step:
+                case Assign(target=Name(id=name), value=Temp(step=made), op="") if (
+                    Path(f"temp:{made}") in found
+                ):
+                    found.add(Path(f"local:{name}"))
+                case _:
+                    pass
+        if path.root.startswith("local:"):
+            found.update(Path(f"temp:{made}") for made in self._made_at(path))
+        return frozenset(found)
+
+    # ------------------------------------------------------------------ debts
+
+    def _debt_of(self, obligation: Obligation) -> Debt | None:
+        """Return the debt of an obligation that is easiest to see, None where every way out discharges it."""
+        owed: Debt | None = None
+        outstanding = tuple(self._outstanding(obligation))
+        elsewhere = self._undone_on_cancellation(obligation, outstanding)
+        for block, await_ in outstanding:
+            debt = self._debt_at(obligation, block, await_, elsewhere)
+            if debt is not None and (owed is None or (owed.handler < 0 <= debt.handler)):
+                owed = debt
+        return owed
+
+    def _undone_on_cancellation(self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]) -> int:
+        """Return a step that undoes it where another await is cancelled, -1 if there is none."""
+        for block, _ in outstanding:
+            way = way_out(self._facts, block)
+            for step in way.steps if way is not None else ():
+                if any(_undoes(obligation, act) for act in self._facts.acts.get(step, ())):
+                    return step
+        return -1
+
+    def _debt_at(self, obligation: Obligation, block: int, await_: int, elsewhere: int) -> Debt | None:
+        handler, undone = self._undone_in_handler(obligation, block)
+        if handler < 0:
+            undone = self._undone_later(obligation, block)
+        if undone < 0:
+            undone = elsewhere
+        if undone < 0 and not self._needs_no_witness(obligation):
+            return None
+        if handler < 0 and self._is_merely_closed(obligation, undone):
+            return None
+        if self._is_cured(block, partial(_cures, obligation), obligation.names):
+            return None
+        confidence = obligation.act.confidence
+        if undone >= 0:
+            confidence = max(confidence, self._witness(obligation, undone), key=lambda each: each.rank)
+        return Debt(obligation.kind, obligation.act, obligation.taken, await_, undone, handler, confidence)
+
+    def _witness(self, obligation: Obligation, undone: int) -> Confidence:
+        acts = [act for act in self._facts.acts.get(undone, ()) if _undoes(obligation, act)]
+        return min((act.confidence for act in acts), key=lambda each: each.rank)
+
+    def _needs_no_witness(self, obligation: Obligation) -> bool:
+        """Tell whether it is known, not believed, that this has to be given back: it came out of a pool."""
+        act = obligation.act
+        return act.verb is Verb.ACQUIRES and act.item is not None and act.confidence is Confidence.CERTAIN
+
+    def _is_merely_closed(self, obligation: Obligation, undone: int) -> bool:
+        """Tell whether the normal path only closes a local object: if it does not, the collector will."""
+        if obligation.kind is not Kind.HELD or undone < 0 or not _is_local(obligation.act.subject):
+            return False
+        acts = [act for act in self._facts.acts.get(undone, ()) if _undoes(obligation, act)]
+        return all(act.verb is Verb.CLOSES for act in acts)
+
+    def _undone_in_handler(self, obligation: Obligation, block: int) -> tuple[int, int]:
+        """Return the handler for ordinary errors that undoes it, and the step that does."""
+        for handler in self._error_handlers(block):
+            for step, act in self._undone_in(handler):
+                if _undoes(obligation, act):
+                    return catch_step(self._facts, handler), step
+        return -1, -1
+
+    def _undone_later(self, obligation: Obligation, block: int) -> int:
+        """Return a step that undoes it after the await has come back."""
+        since = self._facts.block_of(obligation.taken)
+        edges = self._facts.function.blocks[block].edges
+        starts = [edge.to for edge in edges if edge.to > since and edge.leaves in _GOES_ON]
+        seen: set[int] = set()
+        while starts:
+            number = starts.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            node = self._facts.function.blocks[number]
+            for step in range(node.first, node.last):
+                if any(_undoes(obligation, act) for act in self._facts.acts.get(step, ())):
+                    return step
+            starts.extend(edge.to for edge in node.edges if edge.to > since and edge.leaves not in _FAILS)
+        return -1
+
+    # ------------------------------------------------------------------ outstanding
+
+    def _outstanding(self, obligation: Obligation) -> Iterator[tuple[int, int]]:
+        """Yield (block, await) for the awaits that may be reached with the obligation still open.
+
+        Blocks are numbered in source order. A jump back to before the taking is the next turn of a loop,
+        whose own taking and undoing may be those of another branch; it is not followed.
+        """
+        facts = self._facts
+        first = facts.block_of(obligation.taken)
+        seen: set[int] = set()
+        waiting = [(first, obligation.taken + 1)]
+        while waiting:
+            number, start = waiting.pop()
+            block = facts.function.blocks[number]
+            if any(self._ends(obligation, step) for step in range(start, block.last)):
+                continue
+            last = block.last - 1
+            if (
+                last >= start
+                and isinstance(facts.function.steps[last], Await)
+                and facts.effect(last).suspends
+            ):
+                yield number, last
+            for edge in block.edges:
+                if edge.to > first and edge.leaves not in _FAILS and edge.to not in seen:
+                    seen.add(edge.to)
+                    waiting.append((edge.to, facts.function.blocks[edge.to].first))
+
+    def _awaits(self) -> dict[tuple[int, int], None]:
+        """Return (block, await) of the awaits at which a cancellation may arrive.
+
+        The exit of an `async with` is none of them: locks and connections do not suspend there, and what
+        does, such as a task group, has been left by then.
+        """
+        if self._cancellable is None:
+            steps = self._facts.function.steps
+            self._cancellable = {
+                (block, step): None
+                for block, step in self._facts.awaits()
+                if not isinstance(node := steps[step], Await) or node.kind is not AwaitKind.EXIT
+            }
+        return self._cancellable
+
+    def _ends(self, obligation: Obligation, step: int) -> bool:
+        """Tell whether a step discharges an obligation: undoes it, hands it on, or takes it on anew."""
+        if step == obligation.taken:
+            return True
+        if any(_cures(obligation, act) for act in self._facts.acts.get(step, ())):
+            return True
+        node = self._facts.function.steps[step]
+        if _replaces(self._facts.frame, node, obligation.names):
+            return True
+        return obligation.kind is Kind.HELD and self._hands_on(obligation, step, node)
+
+    def _hands_on(self, obligation: Obligation, step: int, node: Step) -> bool:
+        """Tell whether a step gives an object to somebody else who will have to answer for it."""
+        frame = self._facts.frame
+        match node:
+            case Return(value=value) | Yield(value=value):
+                return _mentions(frame, value, obligation.names)
+            case Assign(target=Attr() | Item() as target, value=value):
+                path = frame.path(target)
+                kept = path is None or path.is_visible_to_callers
+                return kept and _mentions(frame, value, obligation.names)
+            case _:
+                return any(
+                    argument.fate in (Fate.KEEPS, Fate.STORES)
+                    and (argument.into is None or argument.into.is_visible_to_callers)
+                    and _mentions(frame, argument.value, obligation.names)
+                    for argument in self._facts.effect(step).arguments
+                )
+
+    # ------------------------------------------------------------------ the cancelled way
+
+    def _is_cured(self, block: int, cures: Callable[[Act], bool], names: frozenset[Path]) -> bool:
+        """Tell whether something on the way of a cancellation discharges, or may well discharge, it."""
+        way = way_out(self._facts, block)
+        if way is None or not way.leaves:
+            return True
+        for step in way.steps:
+            if any(cures(act) for act in self._facts.acts.get(step, ())):
+                return True
+            node = self._facts.function.steps[step]
+            if _replaces(self._facts.frame, node, names) or self._is_unknown_call(step, names):
+                return True
+        return False
+
+    def _is_unknown_call(self, step: int, names: frozenset[Path]) -> bool:
+        """Tell whether nobody knows what a call does to the object: it may be the cure."""
+        effect = self._facts.effect(step)
+        if not effect.unknown:
+            return False
+        frame = self._facts.frame
+        for argument in effect.arguments:
+            path = frame.path(argument.value)
+            if path is not None and any(name.is_within(path) for name in names):
+                return True
+        return False
+
+    # ------------------------------------------------------------------ cleanup owed
+
+    def _cleanups(self, told: set[int]) -> Iterator[Debt]:
+        """Yield what error handlers clean up before they raise again, and a cancellation does not."""
+        for block, await_ in self._awaits():
+            for handler in self._error_handlers(block):
+                caught = catch_step(self._facts, handler)
+                undone = [each for each in self._undone_in(handler) if self._counts(each[1], await_)]
+                if caught in told or not undone or not _is_for_all(self._facts, handler):
+                    continue
+                if not self._raises_again(handler):
+                    continue
+                if self._is_cured(block, partial(_touches_any, undone), _names_of(undone)):
+                    continue
+                step, act = min(undone, key=_plainest)
+                told.add(caught)
+                yield Debt(Kind.CLEANUP, act, -1, await_, step, caught, Confidence.LIKELY)
+
+    def _counts(self, act: Act, await_: int) -> bool:
+        """Tell whether a cleanup matters after the function has ended.
+
+        A flag that says an error has happened does not, where all that was cancelled is a read that loses
+        nothing: no error has happened.
+        """
+        if not act.subject.is_visible_to_callers or not act.subject.fields or act.calls > MOST_CALLS:
+            return False
+        match act.verb:
+            case Verb.CLOSES | Verb.RELEASES | Verb.REMOVES:
+                return True
+            case Verb.RESETS | Verb.SETS:
+                harmless = self._is_safe_read(await_) and act.verb is Verb.SETS
+                return self._is_tested(_attribute(act.subject)) and not harmless
+            case _:
+                return False
+
+    def _is_safe_read(self, await_: int) -> bool:
+        effect = self._facts.effect(await_)
+        return bool(effect.takes) and not effect.losses and not effect.unknown
+
+    def _raises_again(self, handler: int) -> bool:
+        blocks = self._facts.function.blocks
+        steps = self._facts.function.steps
+        return any(
+            isinstance(steps[number], Raise)
+            for block in only_through(self._facts, handler)
+            for number in range(blocks[block].first, blocks[block].last)
+        )
+
+    def _error_handlers(self, block: int) -> tuple[int, ...]:
+        """Return the handlers of an await's errors whose belief holds for a cancellation too."""
+        if block not in self._handlers:
+            found = error_handlers(self._facts, block)
+            self._handlers[block] = tuple(each for each in found if _is_general(self._facts, each))
+        return self._handlers[block]
+
+    def _undone_in(self, handler: int) -> tuple[tuple[int, Act], ...]:
+        """Return the acts of a handler's body, by step."""
+        if handler not in self._handled:
+            blocks = self._facts.function.blocks
+            self._handled[handler] = tuple(
+                (step, act)
+                for block in sorted(only_through(self._facts, handler))
+                for step in range(blocks[block].first, blocks[block].last)
+                for act in self._facts.acts.get(step, ())
+            )
+        return self._handled[handler]
+
+
+_GOES_ON = (Leaves.RESUMED, Leaves.NORMAL, Leaves.ITEM, Leaves.EXHAUSTED)
+_FAILS = (Leaves.CANCELLED, Leaves.RAISED, Leaves.CAUGHT)
+
+
+# --------------------------------------------------------------------------- matching
+
+
+def _undoes(obligation: Obligation, act: Act) -> bool:
+    """Tell whether an act is the counterpart of what was taken on.
+
+    What happens many calls further on is not what this function's author had in mind.
+    """
+    taken = obligation.act
+    if act.calls > MOST_CALLS:
+        return False
+    if obligation.kind is Kind.HELD:
+        if act.subject not in obligation.names:
+            return False
+        return act.verb is Verb.RELEASES or (act.verb is Verb.CLOSES and _is_local(taken.subject))
+    alike = act.item is None or taken.item is None or act.item == taken.item
+    return act.verb is UNDONE_BY[taken.verb] and act.subject == taken.subject and alike
+
+
+def _cures(obligation: Obligation, act: Act) -> bool:
+    """Tell whether an act leaves nothing to be undone."""
+    if act.verb is Verb.ADDS and act.item in obligation.names:
+        return obligation.kind is Kind.HELD and act.subject.is_visible_to_callers
+    return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
+
+
+def _is_impossible(obligation: Obligation, test: Expr | None, leaves: Leaves) -> bool:
+    """Tell whether a branch is for the case that there is no object, when one has just been taken on."""
+    if test is None or leaves not in (Leaves.TRUE, Leaves.FALSE):
+        return False
+    empty = empty_when(test, leaves is Leaves.TRUE)
+    there = (*obligation.names, obligation.act.item)
+    return empty is not None and Path(f"local:{empty}") in there
+
+
+def _touches_any(undone: list[tuple[int, Act]], act: Act) -> bool:
+    """Tell whether an act cleans up some of what the error handler does."""
+    return any(
+        act.subject.is_within(each.subject) or each.subject.is_within(act.subject)
+        for _, each in undone
+        if act.verb in UNDOES or act.verb is each.verb
+    )
+
+
+def _names_of(undone: list[tuple[int, Act]]) -> frozenset[Path]:
+    return frozenset(act.subject for _, act in undone)
+
+
+def _replaces(frame: Frame, step: Step, names: frozenset[Path]) -> bool:
+    """Tell whether a step gives the object's name another value."""
+    match step:
+        case Assign(target=Name() | Attr() as target, op="") | Delete(target=Attr() as target):
+            return frame.path(target) in names and not _binds_outcome(step)
+        case _:
+            return False
+
+
+def _binds_outcome(step: Step) -> bool:
+    return isinstance(step, Assign) and isinstance(step.target, Name) and not isinstance(step.value, Const)
+
+
+def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
+    """Tell whether a value contains the object."""
+    wanted = {name.root.partition(":")[2] if name.root.startswith("local:") else name.root for name in names}
+    return any(
+        content and (str(place) in wanted or f"temp:{place}" in wanted)
+        for place, content in holders(frame, value)
+    )
+
+
+def _is_local(path: Path) -> bool:
+    return path.root.startswith(("local:", "temp:"))
+
+
+def _attribute(path: Path) -> str:
+    """Return the name of the attribute that a path ends in, subscripts aside."""
+    return next((field for field in reversed(path.fields) if not field.startswith(("[", "#"))), "")
+
+
+def _is_general(facts: Facts, handler: int) -> bool:
+    """Tell whether a handler speaks of any failure, or of a timeout, which is a cancellation in disguise."""
+    caught = facts.function.steps[catch_step(facts, handler)]
+    assert isinstance(caught, Catch)
+    names = {name for value in caught.types if (name := _last_name(value)) is not None}
+    return not names.isdisjoint(_GENERAL)
+
+
+_GENERAL = frozenset({"Exception", "TimeoutError"})
+
+
+def _is_for_all(facts: Facts, handler: int) -> bool:
+    """Tell whether a handler catches every ordinary error, so that it says: however this ends."""
+    caught = facts.function.steps[catch_step(facts, handler)]
+    assert isinstance(caught, Catch)
+    return any(_last_name(value) == "Exception" for value in caught.types)
+
+
+def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
+    """Return a key that puts first the act that says most: closing before resetting, done here before elsewhere."""
+    step, act = undone
+    order = (Verb.RELEASES, Verb.CLOSES, Verb.REMOVES)
+    return order.index(act.verb) if act.verb in order else len(order), act.calls, step
+
+
+def _last_name(expr: Expr) -> str | None:
+    match expr:
+        case Name(id=name) | Attr(name=name):
+            return name
+        case _:
+            return None
+
+
+def _one_per_handler(debts: Iterable[Debt]) -> Iterator[Debt]:
+    """Yield the debts, of those that one handler would have settled only the firmest."""
+    best: dict[int, Debt] = {}
+    for debt in debts:
+        if debt.handler < 0:
+            yield debt
+        elif debt.handler not in best or debt.confidence.rank < best[debt.handler].confidence.rank:
+            best[debt.handler] = debt
+    yield from best.values()
