@@ -15,19 +15,37 @@ def closed_in_finally(found: Region) -> Change:
     """The change that moves the closing line into a `finally`."""
     closing = found.closing if found.closes_behind else found.closing.deep_clone()
     last = cst.Finally(_block(found, [with_leading_lines(closing, blank_lines(closing)[1])]))
-    head = [*found.opening.before, found.line]
     match found.statements:
+        case [*first, cst.Try(finalbody=cst.Finally() as own) as guarded] if found.kept:
+            return _guarded(found, [*first, *_unguarded(guarded)], own)
         case [cst.Try(finalbody=None) as only]:
-            return _changed(found, [*head, *_without([only.with_changes(finalbody=last)], found.removed)])
+            body = _without([only.with_changes(finalbody=last)], found.removed)
+            return _changed(found, [*found.opening.before, found.line, *body])
         case statements:
-            blank, body = _body(statements, found.removed)
-            guarded = cst.Try(body=_block(found, body), finalbody=last, leading_lines=blank)
-            return _changed(found, [*head, guarded])
+            return _guarded(found, statements, last)
+
+
+def _guarded(found: Region, statements: Sequence[Statement], last: cst.Finally) -> Change:
+    blank, body = _body(statements, found.removed)
+    guarded = cst.Try(body=_block(found, body), finalbody=last, leading_lines=blank)
+    return _changed(found, [*found.opening.before, found.line, guarded])
+
+
+def _unguarded(statement: cst.Try) -> Sequence[Statement]:
+    """A `try` without its `finally`; what is left of it where it has no handlers."""
+    if statement.handlers:
+        return [statement.with_changes(finalbody=None)]
+    body = [each for each in statement.body.body if isinstance(each, Statement)]
+    return [with_leading_lines(body[0], (*statement.leading_lines, *body[0].leading_lines)), *body[1:]]
 
 
 def held_in_async_with(found: Region, lock: cst.BaseExpression) -> Change:
-    """The change of an acquire and a release, both without a comment that would get lost, to `async with`."""
-    _, body = _body(found.statements, found.removed)
+    """The change of an acquire and a release, which has no comment that would get lost, to `async with`."""
+    statements = found.statements
+    match statements:
+        case [*first, cst.Try() as guarded] if found.kept:
+            statements = (*first, *_unguarded(guarded))
+    _, body = _body(statements, found.removed)
     held = cst.With(
         items=[cst.WithItem(lock)],
         body=_block(found, body).with_changes(header=found.line.trailing_whitespace),

@@ -1,5 +1,6 @@
 """The fixes of one file: which of them its text admits, and the text with them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, assert_never
 
@@ -9,7 +10,7 @@ from cancellint.fixes.guard_completion import guarded
 from cancellint.fixes.imports import with_asyncio
 from cancellint.fixes.release_in_finally import released
 from cancellint.fixes.shield import shielded
-from cancellint.fixes.syntax import Change, Syntax
+from cancellint.fixes.syntax import Change, Syntax, comments
 from cancellint.fixes.undo_in_finally import undone
 from cancellint.fixes.widen_handler import widened
 from cancellint.frontend.guards import Refusal
@@ -68,9 +69,13 @@ def _changes(tree: cst.Module, fixes: Iterable[Fix]) -> Mapping[Fix, Change]:
                 syntax[function] = Syntax(tree, found[function, DEFINITION])
             steps = [found[site.function, site.step] for site in fix.sites]
             change = _change(fix.edit, syntax[function], steps)
-            if change is not None:
+            if change is not None and not _loses_comment(change):
                 changes[fix] = change
     return changes
+
+
+def _loses_comment(change: Change) -> bool:
+    return bool(Counter(comments(change.replaced)) - Counter(comments(change.by)))
 
 
 def _places(fix: Fix) -> Iterable[tuple[int, int]]:

@@ -34,6 +34,14 @@ class Region(NamedTuple):
         return self.opening.statements[self.opening.number + 1 : self.end]
 
     @property
+    def kept(self) -> Line | None:
+        """The closing line, if it stands in the `finally` of the last statement, alone."""
+        match self.statements:
+            case [*_, cst.Try(finalbody=cst.Finally(body=cst.IndentedBlock(body=[line])))]:
+                return self.closing if line is self.closing else None
+        return None
+
+    @property
     def closes_behind(self) -> bool:
         """Whether the closing line stands directly behind the region, in the same block."""
         rest = self.opening.statements[self.end :]
@@ -46,30 +54,49 @@ class Region(NamedTuple):
 
 
 def region(syntax: Syntax, nodes: Sequence[cst.CSTNode]) -> Region | None:
-    """The region between what opens it and all that closes it, if that can be moved to its exit.
+    """The region between what opens it and what closes it, if that can be moved to its exit.
 
-    The first node opens, the others close; each must be a statement on a line of its own.
+    The first node opens, the others close; each must be a statement on a line of its own. Other lines of the
+    same text close too.
     """
     lines = [line for line in (syntax.line(node) for node in nodes) if line is not None]
     if len(lines) < max(2, len(nodes)):
         return None
-    opening, closings = lines[0], [*dict.fromkeys(lines[1:])]
+    opening, closing, *_ = lines
     spot = syntax.spot(opening)
-    if spot is None or len({code(line.body[0]) for line in closings}) != 1:
+    if spot is None or len({code(line.body[0]) for line in lines[1:]}) != 1:
         return None
-    found = _closed_in_block(opening, spot, closings) or _closed_in_try(syntax, opening, spot, closings)
+    closings = [*_same_lines(syntax.root, closing)]
+    last = _last_index(syntax, spot, lines[1:])
+    if last is None:
+        return None
+    found = _closed_in_block(opening, spot, last, closings) or _closed_in_try(opening, spot, last, closings)
     return None if found is None else _movable(syntax, found, closings)
+
+
+def _same_lines(root: cst.CSTNode, line: Line) -> Iterator[Line]:
+    text = code(line.body[0])
+    for each in below(root):
+        match each:
+            case cst.SimpleStatementLine(body=[statement]) if code(statement) == text:
+                yield each
+
+
+def _last_index(syntax: Syntax, spot: Spot, lines: Sequence[Line]) -> int | None:
+    """Where in the block the last of these lines stands, or what it stands in."""
+    numbers: dict[cst.CSTNode, int] = {each: number for number, each in enumerate(spot.statements)}
+    found = [numbers[each] for line in lines for each in (line, *syntax.around(line)) if each in numbers]
+    return max((number for number in found if number > spot.number), default=None)
 
 
 def _movable(syntax: Syntax, found: Region, closings: Sequence[Line]) -> Region | None:
     """The region with the closing lines that need not stay in it, if moving them says the same."""
-    if not found.statements or _needs_what_is_bound(found):
-        return None
     within = {each for statement in found.statements for each in below(statement)}
-    inside = [line for line in closings if line in within]
+    if _needs_what_is_bound(found) or within.intersection(_same_lines(syntax.root, found.line)):
+        return None
+    inside = [line for line in closings if line in within and line is not found.kept]
     removed = frozenset(line for line in inside if _ends(syntax, found, line))
-    behind = {found.closing} if found.closes_behind else set()
-    if not removed.union(behind).issuperset(closings) and not may_repeat(found.closing):
+    if not removed.issuperset(inside) and not may_repeat(found.closing):
         return None
     if any(not _is_closed(syntax, jump, inside) for jump in _ways_out(syntax, found)):
         return None
@@ -91,33 +118,34 @@ def may_repeat(line: Line) -> bool:
 # --------------------------------------------------------------------------- where the region ends
 
 
-def _closed_in_block(opening: Line, spot: Spot, closings: Sequence[Line]) -> Region | None:
-    """The region up to the last closing line in the same block."""
-    behind = {each: index for index, each in enumerate(spot.statements) if index > spot.number}
-    closing = max((line for line in closings if line in behind), key=lambda line: behind[line], default=None)
-    return None if closing is None else Region(opening, spot, behind[closing], closing, frozenset())
-
-
-def _closed_in_try(syntax: Syntax, opening: Line, spot: Spot, closings: Sequence[Line]) -> Region | None:
-    """The region up to the `try` whose every normal end closes it."""
-    for index in reversed(range(spot.number + 1, len(spot.statements))):
-        statement = spot.statements[index]
-        inside = [line for line in closings if statement in syntax.around(line)]
-        if inside:
-            closing = _closing_of(statement, inside)
-            return None if closing is None else Region(opening, spot, index + 1, closing, frozenset())
+def _closed_in_block(opening: Line, spot: Spot, first: int, closings: Sequence[Line]) -> Region | None:
+    """The region up to a closing line in the same block."""
+    for number, each in enumerate(spot.statements):
+        if number >= max(first, spot.number + 2) and each in closings:
+            closing = closings[closings.index(each)]
+            return Region(opening, spot, number, closing, frozenset())
     return None
 
 
+def _closed_in_try(opening: Line, spot: Spot, index: int, closings: Sequence[Line]) -> Region | None:
+    """The region up to the `try` whose every normal end, or whose `finally`, closes it."""
+    closing = _closing_of(spot.statements[index], closings)
+    if closing is None:
+        return None
+    found = Region(opening, spot, index + 1, closing, frozenset())
+    return None if found.kept is not None and len(found.statements) < 2 else found
+
+
 def _closing_of(statement: Statement, closings: Sequence[Line]) -> Line | None:
-    """The last line of a `try` if that closes, and every handler closes too or raises."""
-    if not isinstance(statement, cst.Try) or statement.finalbody is not None:
-        return None
-    closed = [_last(handler.body) for handler in statement.handlers]
-    last = _last(statement.orelse.body if statement.orelse else statement.body)
-    if not all(each in closings or _raises(each) for each in closed):
-        return None
-    return next((line for line in closings if line is last), None)
+    """What a `try` does last, if that closes, and every handler closes too or raises."""
+    match statement:
+        case cst.Try(finalbody=cst.Finally(body=cst.IndentedBlock(body=[only]))):
+            return next((line for line in closings if line is only), None)
+        case cst.Try(finalbody=None, handlers=handlers, orelse=orelse, body=body):
+            last = _last(orelse.body if orelse else body)
+            if all(each in closings or _raises(each) for each in (_last(one.body) for one in handlers)):
+                return next((line for line in closings if line is last), None)
+    return None
 
 
 def _last(body: cst.BaseSuite) -> cst.CSTNode | None:
@@ -133,7 +161,7 @@ def _raises(statement: cst.CSTNode | None) -> bool:
 
 def _needs_what_is_bound(found: Region) -> bool:
     """Whether the closing line reads a name that the region may leave unbound."""
-    bound, _, _ = bound_in(found.statements)
+    bound, _, _ = bound_in(found.statements[:-1] if found.kept else found.statements)
     return any(isinstance(each, cst.Name) and each.value in bound for each in below(found.closing))
 
 
@@ -201,7 +229,8 @@ def _within(syntax: Syntax, found: Region, node: cst.CSTNode) -> Iterator[cst.CS
 
 
 def _ways_out(syntax: Syntax, found: Region) -> Iterator[_Jump]:
-    for statement in found.statements:
+    """The jumps out of the region that do not pass a `finally` that closes it."""
+    for statement in found.statements[:-1] if found.kept else found.statements:
         for each in below(statement):
             if isinstance(each, _Jump) and _leaves(syntax, found, each):
                 yield each

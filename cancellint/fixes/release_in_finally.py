@@ -20,7 +20,7 @@ def released(syntax: Syntax, nodes: Sequence[cst.CSTNode], *, async_with: bool) 
         return None
     lock = _acquired(found.line)
     is_plain = lock is not None and code(lock) == _released(found.closing) and not has_comment(found.closing)
-    if async_with and lock is not None and is_plain and found.closes_behind:
+    if async_with and lock is not None and is_plain and (found.closes_behind or found.kept):
         return held_in_async_with(found, lock)
     return closed_in_finally(found)
 

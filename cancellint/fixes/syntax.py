@@ -43,6 +43,7 @@ class Syntax:
 
     def __init__(self, module: cst.Module, root: cst.CSTNode) -> None:
         self.module = module
+        self.root = root
         self._parents = _parents(root)
 
     def around(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -102,9 +103,19 @@ def is_chain(node: cst.BaseExpression) -> bool:
     return isinstance(node, cst.Name)
 
 
+def comments(node: cst.CSTNode) -> Iterator[str]:
+    """The comments in and directly above a piece of syntax, in no order."""
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, cst.Comment):
+            yield each.value
+        waiting.extend(each.children)
+
+
 def has_comment(node: cst.CSTNode) -> bool:
     """Whether a comment stands in or directly above a piece of syntax."""
-    return any(isinstance(each, cst.Comment) for each in below(node))
+    return any(True for _ in comments(node))
 
 
 def blank_lines(statement: Statement) -> tuple[tuple[cst.EmptyLine, ...], tuple[cst.EmptyLine, ...]]:
