@@ -419,7 +419,7 @@ class Effects:
         function = self.program.function(callee.key)
         if gives_back_by_name(function.name) and callee.args:
             subject = frame.path(callee.args[0])
-            if subject is not None and all(act.subject != subject for act in gathered.acts):
+            if subject is not None and not _releases(gathered, subject):
                 gathered.acts[Act(Verb.RELEASES, subject, None, Confidence.LIKELY)] = None
         for index in summary.calls:
             called = given.get(index)
@@ -642,6 +642,10 @@ def _fate(roles: tuple[Role, ...], used: bool) -> Fate:
     if Role.SENDS in roles:
         return Fate.KEEPS
     return Fate.PASSES if used else Fate.KEEPS
+
+
+def _releases(gathered: Gathering, subject: Path) -> bool:
+    return any(act.verb is Verb.RELEASES and act.subject == subject for act in gathered.acts)
 
 
 def _argument(

@@ -206,9 +206,7 @@ class Obligations:
         return -1
 
     def _debt_at(self, obligation: Obligation, block: int, await_: int, elsewhere: int) -> Debt | None:
-        handler, undone = self._undone_in_handler(obligation, block)
-        if handler < 0:
-            undone = self._undone_later(obligation, block)
+        handler, undone = self._witness_of(obligation, block)
         if undone < 0:
             undone = elsewhere
         if undone < 0 and not self._needs_no_witness(obligation):
@@ -221,6 +219,15 @@ class Obligations:
         if undone >= 0:
             confidence = max(confidence, self._witness(obligation, undone), key=lambda each: each.rank)
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, undone, handler, confidence)
+
+    def _witness_of(self, obligation: Obligation, block: int) -> tuple[int, int]:
+        """Return the error handler that undoes it, -1 where the normal path does, and the step that does."""
+        handler, undone = self._undone_in_handler(obligation, block)
+        if handler < 0 or not _is_for_all(self._facts, self._facts.block_of(handler)):
+            later = self._undone_later(obligation, block)
+            if later >= 0:
+                return -1, later
+        return handler, undone
 
     def _witness(self, obligation: Obligation, undone: int) -> Confidence:
         acts = [act for act in self._facts.acts.get(undone, ()) if _undoes(obligation, act)]
@@ -282,14 +289,12 @@ class Obligations:
             if any(self._ends(obligation, step) for step in range(start, block.last)):
                 continue
             last = block.last - 1
-            if (
-                last >= start
-                and isinstance(facts.function.steps[last], Await)
-                and facts.effect(last).suspends
-            ):
+            if last >= start and (number, last) in self._awaits():
                 yield number, last
             for edge in block.edges:
-                if edge.to > first and edge.leaves not in _FAILS and edge.to not in seen:
+                if edge.to <= first or edge.leaves in _FAILS or edge.to in seen:
+                    continue
+                if not _is_impossible(obligation, block.test, edge.leaves):
                     seen.add(edge.to)
                     waiting.append((edge.to, facts.function.blocks[edge.to].first))
 
@@ -331,8 +336,9 @@ class Obligations:
                 return kept and _mentions(frame, value, obligation.names)
             case _:
                 return any(
-                    argument.fate in (Fate.KEEPS, Fate.STORES)
-                    and (argument.into is None or argument.into.is_visible_to_callers)
+                    argument.fate is Fate.STORES
+                    and argument.into is not None
+                    and argument.into.is_visible_to_callers
                     and _mentions(frame, argument.value, obligation.names)
                     for argument in self._facts.effect(step).arguments
                 )
@@ -534,7 +540,7 @@ def _is_for_all(facts: Facts, handler: int) -> bool:
 
 
 def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
-    """Return a key that puts first the act that says most: closing before resetting, done here before elsewhere."""
+    """Return a key that puts first the act that says most: closing before resetting, here before elsewhere."""
     step, act = undone
     order = (Verb.RELEASES, Verb.CLOSES, Verb.REMOVES)
     return order.index(act.verb) if act.verb in order else len(order), act.calls, step
