@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 import msgspec
 
 from cancellint import __version__
 from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load, nearest, origins, values
-from cancellint.frontend.discover import Stdin, project_root
+from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.finding import Confidence
 from cancellint.model.report import Failure, Report
 from cancellint.resources import ResourcesError, rules_folder
+
+if TYPE_CHECKING:
+    from cancellint.mending import Mending
 
 CLEAN, FINDINGS, TROUBLE = 0, 1, 2
 FORMATS = ("text", "concise", "json", "github", "sarif")
@@ -126,10 +129,27 @@ def _let_go_of_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _write(text: str) -> None:
-    """Writes to standard output; a reader who has gone away is no reason to fail."""
-    try:
+def _write(text: str, *, to_error: bool = False) -> None:
+    """Writes to standard output, or standard error; a reader who has gone away is no reason to fail."""
+    if to_error:
+        click.echo(text, err=True, nl=False)
+        return
+    with _output_told():
         sys.stdout.write(text)
+
+
+def _write_bytes(data: bytes) -> None:
+    """Writes a file's content to standard output as it is."""
+    with _output_told():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+
+
+@contextmanager
+def _output_told() -> Iterator[None]:
+    """Sends off what is written to standard output. Raises OutputError."""
+    try:
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go_of_stdout()
@@ -193,6 +213,7 @@ class Overrides(msgspec.Struct, frozen=True):
     min_confidence: str | None
     pedantic: bool
     assume_raced: str | None
+    unsafe_fixes: bool | None = None
 
     def applied_to(self, config: Config) -> Config:
         """The configuration with these settings before its own."""
@@ -204,6 +225,7 @@ class Overrides(msgspec.Struct, frozen=True):
             profile=Profile.PEDANTIC if self.pedantic else config.profile,
             min_confidence=None if self.pedantic else config.min_confidence,
             assume_raced=AssumeRaced(self.assume_raced) if self.assume_raced else config.assume_raced,
+            unsafe_fixes=config.unsafe_fixes if self.unsafe_fixes is None else self.unsafe_fixes,
         )
         if self.min_confidence is None:
             return chosen
@@ -233,6 +255,13 @@ class Overrides(msgspec.Struct, frozen=True):
     metavar="[FORMAT=]FILE",
     help="Write a report to this file too; its format follows from `.sarif`, `.json` or `.txt`.",
 )
+@click.option("--fix", is_flag=True, help="Make the fixes that are safe, and report what is left.")
+@click.option(
+    "--unsafe-fixes/--no-unsafe-fixes",
+    default=None,
+    help="With --fix and --diff, make fixes too that can change what else the program does.",
+)
+@click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
 @_SELECT
 @_EXTEND_SELECT
@@ -257,6 +286,9 @@ def check(
     paths: tuple[Path, ...],
     output_format: str,
     output_files: tuple[str, ...],
+    fix: bool,
+    unsafe_fixes: bool | None,
+    diff: bool,
     statistics: bool,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
@@ -275,34 +307,94 @@ def check(
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.pipeline import run
+    from cancellint.mending import Mending, mend
+    from cancellint.pipeline import Request, examine
 
     if statistics and output_format not in ("text", "json"):
         raise click.UsageError(f"--statistics can be printed as text or json, not as {output_format}")
+    if diff and (statistics or output_files):
+        raise click.UsageError("--diff prints changes and no report")
     outputs = [_output(word, output_format) for word in output_files]
     paths, stdin = _inputs(paths, stdin_filename)
-    overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced)
+    overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced, unsafe_fixes)
     config = overrides.applied_to(load(project_root(paths[0])))
     with _progress() as progress:
-        report = run(
-            config,
-            paths,
-            jobs=jobs or _cores(),
-            stdin=stdin,
-            progress=progress,
-            force_exclude=force_exclude,
-        )
-    for output in outputs:
-        output.write(report)
-    if statistics:
-        _write(_counted(report, output_format))
+        request = Request(config, paths, jobs or _cores(), stdin, progress, force_exclude)
+        if fix or diff:
+            mending = mend(request, unsafe=config.unsafe_fixes)
+        else:
+            mending = Mending(examine(request).report)
+    report = mending.report
+    is_written = True
+    if diff:
+        _show_changes(mending)
     else:
-        _write(_rendered(report, output_format, _wants_color(color)))
+        if fix:
+            is_written = _make_changes(mending, stdin, config.unsafe_fixes)
+        for output in outputs:
+            output.write(report, config.unsafe_fixes)
+        if statistics:
+            text = _counted(report, output_format)
+        else:
+            text = _rendered(report, output_format, _wants_color(color), config.unsafe_fixes)
+        _write(text, to_error=fix and stdin is not None)
     _tell_empty(report.without_files, force_exclude)
     _tell_failures(report.failures)
-    if report.failures:
+    if report.failures or not is_written:
         return TROUBLE
-    return FINDINGS if report.findings and not exit_zero else CLEAN
+    return FINDINGS if (mending.files if diff else report.findings) and not exit_zero else CLEAN
+
+
+def _show_changes(mending: "Mending") -> None:
+    """Prints what the fixes change."""
+    from cancellint.frontend.parse import source_text
+    from cancellint.reporters import diff
+
+    for file in mending.files:
+        before, after = source_text(file.before), source_text(file.after)
+        _write(diff.render(shown_path(file.path), before, after))
+    if mending.files:
+        click.echo(f"cancellint: would fix {_of(mending)}", err=True)
+    else:
+        click.echo("cancellint: nothing to fix", err=True)
+
+
+def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool:
+    """Writes the fixed files, or what came from standard input to standard output; whether all could be."""
+    from cancellint.fixes.files import CannotWrite, rewrite
+
+    is_written = True
+    if stdin is not None:
+        _write_bytes(mending.files[0].after if mending.files else stdin.data)
+    for file in mending.files if stdin is None else ():
+        try:
+            rewrite(file.path, file.before, file.after)
+        except CannotWrite as problem:
+            is_written = False
+            _complain(f"{shown_path(file.path)} cannot be fixed: {problem}")
+    if is_written:
+        click.echo(f"cancellint: {_summed_up(mending, unsafe)}", err=True)
+    return is_written
+
+
+def _of(mending: "Mending") -> str:
+    return f"{_number(mending.fixed, 'finding')} in {_number(len(mending.files), 'file')}"
+
+
+def _summed_up(mending: "Mending", unsafe: bool) -> str:
+    """What was fixed, and why the rest was not."""
+    left = mending.report.findings
+    hidden = sum(each.fix is not None and not each.fix.safe for each in left) if not unsafe else 0
+    parts = [f"fixed {_of(mending)}" if mending.fixed else "nothing to fix"]
+    if len(left) > hidden:
+        parts.append(f"{_number(len(left) - hidden, 'finding')} left without an automatic fix")
+    if hidden:
+        parts.append(f"{_number(hidden, 'finding')} fixable with --unsafe-fixes")
+    return "; ".join(parts)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -311,9 +403,9 @@ class Output(msgspec.Struct, frozen=True):
     format: str
     file: Path
 
-    def write(self, report: Report) -> None:
+    def write(self, report: Report, unsafe_fixes: bool) -> None:
         """Writes the report. Raises OutputError."""
-        text = _rendered(report, self.format, color=False)
+        text = _rendered(report, self.format, False, unsafe_fixes)
         try:
             self.file.write_text(text, "utf-8", errors="surrogateescape")
         except OSError as error:
@@ -348,7 +440,7 @@ def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple
     return (name,), Stdin(name, sys.stdin.buffer.read(), is_alone=stdin_filename is None)
 
 
-def _rendered(report: Report, output_format: str, color: bool) -> str:
+def _rendered(report: Report, output_format: str, color: bool, unsafe_fixes: bool) -> str:
     match output_format:
         case "json":
             from cancellint.reporters import json
@@ -367,7 +459,7 @@ def _rendered(report: Report, output_format: str, color: bool) -> str:
         case _:
             from cancellint.reporters import text
 
-            return text.render(report, color=color)
+            return text.render(report, color=color, unsafe_fixes=unsafe_fixes)
 
 
 def _as_sarif(report: Report) -> str:

@@ -63,6 +63,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """dotted names of decorators that declare a function cancel-safe, beside that of `cancellint.markers`"""
     min_confidence: Confidence | None = None
     profile: Profile = Profile.DEFAULT
+    unsafe_fixes: bool = False
+    """make fixes too that change what the program does beyond the finding"""
 
     @property
     def weakest_shown(self) -> Confidence:
@@ -112,6 +114,7 @@ def values(config: Config) -> Mapping[str, Value]:
         "cancel-safe-decorators": config.cancel_safe_decorators,
         "min-confidence": config.weakest_shown.value,
         "profile": config.profile.value,
+        "unsafe-fixes": config.unsafe_fixes,
     }
 
 
@@ -146,6 +149,7 @@ KEYS = (
     "cancel-safe-decorators",
     "min-confidence",
     "profile",
+    "unsafe-fixes",
 )
 
 
@@ -207,6 +211,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         cancel_safe_decorators=_dotted_names(table, "cancel-safe-decorators"),
         min_confidence=_choice(table, "min-confidence", Confidence, None),
         profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
+        unsafe_fixes=table.flag("unsafe-fixes"),
     )
 
 

@@ -32,8 +32,8 @@ class Mending(Struct, frozen=True):
     """What is found once the fixes are made, and what they make of the files. Nothing is written yet."""
 
     report: Report
-    files: tuple[Rewritten, ...]
-    fixed: int
+    files: tuple[Rewritten, ...] = ()
+    fixed: int = 0
     """how many findings the fixes have removed"""
 
 

@@ -145,6 +145,7 @@ def test_the_json_form_has_exactly_the_promised_keys() -> None:
                         "symbol": "Client.read",
                     }
                 ],
+                "fix": None,
             }
         ],
     }

@@ -36,13 +36,18 @@ def is_surely_valid(data: bytes) -> bool:
     return refusal(data) is None and _python_error(data) is None
 
 
-def source_lines(data: bytes) -> tuple[str, ...]:
-    """The text of each line, without its end. What cannot be decoded is replaced."""
+def source_text(data: bytes) -> str:
+    """The text of a file, without a byte order mark. What cannot be decoded is replaced."""
     try:
         text = data.decode(_declared_encoding(data) or "utf-8", "replace")
     except (UnicodeError, LookupError):  # `hex` and others are encodings by name, and not for text
         text = data.decode("utf-8", "replace")
-    return tuple(re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff")))
+    return text.removeprefix("\ufeff")
+
+
+def source_lines(data: bytes) -> tuple[str, ...]:
+    """The text of each line, without its end."""
+    return tuple(re.split(r"\r\n|\n|\r", source_text(data)))
 
 
 def _syntax_error(data: bytes) -> Refusal | None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from cancellint.model.finding import Finding, Note
+from cancellint.model.finding import Finding, Fix, Note
 from cancellint.model.report import Fact, Report, SymbolSummary
 from cancellint.model.source import Place
 
@@ -44,7 +44,12 @@ def _finding(finding: Finding) -> Json:
         "end_column": span.end_column,
         "symbol": finding.place.symbol,
         "notes": [_note(note) for note in finding.notes],
+        "fix": _fix(finding.fix) if finding.fix else None,
     }
+
+
+def _fix(fix: Fix) -> Json:
+    return {"edit": fix.edit.value, "applicability": "safe" if fix.safe else "unsafe"}
 
 
 def _note(note: Note) -> Json:

@@ -19,10 +19,14 @@ _SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 Sources = Mapping[str, Sequence[str]]
 
 
-def render(report: Report, *, color: bool) -> str:
-    """The whole report. Without colour it holds no control codes; lines are never wrapped."""
-    blocks = [_finding(finding, report.sources) for finding in report.findings]
-    return _to_string([*(line for block in blocks for line in (*block, Text())), _last_line(report)], color)
+def render(report: Report, *, color: bool, unsafe_fixes: bool = False) -> str:
+    """The whole report. Without colour it holds no control codes; lines are never wrapped.
+
+    What `--fix` would do is marked; with `unsafe_fixes`, what it would do with `--unsafe-fixes`.
+    """
+    blocks = [_finding(finding, report.sources, unsafe_fixes) for finding in report.findings]
+    lines = [line for block in blocks for line in (*block, Text())]
+    return _to_string([*lines, _last_line(report), *_fixable(report, unsafe_fixes)], color)
 
 
 def render_summaries(summaries: Iterable[SymbolSummary], *, color: bool) -> str:
@@ -49,7 +53,7 @@ def _to_string(lines: Iterable[Text], color: bool) -> str:
 # --------------------------------------------------------------------------- findings
 
 
-def _finding(finding: Finding, sources: Sources) -> Iterator[Text]:
+def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool) -> Iterator[Text]:
     style = _SEVERITY[finding.severity]
     yield Text.assemble(
         (f"{finding.severity.value}[{finding.code}]", style),
@@ -61,8 +65,9 @@ def _finding(finding: Finding, sources: Sources) -> Iterator[Text]:
     yield from _frame(finding.place, sources, style, indent="  ", remark=certainty)
     for number, note in enumerate(finding.notes, 1):
         yield from _step(number, note, sources)
-    if finding.help:
-        yield Text.assemble("  ", ("help:", "bold green"), f" {_printable(finding.help)}")
+    fixable = "  [fixable]" if finding.fix is not None and (finding.fix.safe or unsafe_fixes) else ""
+    if finding.help or fixable:
+        yield Text.assemble("  ", ("help:", "bold green"), f" {_printable(finding.help)}", (fixable, "cyan"))
 
 
 def _step(number: int, note: Note, sources: Sources) -> Iterator[Text]:
@@ -114,6 +119,23 @@ def _last_line(report: Report) -> Text:
     if not report.findings:
         return Text(f"No findings {where}, {took}.", style="" if report.failures else "bold green")
     return Text(f"{_counted(len(report.findings), 'finding')} ({kinds}) {where}, {took}.", style="bold")
+
+
+def _fixable(report: Report, unsafe_fixes: bool) -> Iterator[Text]:
+    """How many findings have a fix, if any has."""
+    fixes = [finding.fix for finding in report.findings if finding.fix is not None]
+    safe = sum(fix.safe for fix in fixes)
+    made, hidden = (len(fixes), 0) if unsafe_fixes else (safe, len(fixes) - safe)
+    ways = [
+        f"{number:,} fixable with `{options}`"
+        for number, options in (
+            (made, "--fix --unsafe-fixes" if made > safe else "--fix"),
+            (hidden, "--fix --unsafe-fixes"),
+        )
+        if number
+    ]
+    if ways:
+        yield Text(f"{', '.join(ways)}.")
 
 
 def _counted(number: int, noun: str) -> str:
