@@ -7,11 +7,13 @@ from functools import cached_property
 from msgspec import Struct
 from packaging.version import Version
 
+from cancellint.analysis.abandoned_futures import AbandonedFutures
 from cancellint.analysis.backlogs import Backlogs
 from cancellint.analysis.contracts import Contracts
 from cancellint.analysis.debts import Debts
 from cancellint.analysis.describe import Description, describe
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.futures import Futures
 from cancellint.analysis.groups import groups
 from cancellint.analysis.handles import Handles
 from cancellint.analysis.knowledge import Knowledge
@@ -89,6 +91,16 @@ class Project:
         knowledge = self.effects.operations.knowledge
         settings = self.settings
         return OlderVersions(self.program, self.effects.types, knowledge, settings.target, settings.older)
+
+    @cached_property
+    def futures(self) -> Futures:
+        """Futures of the whole program: who makes, keeps, completes and waits for them."""
+        return Futures(self.effects)
+
+    @cached_property
+    def abandoned_futures(self) -> AbandonedFutures:
+        """Completions of futures whose waiter may be gone."""
+        return AbandonedFutures(self.futures)
 
     @cached_property
     def backlogs(self) -> Backlogs:

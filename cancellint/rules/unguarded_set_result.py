@@ -1,0 +1,70 @@
+"""CAN109."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.abandoned_futures import Harm, Unguarded
+from cancellint.analysis.backlogs import shown
+from cancellint.analysis.program import Program
+from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite
+from cancellint.rules.rule import Subject, rule
+
+
+@rule("CAN109", Severity.WARNING)
+def unguarded_set_result(subject: Subject) -> Iterator[RawFinding]:
+    """A future is completed without a look at whether its waiter has been cancelled, which raises."""
+    program = subject.project.program
+    for unguarded in subject.project.abandoned_futures.unguarded_in(subject.function):
+        completion = unguarded.completion
+        future = shown(completion.future)
+        yield RawFinding(
+            at=subject.site(completion.at.step),
+            message=f"if whoever waits for `{future}` was cancelled, this raises InvalidStateError"
+            f"{_harm(program, unguarded)}",
+            confidence=unguarded.confidence,
+            notes=tuple(_notes(program, unguarded)),
+            help=f"complete it only `if not {future}.done()`",
+            fix=Fix(Edit.GUARD_COMPLETION, (subject.site(completion.at.step),), safe=True),
+        )
+
+
+def _harm(program: Program, unguarded: Unguarded) -> str:
+    name = program.function(unguarded.victim.function).qualname
+    match unguarded.harm:
+        case Harm.LOOP:
+            return f", and the loop of `{name}` ends"
+        case Harm.OTHERS:
+            return ", and those who wait behind it are never told"
+        case Harm.CONNECTION:
+            return ", and asyncio closes the connection"
+        case Harm.CALL:
+            return f", and `{name}` ends"
+        case Harm.CAUGHT:
+            return f", which only `{name}` handles"
+
+
+def _notes(program: Program, unguarded: Unguarded) -> Iterator[SiteNote]:
+    made, wait = unguarded.made, unguarded.wait
+    yield SiteNote(_site(made.site), "the future is made here")
+    if made.kept_by and made.kept_by[0] != made.site:
+        yield SiteNote(_site(made.kept_by[0]), "it is registered here")
+    if wait is None:
+        name = program.function(made.site.function).qualname
+        yield SiteNote(Site(made.site.function.module, made.site.function.function, -1), _handed(name))
+    else:
+        ends = "times out or is cancelled" if wait.is_timed else "is cancelled"
+        yield SiteNote(
+            _site(wait.helper or wait.at),
+            f"if this wait {ends}, so is the future, and it stays registered",
+        )
+    if unguarded.victim.function != unguarded.completion.at.function:
+        yield SiteNote(_site(unguarded.victim), "the error arrives here")
+
+
+def _handed(name: str) -> str:
+    return f"callers of `{name}` wait for it as they like, and cancelling them cancels the future"
+
+
+def _site(at: CallSite) -> Site:
+    return Site(at.function.module, at.function.function, at.step)
