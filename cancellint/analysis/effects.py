@@ -171,7 +171,7 @@ class Effects:
         gathered = Gathering()
         parts = []
         callees = self.types.callees(key, number)
-        for callee in self._implemented(callees):
+        for callee in self.implemented(callees):
             part = Gathering()
             if self._is_pending(callee):
                 part.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
@@ -181,14 +181,14 @@ class Effects:
         merge_alternatives(gathered, parts, _are_all(callees))
         return gathered.effect()
 
-    def _implemented(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
+    def implemented(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
         """Return the callees without abstract methods, unless there is nothing else."""
         if len(callees) < 2:
             return callees
-        real = tuple(callee for callee in callees if not self._is_abstract(callee))
+        real = tuple(callee for callee in callees if not self.is_abstract(callee))
         return real or callees
 
-    def _is_abstract(self, callee: Callee) -> bool:
+    def is_abstract(self, callee: Callee) -> bool:
         """Tell whether a method does nothing but say that subclasses must."""
         if not isinstance(callee, ProjectCallee):
             return False
@@ -211,7 +211,7 @@ class Effects:
         gathered = Gathering()
         race = self._race(key, step.value)
         operations = race.operations if race is not None else self._behind(key, step.value)
-        given = [self._given_awaitable(key, value) for value in (race.values if race else (step.value,))]
+        given = [self.given_awaitable(key, value) for value in (race.values if race else (step.value,))]
         for source in given:
             if source is not None:
                 gather_given(gathered, source)
@@ -219,7 +219,7 @@ class Effects:
             self._gather_awaitable(gathered, key, number, step.value)
         for alternatives in _by_site(operations):
             parts = []
-            implemented = self._implemented(tuple(each.callee for each in alternatives))
+            implemented = self.implemented(tuple(each.callee for each in alternatives))
             for operation in alternatives:
                 if operation.callee not in implemented:
                     continue
@@ -249,11 +249,11 @@ class Effects:
 
     def _behind(self, key: FunctionKey, value: Expr) -> tuple[Operation, ...]:
         """Return the operations behind an awaited expression, none for what the caller has given."""
-        if self._given_awaitable(key, value) is not None:
+        if self.given_awaitable(key, value) is not None:
             return ()
         return self.operations.behind(key, value)
 
-    def _given_awaitable(self, key: FunctionKey, value: Expr) -> Path | None:
+    def given_awaitable(self, key: FunctionKey, value: Expr) -> Path | None:
         """Return the path of what awaiting a parameter takes, or awaiting what calling one gives."""
         params = self.frame(key).params
         match value:
@@ -337,6 +337,10 @@ class Effects:
                 case _:
                     pass
 
+    def implicit_callees(self, key: FunctionKey, value: Expr, kind: AwaitKind) -> Iterator[Callee]:
+        """Yield what waiting for a value calls by itself, such as `__await__`, `__aenter__` and `__anext__`."""
+        yield from self._protocol_callees(key, value, _AWAITED_PROTOCOL.get(kind, "__await__"))
+
     def _library_protocol(self, classes: tuple[str, ...], value: Expr, method: str) -> Iterator[Callee]:
         for name in classes:
             callee = LibraryCallee(f"{name}.{method}", value, (), ())
@@ -390,7 +394,7 @@ class Effects:
         self, gathered: Gathering, key: FunctionKey, number: int, callee: ProjectCallee
     ) -> None:
         summary = self._summary_of(callee.key)
-        given = self._given(callee)
+        given = self.given(callee)
         frame = self.frame(key)
 
         def here(path: Path) -> Path | None:
@@ -448,7 +452,7 @@ class Effects:
                 self._gather_operation(inner, key, number, operation, True)
         return inner
 
-    def _given(self, callee: ProjectCallee) -> dict[int, Expr]:
+    def given(self, callee: ProjectCallee) -> dict[int, Expr]:
         """Return which parameter of the callee receives which expression."""
         params = self.program.function(callee.key).params
         given: dict[int, Expr] = {}

@@ -104,7 +104,7 @@ def _cancelled_losers(
 ) -> Iterator[Candidate]:
     """Losers of `asyncio.wait` that this function cancels itself."""
     raced = {operation.site: operation for operation in operations}
-    cancelled = tuple(_cancelled_tasks(effects, facts))
+    cancelled = tuple(cancelled_tasks(effects, facts.key))
     losers = {site for _, site in cancelled}
     for number, site in cancelled:
         if site not in raced:
@@ -129,18 +129,18 @@ def _loser(effects: Effects, facts: Facts, site: CallSite, cancelled: set[CallSi
     return Loser(site.step if site.function == facts.key else -1, awaited, take)
 
 
-def _cancelled_tasks(effects: Effects, facts: Facts) -> Iterator[tuple[int, CallSite]]:
-    """Yield each `task.cancel()` with the calls whose task it may be."""
-    for number, step in enumerate(facts.function.steps):
+def cancelled_tasks(effects: Effects, key: FunctionKey) -> Iterator[tuple[int, CallSite]]:
+    """Yield each `task.cancel()` of a function with the calls whose task it may be."""
+    for number, step in enumerate(effects.program.function(key).steps):
         if not isinstance(step, Call) or not isinstance(step.func, Attr):
             continue
         if step.func.name != "cancel":
             continue
-        for callee in effects.types.callees(facts.key, number):
+        for callee in effects.types.callees(key, number):
             known = effects.operations.known(callee)
             if known is not None and Role.CANCELS not in known.entry.roles:
                 continue
-            for pending in pendings(effects.types.of(facts.key, step.func.base)):
+            for pending in pendings(effects.types.of(key, step.func.base)):
                 yield number, pending.site
 
 
