@@ -149,6 +149,10 @@ class Facts:
         sliced = (store for store, _ in self._slices())
         return tuple(sorted({*sliced, *self.removed_from}))
 
+    def is_filled(self, store: Path) -> bool:
+        """Tell whether a container receives data taken from a source, here or elsewhere in the program."""
+        return self._owners.is_filled(self.key, store)
+
     def is_source_name(self, name: str) -> bool:
         return self._owners.is_source_name(name)
 
