@@ -56,6 +56,10 @@ class Syntax:
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         return self._parents.get(node)
 
+    def names(self) -> frozenset[str]:
+        """Every name that is used, nested functions included."""
+        return frozenset(each.value for each in self._parents if isinstance(each, cst.Name))
+
     def line(self, node: cst.CSTNode) -> cst.SimpleStatementLine | None:
         """The line of its own that a node stands on; None where other statements share the line."""
         for each in (node, *self.around(node)):
