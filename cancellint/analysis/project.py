@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from cancellint.analysis.abandoned_futures import AbandonedFutures
 from cancellint.analysis.backlogs import Backlogs
+from cancellint.analysis.contenders import Contenders
 from cancellint.analysis.contracts import Contracts
 from cancellint.analysis.debts import Debts
 from cancellint.analysis.describe import Description, describe
@@ -84,6 +85,11 @@ class Project:
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
         return key not in self._called
+
+    @cached_property
+    def contenders(self) -> Contenders:
+        """Which tasks are started to be waited for together."""
+        return Contenders(self.effects, self.handles)
 
     @cached_property
     def older_versions(self) -> OlderVersions:

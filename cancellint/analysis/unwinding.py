@@ -28,6 +28,8 @@ from cancellint.model.types import FunctionKey, LibraryCallee
 CANCELLATIONS = frozenset({"CancelledError", "Cancelled", "BaseException", "BaseExceptionGroup"})
 """Last names of the exception classes a cancellation is caught by."""
 
+_ONLY_CANCELLATIONS = frozenset({"CancelledError", "Cancelled"})
+
 _TIMEOUTS = frozenset(
     {"TimeoutError", "Exception", "BaseException", "OSError", "IOError", "EnvironmentError", "TooSlowError"}
 )
@@ -187,6 +189,12 @@ def catches_cancellation(function: Function, block: int) -> bool:
         name is None or name in CANCELLATIONS or "ancel" in name or name.isupper() or name.islower()
         for name in names
     )
+
+
+def catches_cancellation_only(function: Function, block: int) -> bool:
+    """Tell whether the handler starting in a block names cancellations and nothing else."""
+    types = _caught(function, block)
+    return bool(types) and all(_last(value) in _ONLY_CANCELLATIONS for value in types or ())
 
 
 def _caught(function: Function, block: int) -> tuple[Expr, ...] | None:
