@@ -209,7 +209,7 @@ class Effects:
 
     def _of_await(self, key: FunctionKey, number: int, step: Await) -> Effect:
         gathered = Gathering()
-        race = self._race(key, step.value)
+        race = self.race(key, step.value)
         operations = race.operations if race is not None else self._behind(key, step.value)
         given = [self.given_awaitable(key, value) for value in (race.values if race else (step.value,))]
         for source in given:
@@ -244,7 +244,7 @@ class Effects:
         step = self.program.function(key).steps[number]
         if not isinstance(step, Await) or step.region >= 0:
             return ()
-        race = self._race(key, step.value)
+        race = self.race(key, step.value)
         return race.operations if race is not None else self._behind(key, step.value)
 
     def _behind(self, key: FunctionKey, value: Expr) -> tuple[Operation, ...]:
@@ -272,7 +272,7 @@ class Effects:
         self._gather_operation(gathered, key, -1, bare, True)
         return gathered.effect()
 
-    def _race(self, key: FunctionKey, value: Expr) -> Raced | None:
+    def race(self, key: FunctionKey, value: Expr) -> Raced | None:
         """Return the race that is awaited here, written in place."""
         if not isinstance(value, Temp) or not isinstance(self.program.function(key).steps[value.step], Call):
             return None
@@ -338,7 +338,7 @@ class Effects:
                     pass
 
     def implicit_callees(self, key: FunctionKey, value: Expr, kind: AwaitKind) -> Iterator[Callee]:
-        """Yield what waiting for a value calls by itself, such as `__await__`, `__aenter__` and `__anext__`."""
+        """Yield what waiting for a value calls, such as `__await__`, `__aenter__` and `__anext__`."""
         yield from self._protocol_callees(key, value, _AWAITED_PROTOCOL.get(kind, "__await__"))
 
     def _library_protocol(self, classes: tuple[str, ...], value: Expr, method: str) -> Iterator[Callee]:

@@ -23,6 +23,7 @@ from cancellint.analysis.older_versions import OlderVersions
 from cancellint.analysis.operations import Operations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
+from cancellint.analysis.proofs import Proofs
 from cancellint.analysis.summarize import Result, summarize
 from cancellint.analysis.traces import Traces
 from cancellint.analysis.types import Types
@@ -107,6 +108,11 @@ class Project:
     def abandoned_futures(self) -> AbandonedFutures:
         """Completions of futures whose waiter may be gone."""
         return AbandonedFutures(self.futures)
+
+    @cached_property
+    def proofs(self) -> Proofs:
+        """Which awaits are proven to be cancel-safe."""
+        return Proofs(self.effects, self.contracts, self.result)
 
     @cached_property
     def backlogs(self) -> Backlogs:

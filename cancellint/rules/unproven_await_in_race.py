@@ -1,0 +1,113 @@
+"""CAN113."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from cancellint.analysis.backlogs import shown
+from cancellint.analysis.proofs import Gap, Lack, RacedAwait, raced_awaits
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.ir import Attr, Call, Expr, Temp
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite, FunctionKey, LibraryCallee, ProjectCallee, UnresolvedCallee
+from cancellint.rules.rule import Subject, rule
+
+_CURE = "declare it cancel-safe, describe it in a table of library knowledge, or do not race it"
+
+
+@rule("CAN113", Severity.WARNING, pedantic=True)
+def unproven_await_in_race(subject: Subject) -> Iterator[RawFinding]:
+    """A race may cancel something that is not proven to be cancel-safe."""
+    told: set[int] = set()
+    lost = {verdict.candidate.race for verdict in subject.project.result(subject.function).races}
+    for raced in raced_awaits(subject.project.effects, subject.function):
+        if raced.race in told:
+            continue
+        gap = subject.project.proofs.gap_at(subject.function, raced.awaited, native=raced.native)
+        if gap is None or (gap.lack is Lack.LOSES and raced.race in lost):
+            continue
+        told.add(raced.race)
+        yield _finding(subject, raced, gap)
+
+
+def _finding(subject: Subject, raced: RacedAwait, gap: Gap) -> RawFinding:
+    verdict = "is not cancel-safe" if gap.lack is Lack.LOSES else "is not known to be cancel-safe"
+    return RawFinding(
+        at=subject.site(raced.race),
+        message=f"`{raced.name}` may cancel `{_name(subject, gap)}`, which {verdict}",
+        confidence=Confidence.POSSIBLE if gap.lack is Lack.GIVEN else Confidence.CERTAIN,
+        notes=(*_way(subject, gap), *_reason(subject, gap)),
+        help=_CURE,
+    )
+
+
+def _name(subject: Subject, gap: Gap) -> str:
+    """Return what is not proven as the author of the code, or of the library, writes it."""
+    match gap.callee:
+        case LibraryCallee(name=name):
+            return subject.project.effects.operations.knowledge.canonical(name)
+        case ProjectCallee(key=key):
+            return subject.project.program.function(key).qualname
+        case UnresolvedCallee(method=str(method), receiver=receiver) if receiver is not None:
+            return shown(Attr(receiver, method)).removeprefix("it.")
+        case _:
+            return _written(subject, gap.at.function, gap.value)
+
+
+def _written(subject: Subject, key: FunctionKey, value: Expr) -> str:
+    step = subject.project.program.function(key).steps[value.step] if isinstance(value, Temp) else None
+    return shown(step.func if isinstance(step, Call) else value).removeprefix("it.")
+
+
+def _way(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
+    """Yield the awaits that lead from the race, or from what is given to it, to what is not proven."""
+    if gap.given_at is not None:
+        yield SiteNote(_site(gap.given_at), "what it may cancel is given to it here")
+    functions = (*(site.function for site in gap.way), gap.at.function)
+    for site, function in zip(gap.way, functions[1:], strict=True):
+        name = subject.project.program.function(function).qualname
+        yield SiteNote(_site(site), f"which awaits `{name}` here")
+
+
+def _reason(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
+    """Yield why the last of these awaits is not proven."""
+    here = _site(gap.at)
+    match gap.lack:
+        case Lack.UNRESOLVED:
+            yield SiteNote(here, "nobody knows what is awaited here")
+        case Lack.UNKNOWN:
+            yield SiteNote(here, "the tables of library knowledge say nothing of what is awaited here")
+        case Lack.NAMED:
+            yield SiteNote(here, "what is awaited here is known by its name only")
+        case Lack.LOSES:
+            yield from _loss(subject, gap)
+        case Lack.ABSTRACT if isinstance(gap.callee, ProjectCallee):
+            key = gap.callee.key
+            yield SiteNote(Site(key.module, key.function, -1), "it has no body here, and promises nothing")
+        case Lack.ABSTRACT | Lack.GIVEN:
+            yield SiteNote(here, "what is awaited here is given by the caller")
+        case _:
+            assert_never(gap.lack)
+
+
+def _loss(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
+    """Yield how something is known not to be cancel-safe."""
+    match gap.callee:
+        case ProjectCallee(key=key) if gap.loss is not None:
+            yield SiteNote(
+                _site(gap.at), f"which awaits `{subject.project.program.function(key).qualname}` here"
+            )
+            origin = subject.project.result(key).origins[gap.loss]
+            for line in subject.project.traces.of_loss(key, gap.loss, origin.taken, origin.at, origin.via):
+                yield SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
+        case LibraryCallee() as callee:
+            known = subject.project.effects.operations.known(callee)
+            why = known.entry.note or known.entry.mode if known is not None else None
+            yield SiteNote(_site(gap.at), f"cancelled here, {why}" if why else "cancelled here")
+        case _:
+            yield SiteNote(
+                _site(gap.at), "cancelled here, a task may already have its result, and nobody looks at it"
+            )
+
+
+def _site(at: CallSite) -> Site:
+    return Site(at.function.module, at.function.function, at.step)
