@@ -28,6 +28,7 @@ from cancellint.model.ir import (
     Function,
     Item,
     Name,
+    Op,
     Return,
     Step,
     Temp,
@@ -46,6 +47,9 @@ UNDONE_BY = {
     Verb.ADDS: Verb.REMOVES,
 }
 """Which verb undoes which."""
+
+UNNAMED_OWNER = Path("const:owner")
+"""What something goes back to, where the code has no name for it."""
 
 MOST_ACTS = 60
 """Acts of one function that its callers are told of; the undoing ones come first."""
@@ -104,7 +108,7 @@ def acts_by_name(frame: Frame, method: str | None, callee: Callee, used: bool) -
     if gives_back_by_name(method):
         given = [path for value in callee.args if (path := frame.path(value)) is not None]
         if given:
-            yield Act(Verb.RELEASES, given[0], receiver, Confidence.LIKELY)
+            yield Act(Verb.RELEASES, given[0], receiver or UNNAMED_OWNER, Confidence.LIKELY)
         elif receiver is not None and not callee.args:
             yield Act(Verb.RELEASES, receiver, None, Confidence.LIKELY)
     elif receiver is None or callee.receiver is None:
@@ -138,11 +142,11 @@ def acts_of_step(frame: Frame, step: Step) -> Iterator[Act]:
             path = frame.path(target)
             if path is not None and _is_amount(value):
                 yield Act(Verb.RAISES if op == "+" else Verb.LOWERS, path)
-        case Assign(target=Item(base=base, key=key), op=""):
+        case Assign(target=Item(base=base, key=key), op="") if not isinstance(key, Op):
             path = frame.path(base)
             if path is not None:
                 yield Act(Verb.ADDS, path, _entry(frame, key))
-        case Delete(target=Item(base=base, key=key)):
+        case Delete(target=Item(base=base, key=key)) if not isinstance(key, Op):
             path = frame.path(base)
             if path is not None:
                 yield Act(Verb.REMOVES, path, _entry(frame, key))

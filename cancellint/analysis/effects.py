@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import structs
 
 from cancellint.analysis.acts import acts_by_name, acts_of_container, acts_of_known
-from cancellint.analysis.conventions import closes_by_name, gives_back_by_name
+from cancellint.analysis.conventions import closes_by_name
 from cancellint.analysis.effect import NO_EFFECT, Argument, Effect, Fate, Raced
 from cancellint.analysis.gathering import (
     Gathering,
@@ -28,7 +28,6 @@ from cancellint.analysis.paths import Frame, cut
 from cancellint.analysis.program import Program
 from cancellint.analysis.type_algebra import options
 from cancellint.analysis.types import Types
-from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     Await,
     AwaitKind,
@@ -48,7 +47,6 @@ from cancellint.model.knowledge import Cancel, RaceKind, Role, Suspends
 from cancellint.model.summary import (
     KEPT,
     RESULT,
-    Act,
     Cause,
     Loss,
     Path,
@@ -420,11 +418,10 @@ class Effects:
         bind(gathered, callee.key, summary, here, awaiting)
         for index, value in given.items():
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
-        function = self.program.function(callee.key)
-        if gives_back_by_name(function.name) and callee.args:
-            subject = frame.path(callee.args[0])
-            if subject is not None and not _releases(gathered, subject):
-                gathered.acts[Act(Verb.RELEASES, subject, None, Confidence.LIKELY)] = None
+        name = self.program.function(callee.key).name
+        for act in acts_by_name(frame, name, callee, False) if callee.args else ():
+            if not _releases(gathered, act.subject):
+                gathered.acts[act] = None
         for index in summary.calls:
             called = given.get(index)
             if called is not None:

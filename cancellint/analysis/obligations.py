@@ -31,6 +31,8 @@ from cancellint.model.ir import (
     Catch,
     Const,
     Delete,
+    Enter,
+    Exit,
     Expr,
     Item,
     Leaves,
@@ -65,11 +67,38 @@ class Debt(Struct, frozen=True):
     """the step that took it on, -1 where it was there before"""
     cancelled: int
     """the await"""
-    undone: int
-    """a step that undoes it on another path, -1 where nothing in the function does"""
-    handler: int
-    """the `except` that undoes it for ordinary errors only, -1 where the normal path is the witness"""
+    witness: "Witness | None"
+    """where it is undone on another path, None where nothing in the function does"""
     confidence: Confidence
+    undone: tuple[int, ...] = ()
+    """all steps that undo it"""
+
+    @property
+    def handler(self) -> int:
+        """The `except` that undoes it for ordinary errors only, -1 where there is none."""
+        return self.witness.handler if self.witness is not None else -1
+
+
+class Belief(enum.Enum):
+    """Where the code itself says that something has to be undone, strongest first."""
+
+    ANY_ERROR = enum.auto()
+    """in a handler of all ordinary errors"""
+    CLEANUP = enum.auto()
+    """in a `finally`, or where another await is cancelled"""
+    TIMEOUT = enum.auto()
+    """in a handler of timeouts, which are cancellations in disguise"""
+    NORMAL = enum.auto()
+    """on the normal path alone: after an error it is not undone either"""
+
+
+class Witness(Struct, frozen=True):
+    """A step that undoes something, what it does, and the `except` it stands under (-1: under none)."""
+
+    step: int
+    act: Act
+    belief: Belief
+    handler: int = -1
 
 
 class Obligation(Struct, frozen=True):
@@ -120,7 +149,7 @@ class Obligations:
 
     def _taken_on(self) -> Iterator[Obligation]:
         for number, acts in self._facts.acts.items():
-            for act in acts:
+            for act in acts if not _is_entry(self._facts.function.steps[number]) else ():
                 match act.verb:
                     case _ if act.calls > MOST_CALLS:
                         pass
@@ -143,10 +172,9 @@ class Obligations:
     def _given_back(self) -> Iterator[Obligation]:
         """Yield the local objects that are released or closed somewhere, from where they came into being."""
         seen: set[Path] = set()
-        for acts in self._facts.acts.values():
-            for act in acts:
-                local = act.subject.root.startswith(("local:", "temp:")) and not act.subject.fields
-                if act.verb not in (Verb.RELEASES, Verb.CLOSES) or not local or act.subject in seen:
+        for step, acts in self._facts.acts.items():
+            for act in acts if not _is_exit(self._facts.function.steps[step]) else ():
+                if not _gives_back_local(act) or act.subject in seen:
                     continue
                 seen.add(act.subject)
                 for number in self._made_at(act.subject):
@@ -196,80 +224,74 @@ class Obligations:
                 owed = debt
         return owed
 
-    def _undone_on_cancellation(self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]) -> int:
-        """Return a step that undoes it where another await is cancelled, -1 if there is none."""
-        for block, _ in outstanding:
-            way = way_out(self._facts, block)
-            for step in way.steps if way is not None else ():
-                if any(_undoes(obligation, act) for act in self._facts.acts.get(step, ())):
-                    return step
-        return -1
-
-    def _debt_at(self, obligation: Obligation, block: int, await_: int, elsewhere: int) -> Debt | None:
-        handler, undone = self._witness_of(obligation, block)
-        if undone < 0:
-            undone = elsewhere
-        if undone < 0 and not self._needs_no_witness(obligation):
+    def _debt_at(
+        self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
+    ) -> Debt | None:
+        witness = self._witness(obligation, block) or elsewhere
+        if witness is None and not _is_known_to_be_owed(obligation):
             return None
-        if handler < 0 and self._is_merely_closed(obligation, undone):
+        if witness is not None and witness.handler < 0 and _is_merely_closed(obligation, witness):
             return None
         if self._is_cured(block, partial(_cures, obligation), obligation.names):
             return None
-        confidence = obligation.act.confidence
-        if undone >= 0:
-            confidence = max(confidence, self._witness(obligation, undone), key=lambda each: each.rank)
-        return Debt(obligation.kind, obligation.act, obligation.taken, await_, undone, handler, confidence)
+        confidence = _confidence(obligation, witness)
+        undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
+        return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
 
-    def _witness_of(self, obligation: Obligation, block: int) -> tuple[int, int]:
-        """Return the error handler that undoes it, -1 where the normal path does, and the step that does."""
-        handler, undone = self._undone_in_handler(obligation, block)
-        if handler < 0 or not _is_for_all(self._facts, self._facts.block_of(handler)):
-            later = self._undone_later(obligation, block)
-            if later >= 0:
-                return -1, later
-        return handler, undone
+    # ------------------------------------------------------------------ witnesses
 
-    def _witness(self, obligation: Obligation, undone: int) -> Confidence:
-        acts = [act for act in self._facts.acts.get(undone, ()) if _undoes(obligation, act)]
-        return min((act.confidence for act in acts), key=lambda each: each.rank)
+    def _witness(self, obligation: Obligation, block: int) -> Witness | None:
+        """Return where errors at the end of a block, or else the normal path from there, undo it."""
+        for_errors = self._undone_in_handler(obligation, block)
+        if for_errors is not None and for_errors.belief is Belief.ANY_ERROR:
+            return for_errors
+        return self._undone_later(obligation, block) or for_errors
 
-    def _needs_no_witness(self, obligation: Obligation) -> bool:
-        """Tell whether it is known, not believed, that this has to be given back: it came out of a pool."""
-        act = obligation.act
-        return act.verb is Verb.ACQUIRES and act.item is not None and act.confidence is Confidence.CERTAIN
-
-    def _is_merely_closed(self, obligation: Obligation, undone: int) -> bool:
-        """Tell whether the normal path only closes a local object: if it does not, the collector will."""
-        if obligation.kind is not Kind.HELD or undone < 0 or not _is_local(obligation.act.subject):
-            return False
-        acts = [act for act in self._facts.acts.get(undone, ()) if _undoes(obligation, act)]
-        return all(act.verb is Verb.CLOSES for act in acts)
-
-    def _undone_in_handler(self, obligation: Obligation, block: int) -> tuple[int, int]:
-        """Return the handler for ordinary errors that undoes it, and the step that does."""
+    def _undone_in_handler(self, obligation: Obligation, block: int) -> Witness | None:
         for handler in self._error_handlers(block):
             for step, act in self._undone_in(handler):
                 if _undoes(obligation, act):
-                    return catch_step(self._facts, handler), step
-        return -1, -1
+                    any_error = _is_for_all(self._facts, handler)
+                    belief = Belief.ANY_ERROR if any_error else Belief.TIMEOUT
+                    return Witness(step, act, belief, catch_step(self._facts, handler))
+        return None
 
-    def _undone_later(self, obligation: Obligation, block: int) -> int:
-        """Return a step that undoes it after the await has come back."""
+    def _undone_later(self, obligation: Obligation, block: int) -> Witness | None:
+        """Return where it is undone after the await has come back."""
+        blocks = self._facts.function.blocks
         since = self._facts.block_of(obligation.taken)
-        edges = self._facts.function.blocks[block].edges
-        starts = [edge.to for edge in edges if edge.to > since and edge.leaves in _GOES_ON]
+        waiting = [edge.to for edge in blocks[block].edges if edge.to > since and edge.leaves in _GOES_ON]
         seen: set[int] = set()
-        while starts:
-            number = starts.pop()
+        while waiting:
+            number = waiting.pop()
             if number in seen:
                 continue
             seen.add(number)
-            node = self._facts.function.blocks[number]
-            for step in range(node.first, node.last):
-                if any(_undoes(obligation, act) for act in self._facts.acts.get(step, ())):
-                    return step
-            starts.extend(edge.to for edge in node.edges if edge.to > since and edge.leaves not in _FAILS)
-        return -1
+            act = self._undone_at(obligation, range(blocks[number].first, blocks[number].last))
+            if act is not None:
+                return Witness(*act, Belief.CLEANUP if blocks[number].cleanup else Belief.NORMAL)
+            edges = blocks[number].edges
+            waiting.extend(edge.to for edge in edges if edge.to > since and edge.leaves not in _FAILS)
+        return None
+
+    def _undone_on_cancellation(
+        self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]
+    ) -> Witness | None:
+        """Return where it is undone if another await is cancelled."""
+        for block, _ in outstanding:
+            way = way_out(self._facts, block)
+            act = self._undone_at(obligation, way.steps if way is not None else ())
+            if act is not None:
+                return Witness(*act, Belief.CLEANUP)
+        return None
+
+    def _undone_at(self, obligation: Obligation, steps: Iterable[int]) -> tuple[int, Act] | None:
+        """Return the first of the steps that undoes it, and its act."""
+        for step in steps:
+            for act in self._facts.acts.get(step, ()):
+                if _undoes(obligation, act):
+                    return step, act
+        return None
 
     # ------------------------------------------------------------------ outstanding
 
@@ -302,14 +324,15 @@ class Obligations:
         """Return (block, await) of the awaits at which a cancellation may arrive.
 
         The exit of an `async with` is none of them: locks and connections do not suspend there, and what
-        does, such as a task group, has been left by then.
+        does, such as a task group, has been left by then. Nor is an await in a `finally`: that a second
+        cancellation interrupts the cleanup of the first is another matter.
         """
         if self._cancellable is None:
             steps = self._facts.function.steps
             self._cancellable = {
                 (block, step): None
                 for block, step in self._facts.awaits()
-                if not isinstance(node := steps[step], Await) or node.kind is not AwaitKind.EXIT
+                if not _is_exit(steps[step]) and not self._facts.function.blocks[block].cleanup
             }
         return self._cancellable
 
@@ -386,7 +409,8 @@ class Obligations:
                     continue
                 step, act = min(undone, key=_plainest)
                 told.add(caught)
-                yield Debt(Kind.CLEANUP, act, -1, await_, step, caught, Confidence.LIKELY)
+                witness = Witness(step, act, Belief.ANY_ERROR, caught)
+                yield Debt(Kind.CLEANUP, act, -1, await_, witness, Confidence.LIKELY)
 
     def _counts(self, act: Act, await_: int) -> bool:
         """Tell whether a cleanup matters after the function has ended.
@@ -442,6 +466,39 @@ _GOES_ON = (Leaves.RESUMED, Leaves.NORMAL, Leaves.ITEM, Leaves.EXHAUSTED)
 _FAILS = (Leaves.CANCELLED, Leaves.RAISED, Leaves.CAUGHT)
 
 
+# --------------------------------------------------------------------------- how firmly
+
+
+def _is_known_to_be_owed(obligation: Obligation) -> bool:
+    """Tell whether it is known, not believed, that this has to be given back: it came out of a pool."""
+    act = obligation.act
+    return act.verb is Verb.ACQUIRES and act.item is not None and act.confidence is Confidence.CERTAIN
+
+
+def _is_merely_closed(obligation: Obligation, witness: Witness) -> bool:
+    """Tell whether the normal path only closes a local object: if it does not, the collector will."""
+    return (
+        obligation.kind is Kind.HELD and witness.act.verb is Verb.CLOSES and _is_local(obligation.act.subject)
+    )
+
+
+def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
+    """Return how firmly a debt stands.
+
+    What is undone on the normal path alone stays so after an error too. A flag or a counter is then very
+    likely forgotten; an entry of a container may well be meant to stay until somebody tries again.
+    """
+    if witness is None:
+        return obligation.act.confidence
+    limits = [obligation.act.confidence, witness.act.confidence]
+    if obligation.kind is Kind.STATE and witness.belief is Belief.NORMAL:
+        adds = obligation.act.verb is Verb.ADDS
+        limits.append(Confidence.POSSIBLE if adds else Confidence.LIKELY)
+    if witness.belief is Belief.TIMEOUT:
+        limits.append(Confidence.LIKELY)
+    return max(limits, key=lambda each: each.rank)
+
+
 # --------------------------------------------------------------------------- matching
 
 
@@ -457,8 +514,11 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
         if act.subject not in obligation.names:
             return False
         return act.verb is Verb.RELEASES or (act.verb is Verb.CLOSES and _is_local(taken.subject))
-    alike = act.item is None or taken.item is None or act.item == taken.item
-    return act.verb is UNDONE_BY[taken.verb] and act.subject == taken.subject and alike
+    if act.verb is not UNDONE_BY[taken.verb] or act.subject != taken.subject:
+        return False
+    if act.item is None or taken.item is None:
+        return act.verb is not Verb.REMOVES or act.calls == taken.calls == 0
+    return act.item == taken.item
 
 
 def _cures(obligation: Obligation, act: Act) -> bool:
@@ -512,6 +572,21 @@ def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
     )
 
 
+def _is_exit(step: Step) -> bool:
+    return isinstance(step, Exit) or (isinstance(step, Await) and step.kind is AwaitKind.EXIT)
+
+
+def _is_entry(step: Step) -> bool:
+    """Tell whether a step enters a `with`, whose exit gives back what it took."""
+    return isinstance(step, Enter) or (isinstance(step, Await) and step.kind is AwaitKind.ENTER)
+
+
+def _gives_back_local(act: Act) -> bool:
+    """Tell whether a local object is closed, or given to an owner. `lock.release()` gives nothing back."""
+    closes = act.verb is Verb.CLOSES or (act.verb is Verb.RELEASES and act.item is not None)
+    return closes and _is_local(act.subject) and not act.subject.fields
+
+
 def _is_local(path: Path) -> bool:
     return path.root.startswith(("local:", "temp:"))
 
@@ -540,7 +615,7 @@ def _is_for_all(facts: Facts, handler: int) -> bool:
 
 
 def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
-    """Return a key that puts first the act that says most: closing before resetting, here before elsewhere."""
+    """Return a key that puts first what says most: closing before resetting, here before elsewhere."""
     step, act = undone
     order = (Verb.RELEASES, Verb.CLOSES, Verb.REMOVES)
     return order.index(act.verb) if act.verb in order else len(order), act.calls, step

@@ -15,11 +15,13 @@ from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
 from cancellint.analysis.reading_on import Start, reads_on
+from cancellint.analysis.ways_out import steps_after_errors
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Call, Name
 from cancellint.model.summary import (
     KEPT,
     RESULT,
+    Act,
     Loss,
     Path,
     Summary,
@@ -94,7 +96,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool
         acquires=_visible(locks.held_at_exit()) if locks.any else (),
         releases=_visible(locks.released()),
         unsettled=tuple(sorted({one for one, _ in unsettled})),
-        acts=acts_for_callers(facts.function, facts.acts) if facts.acts else (),
+        acts=_acts_for_callers(facts) if facts.acts else (),
     )
     origins: dict[Fact, Origin] = {}
     for one in sorted(leaving, key=lambda each: _told_later(facts, each)):
@@ -112,6 +114,13 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool
         may_owe=may_owe(facts),
         refuted=tuple(sorted(_firmest(broken))),
     )
+
+
+def _acts_for_callers(facts: Facts) -> tuple[Act, ...]:
+    """Return the acts a caller may count on: not those that only an error brings about."""
+    after_errors = steps_after_errors(facts)
+    acts = {step: found for step, found in facts.acts.items() if step not in after_errors}
+    return acts_for_callers(facts.function, acts)
 
 
 def _is_denied(loss: Loss) -> bool:

@@ -1,4 +1,4 @@
-"""Which way a cancellation takes from an await to the end of the function, and an error's handlers on its own."""
+"""Which way a cancellation takes out of a function, and which handlers an error meets instead."""
 
 from collections import deque
 
@@ -133,3 +133,16 @@ def only_through(facts: Facts, block: int) -> frozenset[int]:
                 within.add(edge.to)
                 waiting.append(edge.to)
     return frozenset(within)
+
+
+def steps_after_errors(facts: Facts) -> frozenset[int]:
+    """Return the steps that only run in the handlers of ordinary errors."""
+    blocks = facts.function.blocks
+    found: set[int] = set()
+    for number, block in enumerate(blocks):
+        steps = range(block.first, block.last)
+        catches = any(isinstance(facts.function.steps[step], Catch) for step in steps)
+        if catches and not catches_cancellation(facts.function, number):
+            for inner in only_through(facts, number):
+                found.update(range(blocks[inner].first, blocks[inner].last))
+    return frozenset(found)

@@ -11,7 +11,11 @@ from cancellint.model.types import FunctionKey
 def left_undone(traces: Traces, key: FunctionKey, debt: Debt) -> str:
     """Return what stays as it should not, as the start of a sentence."""
     name = traces.shown(key, debt.act.subject)
-    return _not_done(name, debt.act) if debt.kind is Kind.CLEANUP else _stays(traces, key, name, debt.act)
+    if debt.kind is Kind.CLEANUP:
+        return _not_done(name, debt.act)
+    if debt.witness is not None and debt.witness.act.verb is Verb.CLOSES:
+        return f"`{name}` is never closed"
+    return _stays(traces, key, name, debt.act)
 
 
 def taken_on(debt: Debt) -> str:
@@ -30,10 +34,10 @@ def taken_on(debt: Debt) -> str:
 def _stays(traces: Traces, key: FunctionKey, name: str, act: Act) -> str:
     """Return what is left of something that was taken on."""
     match act.verb:
-        case Verb.ACQUIRES if act.item is not None:
+        case Verb.ACQUIRES if act.item is not None and not act.item.root.startswith("const:"):
             return f"`{name}` never goes back to `{traces.shown(key, act.item)}`"
         case Verb.ACQUIRES:
-            return f"`{name}` is never released"
+            return f"`{name}` is never {'given back' if act.item is not None else 'released'}"
         case Verb.SETS:
             return f"`{name}` stays set"
         case Verb.RAISES:

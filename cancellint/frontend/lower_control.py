@@ -403,11 +403,13 @@ class Statements(Expressions):
             self._unreached((body,))
             return
         self.copies += 1
+        self.cleaning += 1
         ends: _Edges = []
         if self.current is not None and frame.shared is not None:
             ends.append((after, Leaves.NORMAL))
             self.end_at(frame.shared)
         elif self.current is not None:
+            self.cut()
             self.suite(body)
             self.end_at(after)
         for label, ways in frame.copies():
@@ -419,6 +421,7 @@ class Statements(Expressions):
                 self.frame = frame.parent
                 if self.current is not None:
                     self.end(*((self.way(way), way.leaves) for way in ways), *ends)
+        self.cleaning -= 1
         self.copies -= 1
 
     def _try_except(self, node: cst.Try | cst.TryStar) -> None:

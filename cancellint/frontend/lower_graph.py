@@ -11,7 +11,8 @@ class Graph:
     """Steps and blocks in the making.
 
     `current` is the block that steps go into, None where no control arrives: code there is not
-    lowered. `risky` tells that something in the current block may raise.
+    lowered. `risky` tells that something in the current block may raise, `cleaning` in how many `finally`
+    the current block lies.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,7 @@ class Graph:
         self.frame: Frame | None = None
         self.inside: tuple[int, ...] = ()
         self.risky = False
+        self.cleaning = 0
         self.current: Label | None = None
         start = Label()
         start.reached = True
@@ -61,16 +63,20 @@ class Graph:
         if label.reached:
             label.first = len(self.steps)
             label.regions = self.inside
+            label.cleanup = self.cleaning > 0
             self.placed.append(label)
             self.current = label
             self.risky = False
         return label.reached
 
     def cut(self) -> None:
-        """Start a new block, unless the current one is empty and lies in the same regions."""
+        """Start a new block, unless the current one is empty and lies in the same place."""
         block = self.current
         if block is not None and (
-            block.first != len(self.steps) or block.regions != self.inside or self.risky
+            block.first != len(self.steps)
+            or block.regions != self.inside
+            or block.cleanup != (self.cleaning > 0)
+            or self.risky
         ):
             self.place(Label())
 
@@ -123,6 +129,7 @@ class Graph:
                 tuple(ir.Edge(_number(target), leaves) for target, leaves in label.edges),
                 label.test,
                 label.regions,
+                label.cleanup,
             )
             for label in kept
         )

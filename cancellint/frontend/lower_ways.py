@@ -14,7 +14,7 @@ from cancellint.model.ir import CANCEL_EXIT, RAISE_EXIT, RETURN_EXIT, Expr, Leav
 class Label:
     """A block under construction. It can be jumped to before it is placed."""
 
-    __slots__ = ("edges", "first", "last", "number", "reached", "regions", "test")
+    __slots__ = ("cleanup", "edges", "first", "last", "number", "reached", "regions", "test")
 
     def __init__(self) -> None:
         self.first = -1
@@ -22,6 +22,7 @@ class Label:
         self.edges: tuple[tuple[Target, Leaves], ...] = ()
         self.test: Expr | None = None
         self.regions: tuple[int, ...] = ()
+        self.cleanup = False
         self.reached = False
         self.number = -1
 

@@ -321,6 +321,7 @@ class Block(_Node, frozen=True):
 
     `test` is the condition that the TRUE and FALSE edges speak of. `regions` are the `with`
     regions this block lies in, outermost first (a region's own Enter, and its Exit, lie outside it).
+    `cleanup` tells that it is part of a `finally`.
     """
 
     first: int
@@ -328,6 +329,7 @@ class Block(_Node, frozen=True):
     edges: tuple[Edge, ...]
     test: Expr | None = None
     regions: tuple[int, ...] = ()
+    cleanup: bool = False
 
 
 class Region(_Node, frozen=True):
