@@ -1,0 +1,363 @@
+"""Fixes as users meet them: on every example of the pages, and on the command line.
+
+Which rules have fixes is found out by what their findings carry.
+"""
+
+import ast
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import libcst
+import pytest
+
+from cancellint.config import Config
+from cancellint.fixes.files import CannotWrite, rewrite
+from cancellint.frontend.positions import spans
+from cancellint.mending import Mending, mend
+from cancellint.model.finding import Finding
+from cancellint.model.report import Report
+from cancellint.pipeline import Request, examine
+from cancellint.resources import rule_pages
+from cancellint.selection import catalogue
+from tests.test_cli import Command
+from tests.test_pages import Example, fences
+
+FIXABLE = {"CAN105", "CAN106", "CAN107", "CAN109", "CAN110"}
+"""The rules whose findings a fix can remove, those of them that exist."""
+
+LOUD = [
+    (page.stem, example)
+    for page in rule_pages()
+    for example in fences(page)
+    if any("# want CAN" in text for _, text in example.files)
+]
+
+
+class Outcome(NamedTuple):
+    """An example before and after its fixes, and after those of a second run."""
+
+    before: Report
+    mending: Mending
+    again: Mending
+    texts: tuple[tuple[str, str], ...]
+    """the fixed files, by the names that the example gives them"""
+    touched: frozenset[str]
+    """the lines, stripped, that the sites of the fixes stand on"""
+
+
+@cache
+def outcome(example: Example) -> Outcome:
+    with TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        for file, text in (("cancellint.toml", ""), *example.files):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text, "utf-8")
+        config = Config(root=folder, select=tuple(rule.code for rule in catalogue()))
+        request = Request(config, (folder,))
+        before = examine(request).report
+        if all(finding.fix is None for finding in before.findings):
+            return Outcome(before, Mending(before), Mending(before), example.files, frozenset())
+        touched = frozenset(line for finding in before.findings for line in _lines_of_fix(finding))
+        mending = mend(request, unsafe=True)
+        for each in mending.files:
+            rewrite(each.path, each.before, each.after)
+        texts = tuple((file, (folder / file).read_text("utf-8")) for file, _ in example.files)
+        return Outcome(before, mending, mend(request, unsafe=True), texts, touched)
+
+
+def _lines_of_fix(finding: Finding) -> Iterator[str]:
+    if finding.fix is not None:
+        data = Path(finding.place.path).read_bytes()
+        wanted = [(site.function, site.step) for site in finding.fix.sites]
+        for span in spans(libcst.parse_module(data), wanted).values():
+            yield data.decode().split("\n")[span.line - 1].strip()
+
+
+def known(report: Report) -> Counter[tuple[str, str, str, str]]:
+    """What is found where, but for the lines, which move."""
+    return Counter((each.place.path, each.code, each.place.symbol, each.message) for each in report.findings)
+
+
+@pytest.mark.parametrize(("page", "example"), LOUD, ids=[example.name for _, example in LOUD])
+class TestOnPages:
+    def test_a_finding_that_is_fixed_is_gone_and_none_has_come(self, page: str, example: Example) -> None:
+        before, mending = outcome(example).before, outcome(example).mending
+
+        assert known(mending.report) <= known(before)
+        assert len(before.findings) - len(mending.report.findings) >= mending.fixed
+        assert bool(mending.fixed) == bool(mending.files)
+
+    def test_a_fixed_file_is_python(self, page: str, example: Example) -> None:
+        for name, text in outcome(example).texts:
+            if "CAN001" not in {finding.code for finding in outcome(example).before.findings}:
+                ast.parse(text, name)
+
+    def test_fixing_again_changes_nothing(self, page: str, example: Example) -> None:
+        assert outcome(example).again.files == ()
+
+    def test_only_the_statements_of_the_fix_change(self, page: str, example: Example) -> None:
+        syntax = re.compile(r"(try|finally|raise|except\b.*)?:?")
+        for (_, before), (_, after) in zip(example.files, outcome(example).texts, strict=True):
+            gone = Counter(map(str.strip, before.split("\n"))) - Counter(map(str.strip, after.split("\n")))
+            assert [
+                line for line in gone if line not in outcome(example).touched and not syntax.fullmatch(line)
+            ] == []
+
+    def test_no_comment_is_lost(self, page: str, example: Example) -> None:
+        comments = re.compile(r"#.*")
+        for (_, before), (_, after) in zip(example.files, outcome(example).texts, strict=True):
+            assert Counter(comments.findall(before)) == Counter(comments.findall(after))
+
+
+@pytest.mark.parametrize("code", sorted(FIXABLE.intersection(rule.code for rule in catalogue())))
+def test_the_page_of_a_rule_with_fixes_shows_one(code: str) -> None:
+    name = next(rule.name for rule in catalogue() if rule.code == code)
+    fixed = [
+        example.name
+        for page, example in LOUD
+        if page == name
+        and any(each.code == code and each.fix is not None for each in outcome(example).before.findings)
+        and outcome(example).mending.files
+    ]
+
+    assert fixed
+
+
+def test_findings_with_a_fix_are_those_of_the_rules_that_have_one() -> None:
+    carrying = {
+        each.code for _, example in LOUD for each in outcome(example).before.findings if each.fix is not None
+    }
+
+    assert carrying == FIXABLE.intersection(rule.code for rule in catalogue())
+
+
+# --------------------------------------------------------------------------- on the command line
+
+COMPLETED = """\
+import asyncio
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.pending: dict[bytes, asyncio.Future[bytes]] = {}
+
+    async def request(self, key: bytes) -> bytes:
+        reply = asyncio.get_running_loop().create_future()
+        self.pending[key] = reply
+        self.writer.write(key)
+        return await asyncio.wait_for(reply, 5)
+
+    async def dispatch(self) -> None:
+        while line := await self.reader.readline():
+            key, _, value = line.partition(b" ")
+            reply = self.pending.pop(key)
+            reply.set_result(value)
+"""
+GUARDED = COMPLETED.replace(
+    "            reply.set_result(value)\n",
+    "            if not reply.done():\n                reply.set_result(value)\n",
+)
+LOCKED = """\
+import threading
+
+
+class Cache:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    async def refresh(self) -> None:
+        with self.lock:
+            await self.load()
+
+    async def load(self) -> None:
+        await self.reader.read()
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    (tmp_path / "pyproject.toml").touch()
+    return Command(tmp_path, capsys, monkeypatch)
+
+
+def text_of(command: Command, name: str) -> str:
+    return (command.folder / f"{name}.py").read_text()
+
+
+def test_a_safe_fix_is_made_on_demand(command: Command) -> None:
+    command.write(a=COMPLETED)
+
+    shown = command("check")
+
+    assert (shown.code, text_of(command, "a")) == (1, COMPLETED)
+    assert "help: complete it only `if not reply.done()`  [fixable]\n" in shown.out
+    assert shown.out.endswith("1 fixable with `--fix`.\n")
+
+    fixed = command("check", "--fix")
+
+    assert (fixed.code, text_of(command, "a")) == (0, GUARDED)
+    assert fixed.err == "cancellint: fixed 1 finding in 1 file\n"
+    assert fixed.out.startswith("No findings in ")
+
+
+def test_findings_without_a_fix_are_left_and_counted(command: Command) -> None:
+    command.write(a=COMPLETED, b=LOCKED)
+
+    outcome = command("check", "--fix")
+
+    assert (outcome.code, text_of(command, "a"), text_of(command, "b")) == (1, GUARDED, LOCKED)
+    assert outcome.err == "cancellint: fixed 1 finding in 1 file; 1 finding left without an automatic fix\n"
+    assert "CAN201" in outcome.out
+    assert command("check", "--fix", "--exit-zero").code == 0
+
+
+def test_a_diff_shows_the_changes_and_makes_none(command: Command) -> None:
+    command.write(a=COMPLETED)
+
+    for options in (["--diff"], ["--diff", "--fix"]):
+        outcome = command("check", *options)
+
+        assert (outcome.code, text_of(command, "a")) == (1, COMPLETED)
+        assert outcome.err == "cancellint: would fix 1 finding in 1 file\n"
+        assert outcome.out == (
+            "--- a.py\n+++ a.py\n@@ -17,4 +17,5 @@\n"
+            "         while line := await self.reader.readline():\n"
+            '             key, _, value = line.partition(b" ")\n'
+            "             reply = self.pending.pop(key)\n"
+            "-            reply.set_result(value)\n"
+            "+            if not reply.done():\n"
+            "+                reply.set_result(value)\n"
+        )
+    assert command("check", "--diff", "--exit-zero").code == 0
+
+
+def test_a_diff_is_empty_where_nothing_would_change(command: Command) -> None:
+    command.write(a=LOCKED)
+
+    outcome = command("check", "--diff")
+
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "cancellint: nothing to fix\n")
+
+
+def test_a_diff_of_a_file_without_a_last_line_end_says_so(command: Command) -> None:
+    command.write(a=COMPLETED.removesuffix("\n"))
+
+    lines = command("check", "--diff").out.split("\n")
+
+    assert lines[-6:] == [
+        "-            reply.set_result(value)",
+        "\\ No newline at end of file",
+        "+            if not reply.done():",
+        "+                reply.set_result(value)",
+        "\\ No newline at end of file",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("option", [["--statistics"], ["--output-file", "a.json"]])
+def test_a_diff_and_a_report_exclude_each_other(command: Command, option: list[str]) -> None:
+    outcome = command("check", "--diff", *option)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--diff prints changes and no report" in outcome.err
+
+
+def test_standard_input_is_fixed_to_standard_output(command: Command) -> None:
+    outcome = command("check", "--fix", "-", stdin=COMPLETED.encode())
+
+    assert (outcome.code, outcome.out) == (0, GUARDED)
+    assert "fixed 1 finding in 1 file" in outcome.err
+    assert "No findings in 1 file" in outcome.err
+
+
+@pytest.mark.parametrize("text", [LOCKED, "x = 1\n", "def f(:\n", ""])
+def test_standard_input_with_nothing_to_fix_is_given_back(command: Command, text: str) -> None:
+    assert command("check", "--fix", "-", stdin=text.encode()).out == text
+
+
+def test_standard_input_stands_for_a_file_and_leaves_it_alone(command: Command) -> None:
+    command.write(a="x = 1\n")
+
+    outcome = command("check", "--fix", "-", "--stdin-filename", "a.py", stdin=COMPLETED.encode())
+
+    assert (outcome.out, text_of(command, "a")) == (GUARDED, "x = 1\n")
+    diff = command("check", "--diff", "-", "--stdin-filename", "a.py", stdin=COMPLETED.encode())
+    assert (diff.code, diff.out.split("\n")[:2]) == (1, ["--- a.py", "+++ a.py"])
+
+
+def test_only_files_that_are_reported_on_are_fixed(command: Command) -> None:
+    command.write(a=COMPLETED, b=COMPLETED)
+
+    assert command("check", "--fix", "b.py").code == 0
+    assert (text_of(command, "a"), text_of(command, "b")) == (COMPLETED, GUARDED)
+
+
+def test_what_is_suppressed_is_not_fixed(command: Command) -> None:
+    text = COMPLETED.replace(
+        "set_result(value)", "set_result(value)  # cancellint: ignore[CAN109] never late"
+    )
+    command.write(a=text)
+
+    assert command("check", "--fix").code == 0
+    assert text_of(command, "a") == text
+
+
+def test_what_is_not_selected_is_not_fixed(command: Command) -> None:
+    command.write(a=COMPLETED)
+
+    assert command("check", "--fix", "--select", "CAN2").code == 0
+    assert text_of(command, "a") == COMPLETED
+
+
+# --------------------------------------------------------------------------- writing
+
+
+def test_a_fixed_file_keeps_its_mode_and_its_links(command: Command) -> None:
+    command.write(real=COMPLETED)
+    (command.folder / "real.py").chmod(0o750)
+    (command.folder / "a.py").symlink_to("real.py")
+
+    assert command("check", "--fix", "a.py").code == 0
+    assert (command.folder / "a.py").is_symlink()
+    assert text_of(command, "real") == GUARDED
+    assert stat.S_IMODE((command.folder / "real.py").stat().st_mode) == 0o750
+    assert {each.name for each in command.folder.iterdir()} == {"a.py", "pyproject.toml", "real.py"}
+
+
+def test_a_file_that_has_changed_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(b"now")
+
+    with pytest.raises(CannotWrite, match="has changed since it was read"):
+        rewrite(file, b"then", b"fixed")
+
+    assert file.read_bytes() == b"now"
+
+
+def test_a_file_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="No such file"):
+        rewrite(tmp_path / "a.py", b"then", b"fixed")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_others_are_fixed(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.write(a=COMPLETED, b=COMPLETED)
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "a.py" and may(path, mode))
+
+    outcome = command("check", "--fix")
+
+    assert (outcome.code, text_of(command, "a"), text_of(command, "b")) == (2, COMPLETED, GUARDED)
+    assert outcome.err == "cancellint: a.py cannot be fixed: it is write-protected\n"
