@@ -165,6 +165,24 @@ def test_a_handler_beside_one_for_cancellations_is_not_widened(handlers: str) ->
     )
 
 
+@pytest.mark.parametrize(("library", "is_widened"), [("asyncio", True), ("anyio", False), ("trio", False)])
+def test_a_handler_that_awaits_is_widened_only_where_its_await_is_not_cancelled_too(
+    library: str, is_widened: bool
+) -> None:
+    source = f"import {library}.abc\n" + dedent(
+        """
+        async def f():
+            try:
+                await g()
+            except Exception:  §1
+                await h()
+                raise
+        """
+    )
+
+    assert (edited(source, Edit.WIDEN_HANDLER) is not None) == is_widened
+
+
 # --------------------------------------------------------------------------- locks
 
 
@@ -458,6 +476,74 @@ def test_an_undo_that_may_happen_twice_stays_where_more_is_done_after_it() -> No
 )
 def test_where_finally_would_do_something_else_nothing_is_changed(body: str) -> None:
     assert edited(f"async def f(self):\n    self.n += 1  §1\n    {body}\n", Edit.UNDO_IN_FINALLY) is None
+
+
+def test_what_is_awaited_at_the_end_is_awaited_in_finally_where_that_is_not_cancelled_too() -> None:
+    source = """
+        async def f(self):
+            conn = await self.pool.take()  §1
+            await conn.g()
+            await self.pool.give(conn)  §2
+        """
+
+    assert edited("import asyncio\n" + dedent(source), Edit.RELEASE_IN_FINALLY) is not None
+    assert edited("from trio import Event\n" + dedent(source), Edit.RELEASE_IN_FINALLY) is None
+
+
+def test_a_release_in_a_handler_around_it_is_not_doubled() -> None:
+    source = """
+        async def f(self):
+            try:
+                await self.lock.acquire()  §1
+                await g()
+                self.lock.release()  §2
+            except OSError:
+                self.lock.release()
+                raise
+        """
+
+    assert edited(source, Edit.HOLD_IN_ASYNC_WITH) is None
+    assert edited(source.replace("self.lock.release()", "self.busy = False"), Edit.UNDO_IN_FINALLY)
+
+
+def test_the_comment_of_what_moves_moves_too() -> None:
+    assert changes(
+        Edit.UNDO_IN_FINALLY,
+        """
+        async def f(self):
+            self.n += 1  §1
+            try:
+                await g()
+                # and back
+                self.n -= 1  # by one §2
+            except OSError:
+                self.n -= 1
+                raise
+        """,
+        """
+        async def f(self):
+            self.n += 1
+            try:
+                await g()
+            finally:
+                # and back
+                self.n -= 1  # by one
+        """,
+    )
+
+
+def test_a_try_whose_comments_would_get_lost_is_left() -> None:
+    source = """
+        async def f(lock):
+            await lock.acquire()  §1
+            await setup()
+            try:  # said
+                await work()
+            finally:
+                lock.release()  §2
+        """
+
+    assert edited(source, Edit.HOLD_IN_ASYNC_WITH) is None
 
 
 def test_an_undo_that_needs_what_the_region_binds_is_left() -> None:

@@ -69,9 +69,9 @@ def _body(
     statements: Sequence[Statement], removed: _Lines
 ) -> tuple[Sequence[cst.EmptyLine], Sequence[Statement]]:
     """The statements without what is removed, and the blank lines that stood above them."""
-    blank, rest = blank_lines(statements[0])
     left = _without(statements, removed)
-    return blank, [with_leading_lines(left[0], rest), *left[1:]]
+    comments = blank_lines(left[0])[1]
+    return blank_lines(statements[0])[0], [with_leading_lines(left[0], comments), *left[1:]]
 
 
 def _without(statements: Sequence[Statement], removed: _Lines) -> list[Statement]:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import libcst as cst
 
-from cancellint.fixes.syntax import Statement, blank_lines, with_leading_lines
+from cancellint.fixes.syntax import Statement, Syntax, below, blank_lines, code, suspends, with_leading_lines
+
+_LEVEL_TRIGGERED = frozenset({"anyio", "trio"})
 
 
 class Names(NamedTuple):
@@ -28,6 +30,22 @@ def bound_names(module: cst.Module) -> Names:
             ):
                 shield = _bound(aliases, "shield") or shield
     return Names(asyncio, shield)
+
+
+def is_cancelled_too(syntax: Syntax, cleanup: cst.CSTNode) -> bool:
+    """Whether cleanup waits, in a module that uses a library whose cancelled scopes cancel every await."""
+    imports = (each for each in below(syntax.module) if isinstance(each, cst.Import | cst.ImportFrom))
+    return suspends(cleanup) and any(not _LEVEL_TRIGGERED.isdisjoint(_imported(each)) for each in imports)
+
+
+def _imported(node: cst.Import | cst.ImportFrom) -> frozenset[str]:
+    """The top-level names of the modules that an import names."""
+    match node:
+        case cst.ImportFrom(module=module, relative=[]) if module is not None:
+            return frozenset({code(module).partition(".")[0]})
+        case cst.Import(names=aliases):
+            return frozenset(code(alias.name).partition(".")[0] for alias in aliases)
+    return frozenset()
 
 
 def _bound(aliases: Sequence[cst.ImportAlias], wanted: str) -> str | None:

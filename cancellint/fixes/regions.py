@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import libcst as cst
 
+from cancellint.fixes.imports import is_cancelled_too
 from cancellint.fixes.syntax import Spot, Statement, Syntax, below, code, has_comment
 from cancellint.frontend.scopes import bound_in
 
@@ -37,8 +38,8 @@ class Region(NamedTuple):
     def kept(self) -> Line | None:
         """The closing line, if it stands in the `finally` of the last statement, alone."""
         match self.statements:
-            case [*_, cst.Try(finalbody=cst.Finally(body=cst.IndentedBlock(body=[line])))]:
-                return self.closing if line is self.closing else None
+            case [*_, cst.Try() as last] if _only_line_of_finally(last) is self.closing:
+                return self.closing
         return None
 
     @property
@@ -56,6 +57,7 @@ class Region(NamedTuple):
 def region(syntax: Syntax, nodes: Sequence[cst.CSTNode]) -> Region | None:
     """The region between what opens it and what closes it, if that can be moved to its exit.
 
+    Where a cancelled scope would cancel the closing await too, it cannot.
     The first node opens, the others close; each must be a statement on a line of its own. Other lines of the
     same text close too.
     """
@@ -63,13 +65,13 @@ def region(syntax: Syntax, nodes: Sequence[cst.CSTNode]) -> Region | None:
     if len(lines) < max(2, len(nodes)):
         return None
     opening, closing, *_ = lines
+    if len({code(line.body[0]) for line in lines[1:]}) != 1 or is_cancelled_too(syntax, closing):
+        return None
     spot = syntax.spot(opening)
-    if spot is None or len({code(line.body[0]) for line in lines[1:]}) != 1:
+    last = None if spot is None else _last_index(syntax, spot, lines[1:])
+    if spot is None or last is None:
         return None
     closings = [*_same_lines(syntax.root, closing)]
-    last = _last_index(syntax, spot, lines[1:])
-    if last is None:
-        return None
     found = _closed_in_block(opening, spot, last, closings) or _closed_in_try(opening, spot, last, closings)
     return None if found is None else _movable(syntax, found, closings)
 
@@ -96,7 +98,8 @@ def _movable(syntax: Syntax, found: Region, closings: Sequence[Line]) -> Region 
         return None
     inside = [line for line in closings if line in within and line is not found.kept]
     removed = frozenset(line for line in inside if _ends(syntax, found, line))
-    if not removed.issuperset(inside) and not may_repeat(found.closing):
+    is_alone = removed.issuperset(inside) and not _is_closed_around(syntax, found, closings)
+    if not is_alone and not may_repeat(found.closing):
         return None
     if any(not _is_closed(syntax, jump, inside) for jump in _ways_out(syntax, found)):
         return None
@@ -139,12 +142,21 @@ def _closed_in_try(opening: Line, spot: Spot, index: int, closings: Sequence[Lin
 def _closing_of(statement: Statement, closings: Sequence[Line]) -> Line | None:
     """What a `try` does last, if that closes, and every handler closes too or raises."""
     match statement:
-        case cst.Try(finalbody=cst.Finally(body=cst.IndentedBlock(body=[only]))):
+        case cst.Try(finalbody=cst.Finally()):
+            only = _only_line_of_finally(statement)
             return next((line for line in closings if line is only), None)
         case cst.Try(finalbody=None, handlers=handlers, orelse=orelse, body=body):
             last = _last(orelse.body if orelse else body)
             if all(each in closings or _raises(each) for each in (_last(one.body) for one in handlers)):
                 return next((line for line in closings if line is last), None)
+    return None
+
+
+def _only_line_of_finally(statement: cst.Try) -> cst.CSTNode | None:
+    """The one line of a `finally`, if there is no more to it and its `try` has lines of its own."""
+    match statement:
+        case cst.Try(body=cst.IndentedBlock(), finalbody=cst.Finally(body=cst.IndentedBlock(body=[only]))):
+            return only
     return None
 
 
@@ -168,10 +180,22 @@ def _needs_what_is_bound(found: Region) -> bool:
 # --------------------------------------------------------------------------- how it is left
 
 
+def _is_closed_around(syntax: Syntax, found: Region, closings: Sequence[Line]) -> bool:
+    """Whether a handler or a `finally` around the opening line closes too."""
+    inner: cst.CSTNode = found.line
+    for each in syntax.around(found.line):
+        if isinstance(each, cst.Try | cst.TryStar) and inner is each.body:
+            clauses = (*each.handlers, each.finalbody)
+            if any(line in below(clause) for clause in clauses if clause for line in closings):
+                return True
+        inner = each
+    return False
+
+
 def _ends(syntax: Syntax, found: Region, line: Line) -> bool:
     """Whether the region is left right after a line, which carries no comment that would get lost."""
     spot = syntax.spot(line)
-    if spot is None or has_comment(line):
+    if spot is None or (has_comment(line) and line is not found.closing):
         return False
     match spot.after:
         case []:

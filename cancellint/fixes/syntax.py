@@ -100,6 +100,11 @@ def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         )
 
 
+def suspends(node: cst.CSTNode) -> bool:
+    """Whether a piece of syntax waits."""
+    return any(isinstance(each, cst.Await | cst.Asynchronous) for each in below(node))
+
+
 def is_chain(node: cst.BaseExpression) -> bool:
     """Whether an expression only reads names and attributes, so that it may stand twice."""
     while isinstance(node, cst.Attribute):

@@ -4,15 +4,21 @@ from collections.abc import Sequence
 
 import libcst as cst
 
+from cancellint.fixes.imports import is_cancelled_too
 from cancellint.fixes.syntax import Change, Syntax, below
 from cancellint.frontend.lower_handlers import Catches, catches_cancellation, catches_every_error
 
 
 def widened(syntax: Syntax, nodes: Sequence[cst.CSTNode], *, whatever: bool) -> Change | None:
-    """The change of what a handler catches; with `whatever`, even where that is narrower than `Exception`."""
+    """The change of what a handler catches; with `whatever`, even where that is narrower than `Exception`.
+
+    The handler must raise again whatever it has caught, and nothing it awaits may be cancelled once more.
+    """
     caught = nodes[0]
     handler = syntax.parent(caught)
     if not isinstance(handler, cst.ExceptHandler) or not isinstance(caught, cst.BaseExpression):
+        return None
+    if is_cancelled_too(syntax, handler.body):
         return None
     if handler.type is not caught or not _decides(syntax, handler) or not _raises_again(handler):
         return None
