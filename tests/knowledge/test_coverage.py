@@ -1,17 +1,34 @@
 """Every entry whose verdict matters is run by a test here, or the table says why not."""
 
+import sys
+
 import pytest
 
 from cancellint.analysis.knowledge import load
 from cancellint.model.knowledge import Entry, Role
-from tests.knowledge import asyncio_trials, connecting, scope_trials, test_ends_of_races, test_threads
+from tests.knowledge import (
+    asyncio_trials,
+    connecting,
+    redis_trials,
+    scope_trials,
+    test_ends_of_races,
+    test_threads,
+)
 
 KNOWLEDGE = load()
-LIBRARIES = ("anyio", "asyncio", "trio")
 HAZARDS = {Role.CONSUMES, Role.ACQUIRES, Role.SENDS, Role.WAITS, Role.RACES, Role.SHIELDS}
-NAMES = tuple(name for name in KNOWLEDGE.names() if name.partition(".")[0] in LIBRARIES)
+NAMES = tuple(
+    name
+    for name in KNOWLEDGE.names()
+    if (library := name.partition(".")[0]) == "asyncio" or library not in sys.stdlib_module_names
+)
+"""All that can be awaited; the rest of the standard library blocks."""
 RUN = {
-    *(trial.name for trial in (*asyncio_trials.TRIALS, *scope_trials.TRIALS, *connecting.TRIALS)),
+    *(
+        trial.name
+        for trials in (asyncio_trials, scope_trials, connecting, redis_trials)
+        for trial in trials.TRIALS
+    ),
     *(name for name, *_ in test_ends_of_races.RACES),
     *(name for name, *_ in test_ends_of_races.SHIELDS),
     *(name for name, *_ in test_threads.CALLS),

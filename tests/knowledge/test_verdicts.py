@@ -8,13 +8,13 @@ from packaging.version import Version
 
 from cancellint.analysis.knowledge import CallShape, load
 from cancellint.model.knowledge import Cancel, Entry
-from tests.knowledge import asyncio_trials, connecting, scope_trials
+from tests.knowledge import asyncio_trials, connecting, redis_trials, scope_trials
 from tests.knowledge.trials import Trial
 from tests.knowledge.worlds import World, sweep
 
 KNOWLEDGE = load()
 PYTHON = Version(".".join(map(str, sys.version_info[:3])))
-TRIALS = [*asyncio_trials.TRIALS, *scope_trials.TRIALS, *connecting.TRIALS]
+TRIALS = [*asyncio_trials.TRIALS, *scope_trials.TRIALS, *connecting.TRIALS, *redis_trials.TRIALS]
 
 
 def facts(trial: Trial) -> Entry:
