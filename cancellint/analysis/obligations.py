@@ -227,7 +227,8 @@ class Obligations:
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
     ) -> Debt | None:
-        witness = self._witness(obligation, block) or elsewhere
+        witnesses = [each for each in (self._witness(obligation, block), elsewhere) if each is not None]
+        witness = min(witnesses, key=lambda each: each.belief.value, default=None)
         if witness is None and not _is_known_to_be_owed(obligation):
             return None
         if witness is not None and witness.handler < 0 and _is_merely_closed(obligation, witness):

@@ -1,0 +1,40 @@
+"""CAN106."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.obligations import Debt, Kind
+from cancellint.analysis.wording import left_undone, taken_on
+from cancellint.model.finding import Confidence, Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.rules.rule import Subject, rule
+
+_CURE = "hold it in `async with`, or give it back in the `finally` of a `try` that begins right after"
+
+
+@rule("CAN106", Severity.ERROR)
+def leaked_acquire(subject: Subject) -> Iterator[RawFinding]:
+    """A lock, permit or pooled object is not given back if an await is cancelled while it is held."""
+    for debt in subject.project.debts(subject.function):
+        if debt.kind is Kind.HELD and debt.handler < 0:
+            left = left_undone(subject.project.traces, subject.function, debt)
+            yield RawFinding(
+                at=subject.site(debt.cancelled),
+                message=f"{left} if this await is cancelled",
+                confidence=debt.confidence,
+                notes=tuple(_notes(subject, debt)),
+                help=_CURE,
+                fix=_fix(subject, debt),
+            )
+
+
+def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
+    yield SiteNote(subject.site(debt.taken), taken_on(debt))
+    if debt.witness is not None:
+        yield SiteNote(subject.site(debt.witness.step), "it is given back here, out of a cancellation's way")
+
+
+def _fix(subject: Subject, debt: Debt) -> Fix | None:
+    if debt.witness is None:
+        return None
+    is_lock = debt.act.item is None and debt.confidence is Confidence.CERTAIN
+    edit = Edit.HOLD_IN_ASYNC_WITH if is_lock else Edit.RELEASE_IN_FINALLY
+    return Fix(edit, tuple(subject.site(step) for step in (debt.taken, *debt.undone)))

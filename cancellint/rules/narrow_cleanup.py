@@ -1,0 +1,35 @@
+"""CAN105."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.obligations import Debt
+from cancellint.analysis.wording import left_undone, taken_on
+from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.rules.rule import Subject, rule
+
+_CURE = "catch `BaseException` here, clean up and raise again, or clean up in `finally`"
+
+
+@rule("CAN105", Severity.ERROR)
+def narrow_cleanup(subject: Subject) -> Iterator[RawFinding]:
+    """The handler of an ordinary error cleans up after an await, and a cancellation passes it by."""
+    for debt in subject.project.debts(subject.function):
+        if debt.handler >= 0:
+            left = left_undone(subject.project.traces, subject.function, debt)
+            handler = subject.site(debt.handler)
+            yield RawFinding(
+                at=handler,
+                message=f"{left} after a cancellation: this handler sees errors only",
+                confidence=debt.confidence,
+                notes=tuple(_notes(subject, debt)),
+                help=_CURE,
+                fix=Fix(Edit.WIDEN_HANDLER, (handler,)),
+            )
+
+
+def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
+    if debt.taken >= 0:
+        yield SiteNote(subject.site(debt.taken), taken_on(debt))
+    yield SiteNote(subject.site(debt.cancelled), "cancelled here")
+    if debt.witness is not None:
+        yield SiteNote(subject.site(debt.witness.step), "and only an error is cleaned up here")

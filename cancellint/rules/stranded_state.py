@@ -1,0 +1,36 @@
+"""CAN107."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.obligations import Debt, Kind
+from cancellint.analysis.wording import left_undone, taken_on
+from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.rules.rule import Subject, rule
+
+_CURE = "undo it in the `finally` of a `try` that begins right after the change"
+
+
+@rule("CAN107", Severity.ERROR)
+def stranded_state(subject: Subject) -> Iterator[RawFinding]:
+    """Shared state is changed before an await and changed back after it, but not if it is cancelled."""
+    for debt in subject.project.debts(subject.function):
+        if debt.kind is Kind.STATE and debt.handler < 0:
+            left = left_undone(subject.project.traces, subject.function, debt)
+            yield RawFinding(
+                at=subject.site(debt.cancelled),
+                message=f"{left} if this await is cancelled",
+                confidence=debt.confidence,
+                notes=tuple(_notes(subject, debt)),
+                help=_CURE,
+                fix=_fix(subject, debt),
+            )
+
+
+def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
+    yield SiteNote(subject.site(debt.taken), taken_on(debt))
+    if debt.witness is not None:
+        yield SiteNote(subject.site(debt.witness.step), "it is undone here, out of a cancellation's way")
+
+
+def _fix(subject: Subject, debt: Debt) -> Fix:
+    return Fix(Edit.UNDO_IN_FINALLY, tuple(subject.site(step) for step in (debt.taken, *debt.undone)))
