@@ -247,3 +247,171 @@ def test_asyncios_own_cancellation_stays_in_a_promise_about_anyio() -> None:
 
     assert "cancel-safe in scopes" in beliefs(source)
     assert [one.code for one in analysed(source).findings(possible=True)] == []
+
+
+# --------------------------------------------------------------------------- strict mode
+
+UNPROVEN = """\
+import asyncio
+async def read(connection):
+    return await asyncio.wait_for(connection.read(), 5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"),
+    [
+        ("", []),
+        ('select = ["CAN1"]', []),
+        ('select = ["CAN113"]', ["CAN113"]),
+        ('select = ["unproven-await-in-race"]', ["CAN113"]),
+        ('extend-select = ["CAN113"]', ["CAN113"]),
+        ('profile = "pedantic"', ["CAN113"]),
+        ('profile = "pedantic"\nignore = ["CAN113"]', []),
+    ],
+)
+def test_strict_mode_is_on_where_it_is_asked_for(settings: str, codes: list[str], tmp_path: Path) -> None:
+    (tmp_path / "cancellint.toml").write_text(settings)
+    (tmp_path / "main.py").write_text(UNPROVEN)
+
+    assert [finding.code for finding in run(load(tmp_path), [tmp_path]).findings] == codes
+
+
+@pytest.mark.parametrize(("option", "code"), [((), 0), (("--select", "CAN113"), 1), (("--pedantic",), 1)])
+def test_strict_mode_is_an_option_of_the_command(option: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(UNPROVEN)
+    command = [sys.executable, "-m", "cancellint", "check", "--output-format", "concise", *option]
+    ran = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, "CAN113" in ran.stdout) == (code, code == 1), ran.stdout + ran.stderr
+
+
+def strict(source: str) -> list[tuple[str, str]]:
+    """What is not proven, and the last note."""
+    found = analysed("import asyncio\nimport broker\n" + dedent(source)).findings(possible=True)
+    unproven = (one for one in found if one.code == "CAN113")
+    return [(one.told.message.split("`")[3], str(one.notes[-1])) for one in unproven]
+
+
+REASONS = {
+    "nobody knows": ("connection.read()", ("connection.read", "main:004 nobody knows what is awaited here")),
+    "a library without an entry": (
+        "broker.read()",
+        ("broker.read", "main:004 the tables of library knowledge say nothing of what is awaited here"),
+    ),
+    "a name": ("queue.get()", ("queue.get", "main:004 what is awaited here is known by its name only")),
+    "a parameter": ("connection", ("connection", "main:004 what is awaited here is given by the caller")),
+    "a container": (
+        "asyncio.gather(*queue)",
+        ("queue", "main:004 what is awaited here is given by the caller"),
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_reason_is_told(reason: str) -> None:
+    raced, told = REASONS[reason]
+
+    assert strict(f"async def f(connection, queue):\n    await asyncio.wait_for({raced}, 5)\n") == [told]
+
+
+PROVEN = {
+    "known to the tables": "asyncio.sleep(1)",
+    "a function of the project": "known()",
+    "in a ring": "ring(3)",
+    "declared": "declared(broker)",
+    "a plain function that hands on what is known": "handed_on()",
+    "in a task": "asyncio.create_task(known())",
+    "gathered": "asyncio.gather(known(), asyncio.sleep(1))",
+    "given": "given(known())",
+    "given and called": "called(known)",
+    "given as a lambda": "called(lambda: known())",
+    "never suspended": "at_once(broker)",
+    "in a lock": "locked(asyncio.Lock())",
+}
+
+FUNCTIONS = """
+async def known():
+    await asyncio.sleep(1)
+
+async def ring(left):
+    await known()
+    if left:
+        await ring(left - 1)
+
+async def declared(connection):  # cancellint: cancel-safe
+    await connection.read()
+
+def handed_on():
+    return known()
+
+async def given(work):
+    return await work
+
+async def called(work):
+    return await work()
+
+async def at_once(connection):
+    return connection.read()
+
+async def locked(lock: asyncio.Lock):
+    async with lock:
+        await known()
+"""
+
+
+@pytest.mark.parametrize("what", PROVEN)
+def test_what_is_proven_may_be_raced(what: str) -> None:
+    assert strict(f"{FUNCTIONS}\nasync def f():\n    await asyncio.wait_for({PROVEN[what]}, 5)\n") == []
+
+
+UNPROVEN_WITHIN = {
+    "a function of the project": "unknown()",
+    "given": "given(broker.read())",
+    "given and called": "called(unknown)",
+    "given as a lambda": "called(lambda: broker.read())",
+    "given after something proven": "both(known(), broker.read())",
+    "in a task": "asyncio.create_task(unknown())",
+    "gathered": "asyncio.gather(known(), unknown())",
+    "a plain function that hands it on": "handed_on()",
+}
+
+
+@pytest.mark.parametrize("what", UNPROVEN_WITHIN)
+def test_what_is_not_proven_is_found_wherever_it_lies(what: str) -> None:
+    source = f"""
+{FUNCTIONS.replace("return known()", "return unknown()")}
+async def unknown():
+    await known()
+    await broker.read()
+
+async def both(first, second):
+    await first
+    await second
+
+async def f():
+    await asyncio.wait_for({UNPROVEN_WITHIN[what]}, 5)
+"""
+
+    assert [name for name, _ in strict(source)] == ["broker.read"]
+
+
+def test_the_way_to_what_is_not_proven_is_told() -> None:
+    source = """
+        async def f(c):
+            async with asyncio.timeout(5):
+                await g(c)
+        async def g(c):
+            await h(c)
+        async def h(c):
+            await c.read()
+    """
+    (found,) = (
+        one for one in analysed("import asyncio\n" + dedent(source)).findings() if one.code == "CAN113"
+    )
+
+    assert [note.message for note in found.notes] == [
+        "which awaits `g` here",
+        "which awaits `h` here",
+        "nobody knows what is awaited here",
+    ]

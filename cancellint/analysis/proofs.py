@@ -72,6 +72,10 @@ MOST_GIVERS = 3
 """Functions that merely hand on what they are given to a race: how many in a row are followed."""
 
 
+_CONTAINERS = ("builtins.", "collections.", "dict", "list", "set", "tuple")
+"""What makes a container of awaitables; which ones it holds is not known then."""
+
+
 class _Frame(Struct, frozen=True):
     """A function on the way, the await that reaches it, and what it is given in the terms of that frame."""
 
@@ -187,12 +191,26 @@ class Proofs:
         operations = self._effects.operations.behind(key, waited.value)
         if not operations:
             return self._by_protocol(waited)
-        implemented = self._effects.implemented(tuple(each.callee for each in operations))
+        callees = self._waited_for(tuple(each.callee for each in operations))
         return tuple(
             _Reached(waited, each.site, each.callee)
             for each in operations
-            if each.callee in implemented and not each.shielded
+            if each.callee in callees and not each.shielded
         )
+
+    def _waited_for(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
+        """Return the callees without abstract methods, and without plain functions beside coroutines."""
+        if any(isinstance(callee, ProjectCallee) and self._is_async(callee) for callee in callees):
+            callees = tuple(
+                callee
+                for callee in callees
+                if not isinstance(callee, ProjectCallee) or callee.constructs or self._is_async(callee)
+            )
+        return self._effects.implemented(callees)
+
+    def _is_async(self, callee: ProjectCallee) -> bool:
+        function = self._effects.program.function(callee.key)
+        return function.is_async or function.is_generator
 
     def _wrapped(self, key: FunctionKey, value: Expr) -> tuple[Expr, ...] | None:
         """Return what a task, gathering or race written in place runs and, unlike a shield, may cancel."""
@@ -210,9 +228,12 @@ class Proofs:
 
     def _by_protocol(self, waited: _Value) -> tuple[_Open, ...] | Gap:
         """Return the methods that the syntax calls: `__await__`, `__aenter__`, `__aexit__`, `__anext__`."""
-        key = waited.frame.function
-        site = CallSite(key, waited.step)
-        callees = tuple(self._effects.implicit_callees(key, waited.value, waited.kind))
+        site = CallSite(waited.frame.function, waited.step)
+        return self._by_protocol_of(waited, site, waited.value)
+
+    def _by_protocol_of(self, waited: _Value, site: CallSite, value: Expr) -> tuple[_Open, ...] | Gap:
+        """Return the same for a value of the function that a site lies in."""
+        callees = tuple(self._effects.implicit_callees(site.function, value, waited.kind))
         if not callees:
             return self._gap(waited, Lack.UNRESOLVED)
         return tuple(_Reached(waited, site, callee) for callee in callees)
@@ -265,8 +286,7 @@ class Proofs:
         """Return the awaits of a project function, unless it is known to be safe, or not to be."""
         key = callee.key
         if callee.constructs:
-            made = structs.replace(reached.waited, value=Temp(reached.site.step))
-            return self._by_protocol(made)
+            return self._by_protocol_of(reached.waited, reached.site, Temp(reached.site.step))
         if self._contracts.made_at(key) is not None:
             return ()
         if self._effects.is_abstract(callee):
@@ -296,12 +316,14 @@ class Proofs:
         """Return what the library tables say of a call."""
         callee = reached.callee
         known = self._effects.operations.known(callee)
+        if isinstance(callee, LibraryCallee) and callee.name.startswith(_CONTAINERS):
+            return self._gap(reached.waited, Lack.UNRESOLVED)
         if known is None:
             lack = Lack.UNRESOLVED if isinstance(callee, UnresolvedCallee) else Lack.UNKNOWN
             return self._gap(reached.waited, lack, callee)
         entry = known.entry
         if not entry.awaitable:
-            return self._by_protocol(structs.replace(reached.waited, value=Temp(reached.site.step)))
+            return self._by_protocol_of(reached.waited, reached.site, Temp(reached.site.step))
         if entry.suspends is Suspends.NEVER:
             return ()
         if known.confidence is not Confidence.CERTAIN:

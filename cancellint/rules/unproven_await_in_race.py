@@ -43,7 +43,7 @@ def _finding(subject: Subject, raced: RacedAwait, gap: Gap) -> RawFinding:
 def _name(subject: Subject, gap: Gap) -> str:
     """Return what is not proven as the author of the code, or of the library, writes it."""
     match gap.callee:
-        case LibraryCallee(name=name):
+        case LibraryCallee(name=name) if not name.endswith("__"):
             return subject.project.effects.operations.knowledge.canonical(name)
         case ProjectCallee(key=key):
             return subject.project.program.function(key).qualname
