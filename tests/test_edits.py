@@ -401,6 +401,62 @@ def test_a_try_that_undoes_at_its_ends_gets_the_finally() -> None:
     )
 
 
+def test_handlers_that_only_raised_again_after_an_undo_go() -> None:
+    assert changes(
+        Edit.UNDO_IN_FINALLY,
+        """
+        async def f(self):
+            self.n += 1  §1
+            a()
+
+            # first
+            try:
+                # inside
+                await g()
+            except asyncio.CancelledError:
+                self.n -= 1
+                raise
+            try:
+                await h()
+            except asyncio.CancelledError:
+                self.n -= 1
+                raise
+            except OSError:
+                i()
+            try:
+                await j()
+            except OSError:
+                self.n -= 1
+                raise
+            except Exception:
+                k()
+            self.n -= 1  §2
+        """,
+        """
+        async def f(self):
+            self.n += 1
+            try:
+                a()
+
+                # first
+                # inside
+                await g()
+                try:
+                    await h()
+                except OSError:
+                    i()
+                try:
+                    await j()
+                except OSError:
+                    raise
+                except Exception:
+                    k()
+            finally:
+                self.n -= 1
+        """,
+    )
+
+
 def test_every_way_out_of_a_turn_of_a_loop_undoes_once() -> None:
     assert changes(
         Edit.UNDO_IN_FINALLY,

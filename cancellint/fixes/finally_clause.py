@@ -7,6 +7,7 @@ import libcst as cst
 
 from cancellint.fixes.regions import Region
 from cancellint.fixes.syntax import Change, Statement, blank_lines, has_comment, with_leading_lines
+from cancellint.frontend.lower_handlers import Catches, catches_cancellation, catches_every_error, members
 
 _Lines: TypeAlias = frozenset[cst.CSTNode]
 
@@ -76,18 +77,9 @@ def _body(
 
 def _without(statements: Sequence[Statement], removed: _Lines) -> list[Statement]:
     """The statements without the removed lines, and without handlers and a `try` that are idle then."""
-    left = [_visited(each, removed) for each in statements]
-    match statements, left:
-        case [cst.Try(orelse=None, finalbody=None, handlers=[before])], [cst.Try(handlers=[after]) as only]:
-            if _is_idle(before, after, removed) and isinstance(only.body, cst.IndentedBlock):
-                inner = [each for each in only.body.body if isinstance(each, Statement)]
-                return inner if not has_comment(only.with_changes(body=cst.IndentedBlock([]))) else left
-    return left
-
-
-def _visited(statement: Statement, removed: _Lines) -> Statement:
-    visited = statement.visit(_Removing(removed))
-    return visited if isinstance(visited, Statement) else statement
+    wrapped = cst.IndentedBlock(statements).visit(_Removing(removed))
+    body = wrapped.body if isinstance(wrapped, cst.IndentedBlock) else ()
+    return [each for each in body if isinstance(each, Statement)]
 
 
 class _Removing(cst.CSTTransformer):
@@ -101,20 +93,46 @@ class _Removing(cst.CSTTransformer):
         clauses = cst.ExceptHandler | cst.ExceptStarHandler | cst.Else | cst.Finally | cst.MatchCase
         return isinstance(node, cst.BaseCompoundStatement | cst.IndentedBlock | clauses)
 
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.SimpleStatementLine | cst.RemovalSentinel:
+        return cst.RemoveFromParent() if original_node in self.removed else updated_node
+
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.IndentedBlock:
-        both = zip(original_node.body, updated_node.body, strict=True)
-        body = [after for before, after in both if before not in self.removed]
-        return updated_node.with_changes(body=body or [cst.SimpleStatementLine([cst.Pass()])])
+        if updated_node.body:
+            return updated_node
+        return updated_node.with_changes(body=[cst.SimpleStatementLine([cst.Pass()])])
 
-    def leave_Try(self, original_node: cst.Try, updated_node: cst.Try) -> cst.Try:
-        handlers = list(updated_node.handlers)
-        while len(handlers) > (updated_node.finalbody is None) and updated_node.orelse is None:
-            if not _is_idle(original_node.handlers[len(handlers) - 1], handlers[-1], self.removed):
-                break
-            handlers.pop()
-        return updated_node.with_changes(handlers=handlers)
+    def leave_Try(
+        self, original_node: cst.Try, updated_node: cst.Try
+    ) -> cst.Try | cst.FlattenSentinel[cst.BaseStatement]:
+        if updated_node.orelse is not None:
+            return updated_node
+        both = zip(original_node.handlers, updated_node.handlers, strict=True)
+        idle = {after for before, after in both if _is_idle(before, after, self.removed)}
+        handlers = [*updated_node.handlers]
+        for each in reversed(updated_node.handlers):
+            later = handlers[handlers.index(each) + 1 :]
+            if each in idle and not any(_catches_too(other, each) for other in later):
+                handlers.remove(each)
+        if handlers or updated_node.finalbody is not None:
+            return updated_node.with_changes(handlers=handlers)
+        return _opened(updated_node)
+
+
+def _opened(statement: cst.Try) -> cst.Try | cst.FlattenSentinel[cst.BaseStatement]:
+    """What stands in a `try`, without it; the `try` itself where it has a comment of its own."""
+    match statement.body:
+        case cst.IndentedBlock(
+            body=[cst.SimpleStatementLine() | cst.BaseCompoundStatement() as first, *rest],
+            footer=[],
+            header=header,
+        ) if header.comment is None:
+            lines = (*statement.leading_lines, *first.leading_lines)
+            return cst.FlattenSentinel([first.with_changes(leading_lines=lines), *rest])
+    return statement
 
 
 def _is_idle(before: cst.ExceptHandler, after: cst.ExceptHandler, removed: _Lines) -> bool:
@@ -123,3 +141,12 @@ def _is_idle(before: cst.ExceptHandler, after: cst.ExceptHandler, removed: _Line
         case cst.IndentedBlock(body=[cst.SimpleStatementLine(body=[cst.Raise(exc=None)])]):
             return bool(removed.intersection(before.body.body)) and not has_comment(after)
     return False
+
+
+def _catches_too(later: cst.ExceptHandler, earlier: cst.ExceptHandler) -> bool:
+    """Whether a handler may catch what one before it catches now."""
+    only_cancellations = earlier.type is not None and all(
+        catches_cancellation(each) is Catches.SURELY and not catches_every_error(each)
+        for each in members(earlier.type)
+    )
+    return not only_cancellations or catches_cancellation(later.type) is not Catches.NEVER
