@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from functools import cached_property
 
+from msgspec import structs
+
+from cancellint.analysis.acts import UNDOES
+from cancellint.analysis.callers import Caller, Callers
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.obligations import Debt, Obligations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.summarize import Result
 from cancellint.analysis.tested import tested_attributes
+from cancellint.analysis.ways_out import way_out
+from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
 
 
@@ -19,7 +25,9 @@ class Debts:
         self._effects = effects
         self._owners = owners
         self._results = results
+        self._callers = Callers(effects)
         self._found: dict[FunctionKey, tuple[Debt, ...]] = {}
+        self._facts: dict[FunctionKey, Facts] = {}
 
     def of(self, key: FunctionKey) -> tuple[Debt, ...]:
         """Return what is left undone if the function is cancelled, by the await that is."""
@@ -29,8 +37,40 @@ class Debts:
         return self._found[key]
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
-        facts = Facts(self._effects, self._owners, key)
-        return Obligations(facts, self._is_tested).debts()
+        debts = Obligations(self._facts_of(key), self._is_tested).debts()
+        return tuple(debt for debt in debts if not self._is_paid_by_callers(key, debt))
+
+    def _facts_of(self, key: FunctionKey) -> Facts:
+        if key not in self._facts:
+            self._facts[key] = Facts(self._effects, self._owners, key)
+        return self._facts[key]
+
+    # ------------------------------------------------------------------ callers
+
+    def _is_paid_by_callers(self, key: FunctionKey, debt: Debt) -> bool:
+        """Tell whether all callers of a function that is not public undo, when cancelled, what it leaves."""
+        name = self._effects.program.function(key).name
+        if not _is_private(name) or not debt.act.subject.is_visible_to_callers:
+            return False
+        callers = self._callers.of(key)
+        return bool(callers) and all(self._pays(caller, debt.act.subject) for caller in callers)
+
+    def _pays(self, caller: Caller, subject: Path) -> bool:
+        """Tell whether a cancellation of the call meets an act on the same object on its way out."""
+        if caller.awaited < 0:
+            return False
+        facts = self._facts_of(caller.site.function)
+        there = _seen_by(facts, caller, subject)
+        way = way_out(facts, facts.block_of(caller.awaited))
+        if there is None or way is None:
+            return False
+        return any(
+            act.verb in UNDOES and there.is_within(act.subject)
+            for step in way.steps
+            for act in facts.acts.get(step, ())
+        )
+
+    # ------------------------------------------------------------------ what is decided by
 
     def _is_tested(self, attribute: str) -> bool:
         return attribute in self._tested
@@ -38,3 +78,16 @@ class Debts:
     @cached_property
     def _tested(self) -> frozenset[str]:
         return tested_attributes(self._effects.program)
+
+
+def _seen_by(facts: Facts, caller: Caller, subject: Path) -> Path | None:
+    """Return a path of the callee as its caller names it, None where the caller has no name for it."""
+    if not subject.root.startswith("param:"):
+        return subject
+    given = dict(caller.given).get(int(subject.root.removeprefix("param:")))
+    base = facts.frame.path(given) if given is not None else None
+    return structs.replace(base, fields=(*base.fields, *subject.fields)) if base is not None else None
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")

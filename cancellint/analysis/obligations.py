@@ -15,6 +15,7 @@ from functools import partial
 from msgspec import Struct
 
 from cancellint.analysis.acts import UNDOES, UNDONE_BY
+from cancellint.analysis.conventions import last_name
 from cancellint.analysis.custody import empty_when
 from cancellint.analysis.effect import Fate
 from cancellint.analysis.facts import Facts
@@ -88,6 +89,8 @@ class Belief(enum.Enum):
     """in a `finally`, or where another await is cancelled"""
     TIMEOUT = enum.auto()
     """in a handler of timeouts, which are cancellations in disguise"""
+    SOME_ERROR = enum.auto()
+    """in a handler of other errors: believed only of what is held, which any failure has to give back"""
     NORMAL = enum.auto()
     """on the normal path alone: after an error it is not undone either"""
 
@@ -249,12 +252,15 @@ class Obligations:
         return self._undone_later(obligation, block) or for_errors
 
     def _undone_in_handler(self, obligation: Obligation, block: int) -> Witness | None:
+        """Return where the handlers of an await's errors undo it, as far as that speaks of a cancellation."""
         for handler in self._error_handlers(block):
+            belief = _belief(self._facts, handler)
+            if belief is Belief.SOME_ERROR and obligation.kind is not Kind.HELD:
+                continue
             for step, act in self._undone_in(handler):
                 if _undoes(obligation, act):
-                    any_error = _is_for_all(self._facts, handler)
-                    belief = Belief.ANY_ERROR if any_error else Belief.TIMEOUT
-                    return Witness(step, act, belief, catch_step(self._facts, handler))
+                    widened = belief is not Belief.SOME_ERROR
+                    return Witness(step, act, belief, catch_step(self._facts, handler) if widened else -1)
         return None
 
     def _undone_later(self, obligation: Obligation, block: int) -> Witness | None:
@@ -402,7 +408,7 @@ class Obligations:
             for handler in self._error_handlers(block):
                 caught = catch_step(self._facts, handler)
                 undone = [each for each in self._undone_in(handler) if self._counts(each[1], await_)]
-                if caught in told or not undone or not _is_for_all(self._facts, handler):
+                if caught in told or not undone or _belief(self._facts, handler) is not Belief.ANY_ERROR:
                     continue
                 if not self._raises_again(handler):
                     continue
@@ -444,10 +450,10 @@ class Obligations:
         )
 
     def _error_handlers(self, block: int) -> tuple[int, ...]:
-        """Return the handlers of an await's errors whose belief holds for a cancellation too."""
+        """Return the handlers that an error of an await may reach, the most general first."""
         if block not in self._handlers:
             found = error_handlers(self._facts, block)
-            self._handlers[block] = tuple(each for each in found if _is_general(self._facts, each))
+            self._handlers[block] = tuple(sorted(found, key=lambda each: _belief(self._facts, each).value))
         return self._handlers[block]
 
     def _undone_in(self, handler: int) -> tuple[tuple[int, Act], ...]:
@@ -597,22 +603,14 @@ def _attribute(path: Path) -> str:
     return next((field for field in reversed(path.fields) if not field.startswith(("[", "#"))), "")
 
 
-def _is_general(facts: Facts, handler: int) -> bool:
-    """Tell whether a handler speaks of any failure, or of a timeout, which is a cancellation in disguise."""
+def _belief(facts: Facts, handler: int) -> Belief:
+    """Return what a handler is for: any error, a timeout, or other errors."""
     caught = facts.function.steps[catch_step(facts, handler)]
     assert isinstance(caught, Catch)
-    names = {name for value in caught.types if (name := _last_name(value)) is not None}
-    return not names.isdisjoint(_GENERAL)
-
-
-_GENERAL = frozenset({"Exception", "TimeoutError"})
-
-
-def _is_for_all(facts: Facts, handler: int) -> bool:
-    """Tell whether a handler catches every ordinary error, so that it says: however this ends."""
-    caught = facts.function.steps[catch_step(facts, handler)]
-    assert isinstance(caught, Catch)
-    return any(_last_name(value) == "Exception" for value in caught.types)
+    names = [last_name(value) for value in caught.types]
+    if "Exception" in names:
+        return Belief.ANY_ERROR
+    return Belief.TIMEOUT if "TimeoutError" in names else Belief.SOME_ERROR
 
 
 def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
@@ -620,14 +618,6 @@ def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
     step, act = undone
     order = (Verb.RELEASES, Verb.CLOSES, Verb.REMOVES)
     return order.index(act.verb) if act.verb in order else len(order), act.calls, step
-
-
-def _last_name(expr: Expr) -> str | None:
-    match expr:
-        case Name(id=name) | Attr(name=name):
-            return name
-        case _:
-            return None
 
 
 def _one_per_handler(debts: Iterable[Debt]) -> Iterator[Debt]:
