@@ -73,6 +73,10 @@ _RECEIVES_FROM_CONNECTION = re.compile(
     r"^(recv|receive|read|readline|readexactly|readuntil|read_until|(recv|receive)_(bytes|json|some|str|text))$"
 )
 
+_TAKES_REPLY = re.compile(
+    rf"^_*(read|recv|receive|get|parse|wait_for|await)_(\w+_)?({_MESSAGE}|response|reply|answer|result|line)$"
+)
+
 
 def sends_by_name(method: str, receiver: Expr) -> bool:
     """Tell whether a method of unknown effect is named like one that sends a request on a connection."""
@@ -86,6 +90,11 @@ def receives_by_name(method: str, receiver: Expr) -> bool:
     if _RECEIVES.match(method):
         return True
     return _RECEIVES_FROM_CONNECTION.match(method) is not None and _is_connection_name(receiver)
+
+
+def takes_reply_by_name(method: str) -> bool:
+    """Tell whether a method, whatever it reaches, is named for the reply that it waits for."""
+    return _TAKES_REPLY.match(method) is not None
 
 
 def _is_connection_name(expr: Expr) -> bool:

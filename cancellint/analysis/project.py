@@ -24,7 +24,9 @@ from cancellint.analysis.operations import Operations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
 from cancellint.analysis.proofs import Proofs
+from cancellint.analysis.refutations import Refutations
 from cancellint.analysis.summarize import Result, summarize
+from cancellint.analysis.torn_exchanges import TornExchanges
 from cancellint.analysis.traces import Traces
 from cancellint.analysis.types import Types
 from cancellint.model.knowledge import Role
@@ -110,9 +112,20 @@ class Project:
         return AbandonedFutures(self.futures)
 
     @cached_property
+    def refutations(self) -> Refutations:
+        """What is owed behind promises to be cancel-safe."""
+        return Refutations(self.effects, self.owners, self._debts, self.contracts)
+
+    @cached_property
     def proofs(self) -> Proofs:
         """Which awaits are proven to be cancel-safe."""
-        return Proofs(self.effects, self.contracts, self.result)
+        return Proofs(self.effects, self.contracts, self.result, self.debts)
+
+    @cached_property
+    def torn_exchanges(self) -> TornExchanges:
+        """Requests of the whole program whose replies a cancellation leaves to others."""
+        may = frozenset(key for key, result in self._results.items() if result.may_exchange)
+        return TornExchanges(self.effects, self.owners, may)
 
     @cached_property
     def backlogs(self) -> Backlogs:

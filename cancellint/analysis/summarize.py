@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.acts import acts_for_callers
 from cancellint.analysis.effect import CalleeFact
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.exchanges import may_exchange
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.locks import HeldAcross, Locks
 from cancellint.analysis.losses import Lost, losses, of_either_kind
@@ -65,6 +66,8 @@ class Result(Struct, frozen=True):
     """containers from which data is removed here, were they filled from a source"""
     race_origins: tuple[Origin, ...] = ()
     """for each of `races`, what it drops"""
+    may_exchange: bool = False
+    """a request is sent here, and what may be its reply is awaited"""
     may_owe: bool = False
     """something is taken on or undone here, round an await"""
     refuted: tuple[Loss, ...] = ()
@@ -112,6 +115,7 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool
         facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
         may_owe=may_owe(facts),
+        may_exchange=may_exchange(facts),
         refuted=tuple(sorted(_firmest(broken))),
     )
 

@@ -1,0 +1,457 @@
+"""What becomes of a connection whose exchange is cancelled: does the next one to use it read the old reply?
+
+The same reading as of every obligation: it is outstanding while the reply is awaited; the cancellation takes
+its way out of the function, and then out of the callers that wait for it; whoever closes the connection on
+that way, marks it, or reads the reply after all, has settled it. What is left is decided where the connection
+is at home: it goes back to a pool, or it stays in an object that sends on it again.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import Struct
+
+from cancellint.analysis.callers import Caller, Callers
+from cancellint.analysis.connections import Group
+from cancellint.analysis.conventions import closes_by_name, gives_back_by_name, last_name
+from cancellint.analysis.effects import Effects
+from cancellint.analysis.exchanges import (
+    FAILS,
+    Exchange,
+    Exchanges,
+    Reply,
+    ends,
+    is_matched,
+    is_same,
+    replies,
+)
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.owners import Owners
+from cancellint.analysis.paths import cut
+from cancellint.analysis.ways_out import error_handlers, only_through, way_out
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, AwaitKind, Call, Exit, Name, Return, Temp
+from cancellint.model.summary import Act, Path, Take, Verb
+from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
+
+DEEPEST = 6
+"""Calls that are followed, up to whoever decides and down to the stream."""
+
+
+class Torn(Struct, frozen=True):
+    """An exchange that a cancellation tears, and a connection that is used again."""
+
+    at: CallSite
+    """the await, in the function that decides what becomes of the connection"""
+    connection: Path
+    """as that function names it; of a method's own object, the part of it that replies come from"""
+    sent: CallSite
+    read: CallSite
+    """the await at the bottom, in which the reply is taken"""
+    back: int
+    """the step that gives the connection back, -1 where it stays where it is"""
+    confidence: Confidence
+
+
+class _Level(Struct, frozen=True):
+    """An exchange as one of the functions on the stack sees it."""
+
+    key: FunctionKey
+    step: int
+    request: Path
+    reply: Path
+
+    @property
+    def group(self) -> Group:
+        return Group(self.request, self.reply)
+
+    @property
+    def connection(self) -> Path:
+        return self.group.shared
+
+
+class _Decided(Struct, frozen=True):
+    """Where it is decided what becomes of the connection."""
+
+    level: _Level
+    back: int
+    confidence: Confidence
+
+
+class TornExchanges:
+    """The exchanges of the whole program that a cancellation tears."""
+
+    def __init__(self, effects: Effects, owners: Owners, may: frozenset[FunctionKey]) -> None:
+        self._effects = effects
+        self._owners = owners
+        self._may = may
+        self._facts: dict[FunctionKey, Facts] = {}
+        self._exchanges = Exchanges(self._facts_of)
+        self._callers = Callers(effects)
+
+    def decided_in(self, key: FunctionKey) -> tuple[Torn, ...]:
+        """Return the torn exchanges for which a function decides what becomes of the connection."""
+        return self._by_function.get(key, ())
+
+    @cached_property
+    def _by_function(self) -> dict[FunctionKey, tuple[Torn, ...]]:
+        found: dict[FunctionKey, dict[CallSite, Torn]] = {}
+        for key in sorted(self._may):
+            for torn in self._in(key):
+                found.setdefault(torn.at.function, {}).setdefault(torn.at, torn)
+        return {key: tuple(torn.values()) for key, torn in found.items()}
+
+    def _facts_of(self, key: FunctionKey) -> Facts:
+        if key not in self._facts:
+            self._facts[key] = Facts(self._effects, self._owners, key)
+        return self._facts[key]
+
+    # ------------------------------------------------------------------ one function
+
+    def _in(self, key: FunctionKey) -> Iterator[Torn]:
+        """Yield what is torn, once for each connection."""
+        told: set[Path] = set()
+        for exchange in self._exchanges.of(key):
+            if exchange.group.shared in told:
+                continue
+            decided = self._decide(key, exchange)
+            if decided is not None:
+                told.add(exchange.group.shared)
+                level = decided.level
+                firmly = max(decided.confidence, exchange.confidence, key=lambda each: each.rank)
+                yield Torn(
+                    CallSite(level.key, level.step),
+                    self._shown_as(level),
+                    CallSite(key, exchange.sent),
+                    self._bottom(key, exchange),
+                    decided.back,
+                    firmly,
+                )
+
+    def _shown_as(self, level: _Level) -> Path:
+        """Return the path by which users know the connection: their own variable, not one of ours."""
+        if level.connection == Path("param:0"):
+            return level.reply
+        for step in self._effects.program.function(level.key).steps:
+            match step:
+                case Assign(target=Name(id=name), value=Name(id=held)) if (
+                    held.startswith("$") and level.connection.root == f"local:{held}"
+                ):
+                    return Path(f"local:{name}", level.connection.fields)
+                case _:
+                    pass
+        return level.connection
+
+    def _decide(self, key: FunctionKey, exchange: Exchange) -> _Decided | None:
+        level = _Level(key, exchange.reply.step, exchange.request.subject, exchange.reply.source)
+        if self._is_cured(level) or self._is_settled_below(key, exchange):
+            return None
+        reached = tuple(self._up(level))
+        decided = [each for one in reached if (each := self._decided_at(one)) is not None]
+        if decided:
+            return min(decided, key=lambda each: each.confidence.rank)
+        return self._kept(reached)
+
+    def _kept(self, reached: tuple[_Level, ...]) -> _Decided | None:
+        """Return where the error is for what stays in an object: where errors close it, or at the bottom."""
+        kept = [level for level in reached if self._is_receivers(level)]
+        if not any(self._is_public(level.key) for level in kept):
+            return None
+        own = (level for level in kept if self._is_same_object(level, kept[0]))
+        believing = next((level for level in own if self._closes_on_error(level)), reached[0])
+        return _Decided(believing, -1, Confidence.LIKELY)
+
+    def _is_same_object(self, level: _Level, other: _Level) -> bool:
+        """Tell whether two methods have the connection in the same attribute of one family of classes."""
+        cls, base = (self._effects.program.class_of(each.key) for each in (level, other))
+        if cls is None or base is None or level.request != other.request:
+            return False
+        return self._effects.program.inherits(cls, base) or self._effects.program.inherits(base, cls)
+
+    def _is_public(self, key: FunctionKey) -> bool:
+        """Tell whether a method is one that users call while the connection is in service."""
+        name = self._effects.program.function(key).name
+        return not name.startswith("_") and not closes_by_name(name)
+
+    # ------------------------------------------------------------------ up the stack
+
+    def _up(self, level: _Level) -> Iterator[_Level]:
+        """Yield the functions that a cancellation passes while the connection stays as it is, bottom up."""
+        waiting = [(level, 0)]
+        seen: set[_Level] = set()
+        while waiting:
+            current, depth = waiting.pop(0)
+            if current in seen or self._is_made_here(current):
+                continue
+            seen.add(current)
+            yield current
+            if depth == DEEPEST or not current.connection.root.startswith(("param:", "free:")):
+                continue
+            for caller in self._callers.of(current.key):
+                above = self._seen_by(current, caller)
+                if above is not None and not self._is_cured(above):
+                    waiting.append((above, depth + 1))
+
+    def _seen_by(self, level: _Level, caller: Caller) -> _Level | None:
+        """Return an exchange as a caller sees it, None where it does not wait for it, or cannot name it."""
+        if caller.awaited < 0 and not caller.hands_on:
+            return None
+        request, reply = self._translated(level.request, caller), self._translated(level.reply, caller)
+        if request is None or reply is None:
+            return None
+        step = caller.awaited if caller.awaited >= 0 else caller.site.step
+        return _Level(caller.site.function, step, request, reply)
+
+    def _translated(self, path: Path, caller: Caller) -> Path | None:
+        frame = self._effects.frame(caller.site.function)
+        if caller.encloses:
+            prefix = f"free:{caller.site.function.module}#{caller.site.function.function}:"
+            if not path.root.startswith(prefix):
+                return path if path.root.startswith(("free:", "global:")) else None
+            base = frame.path(Name(path.root.removeprefix(prefix)))
+        elif path.root.startswith("param:"):
+            value = dict(caller.given).get(int(path.root.removeprefix("param:")))
+            base = frame.path(value) if value is not None else None
+        else:
+            return path
+        return cut(base.child(*path.fields)) if base is not None else None
+
+    # ------------------------------------------------------------------ where it is decided
+
+    def _decided_at(self, level: _Level) -> _Decided | None:
+        """Return how it is decided by a function that has the connection in a variable, or in a global."""
+        root = level.connection.root
+        if root.startswith("global:"):
+            return _Decided(level, -1, Confidence.LIKELY)
+        if not root.startswith(("local:", "temp:")):
+            return None
+        facts = self._facts_of(level.key)
+        way = way_out(facts, facts.block_of(level.step))
+        for step in way.steps if way is not None else ():
+            given = _given_back(facts, step, level.group)
+            if given is not None:
+                return _Decided(level, step, given)
+        return _Decided(level, -1, Confidence.LIKELY) if self._is_fetched(level) else None
+
+    def _is_fetched(self, level: _Level) -> bool:
+        """Tell whether a local connection comes from a method that keeps it in its object."""
+        kind, _, made = level.connection.root.partition(":")
+        if kind != "temp":
+            return False
+        facts = self._facts_of(level.key)
+        node = facts.function.steps[int(made)]
+        step = node.value.step if isinstance(node, Await) and isinstance(node.value, Temp) else int(made)
+        return any(self._returns_kept(callee.key) for callee in self._callees(level.key, step))
+
+    def _callees(self, key: FunctionKey, step: int) -> Iterator[ProjectCallee]:
+        function = self._effects.program.function(key)
+        if isinstance(function.steps[step], Call):
+            for callee in self._effects.types.callees(key, step):
+                if isinstance(callee, ProjectCallee):
+                    yield callee
+
+    def _returns_kept(self, key: FunctionKey) -> bool:
+        """Tell whether a function returns what is, from then on at least, an attribute of its object."""
+        frame = self._effects.frame(key)
+        stored = {
+            path
+            for step in frame.function.steps
+            if isinstance(step, Assign) and isinstance(step.target, Attr)
+            if (path := frame.path(step.value)) is not None
+        }
+        for step in frame.function.steps:
+            path = frame.path(step.value) if isinstance(step, Return) else None
+            if path is not None and (path in stored or (path.root == "param:0" and path.fields)):
+                return True
+        return False
+
+    def _is_receivers(self, level: _Level) -> bool:
+        """Tell whether a connection belongs to the object whose method this is."""
+        return level.connection.root == "param:0" and self._effects.program.class_of(level.key) is not None
+
+    def _closes_on_error(self, level: _Level) -> bool:
+        """Tell whether a handler of ordinary errors closes the connection: the author knows what it is in."""
+        facts = self._facts_of(level.key)
+        blocks = facts.function.blocks
+        return any(
+            ends(facts, step, level.group)
+            for handler in error_handlers(facts, facts.block_of(level.step))
+            for block in only_through(facts, handler)
+            for step in range(blocks[block].first, blocks[block].last)
+        )
+
+    # ------------------------------------------------------------------ what settles it
+
+    def _is_cured(self, level: _Level) -> bool:
+        """Tell whether the way out of a function closes the connection, marks it, or reads the reply."""
+        facts = self._facts_of(level.key)
+        operations = facts.effect(level.step).operations
+        if operations and all(operation.shielded for operation in operations):
+            return True
+        if not isinstance(facts.function.steps[level.step], Await):
+            return False
+        way = way_out(facts, facts.block_of(level.step))
+        if way is None or not way.leaves:
+            return True
+        usual = _usual_steps(facts, level.step)
+        return any(_settles(facts, step, level.group, step in usual) for step in way.steps)
+
+    def _is_settled_below(self, key: FunctionKey, exchange: Exchange) -> bool:
+        """Tell whether a callee settles it itself, or reads on until it has the reply that belongs here."""
+        for below, found in self._takers(key, exchange):
+            facts = self._facts_of(below)
+            for reply in found:
+                level = _Level(below, reply.step, reply.source, reply.source)
+                if is_matched(facts, reply) or self._is_cured(level):
+                    return True
+        return False
+
+    def _bottom(self, key: FunctionKey, exchange: Exchange) -> CallSite:
+        """Return the await in which the reply is taken, through as many calls as it takes."""
+        last = CallSite(key, exchange.reply.step)
+        for below, found in self._takers(key, exchange):
+            last = CallSite(below, found[0].step)
+        return last
+
+    def _takers(self, key: FunctionKey, exchange: Exchange) -> Iterator[tuple[FunctionKey, list[Reply]]]:
+        """Yield the callees through which a reply is taken, each with the awaits that may take it."""
+        reply = exchange.reply
+        for _ in range(DEEPEST):
+            via = self._facts_of(key).effect(reply.step).via.get(reply.fact)
+            if via is None or not isinstance(via[1], Act | Take):
+                return
+            key, fact = via[0], via[1]
+            found = [each for each in replies(self._facts_of(key)) if is_same(each.fact, fact)]
+            if not found:
+                return
+            yield key, found
+            reply = found[0]
+
+    def _is_made_here(self, level: _Level) -> bool:
+        """Tell whether a function has made the connection anew on every path to the await."""
+        return self._makes_before(level.key, level.reply, level.step, DEEPEST) or self._makes_before(
+            level.key, level.request, level.step, DEEPEST
+        )
+
+    def _makes_before(self, key: FunctionKey, end: Path, goal: int, depth: int) -> bool:
+        """Tell whether no path leads to a step, or with RETURN_EXIT to the end, past the making of an end."""
+        if not end.fields:
+            return False
+        facts = self._facts_of(key)
+        seen = {0}
+        waiting = [0]
+        while waiting:
+            number = waiting.pop()
+            block = facts.function.blocks[number]
+            made = False
+            for step in range(block.first, block.last):
+                if step == goal:
+                    return False
+                if self._makes(facts, step, end, depth):
+                    made = True
+                    break
+            if made:
+                continue
+            for edge in block.edges:
+                if edge.to == RETURN_EXIT == goal:
+                    return False
+                if edge.to >= 0 and edge.to not in seen and edge.leaves not in FAILS:
+                    seen.add(edge.to)
+                    waiting.append(edge.to)
+        return True
+
+    def _makes(self, facts: Facts, step: int, end: Path, depth: int) -> bool:
+        """Tell whether a step surely puts a new object in the place of an end, or of what it is a part of."""
+        match facts.function.steps[step]:
+            case Assign(target=Attr() as target, op=""):
+                path = facts.frame.path(target)
+                return path is not None and end.is_within(path)
+            case _:
+                pass
+        effect = facts.effect(step)
+        for path in effect.replaces:
+            via = effect.via.get(path)
+            if via is None or not isinstance(via[1], Path) or not end.is_within(path) or depth == 0:
+                continue
+            if self._makes_before(via[0], via[1], RETURN_EXIT, depth - 1):
+                return True
+        return False
+
+
+def _settles(facts: Facts, step: int, group: Group, usual: bool) -> bool:
+    """Tell whether a step on the cancelled way leaves no reply behind for others to read.
+
+    `usual` tells that the step also runs where nothing was cancelled: a flag that it sets says nothing then.
+    """
+    if _given_back(facts, step, group) is not None:
+        return False
+    if ends(facts, step, group):
+        return True
+    if any(reply.step == step and _is_end(reply.source, group) for reply in replies(facts)):
+        return True
+    if usual:
+        return False
+    return any(
+        act.verb in (Verb.SETS, Verb.RESETS) and group.has_as_flag(act.subject)
+        for act in facts.acts.get(step, ())
+    )
+
+
+def _is_end(path: Path, group: Group) -> bool:
+    return path in (group.reply, group.request)
+
+
+def _given_back(facts: Facts, step: int, group: Group) -> Confidence | None:
+    """Return how firmly a step puts the connection where others take it from, None where it does not."""
+    names = {group.shared}
+    named = Confidence.LIKELY if _is_named_for_giving_back(facts, step) else Confidence.POSSIBLE
+    root = group.shared.root
+    if root.startswith("temp:"):
+        names.update(_names_of(facts, int(root.removeprefix("temp:"))))
+    for act in facts.acts.get(step, ()):
+        released = act.verb is Verb.RELEASES and (act.subject in names or act.item in names)
+        put_back = act.verb is Verb.ADDS and act.item in names and act.subject.is_visible_to_callers
+        if released or put_back:
+            return min(act.confidence, named, key=lambda each: each.rank)
+    match facts.function.steps[step]:
+        case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+            entered = f"temp:{facts.function.regions[region].enter}"
+            acts = facts.acts.get(step, ())
+            if root == entered and any(act.verb in (Verb.RELEASES, Verb.ADDS) for act in acts):
+                return Confidence.LIKELY
+        case _:
+            pass
+    return None
+
+
+def _is_named_for_giving_back(facts: Facts, step: int) -> bool:
+    """Tell whether a call says that it gives something back, whichever of several methods it reaches."""
+    node = facts.function.steps[step]
+    if isinstance(node, Await) and isinstance(node.value, Temp):
+        node = facts.function.steps[node.value.step]
+    return isinstance(node, Call) and gives_back_by_name(last_name(node.func))
+
+
+def _names_of(facts: Facts, made: int) -> Iterator[Path]:
+    for step in facts.function.steps:
+        match step:
+            case Assign(target=Name(id=name), value=Temp(step=number)) if number == made:
+                yield Path(f"local:{name}")
+            case _:
+                pass
+
+
+def _usual_steps(facts: Facts, step: int) -> frozenset[int]:
+    """Return the steps that may run after an await has come back."""
+    blocks = facts.function.blocks
+    start = facts.block_of(step)
+    seen: set[int] = set()
+    waiting = [edge.to for edge in blocks[start].edges if edge.to >= 0 and edge.leaves not in FAILS]
+    while waiting:
+        number = waiting.pop()
+        if number not in seen:
+            seen.add(number)
+            waiting.extend(
+                edge.to for edge in blocks[number].edges if edge.to >= 0 and edge.leaves not in FAILS
+            )
+    return frozenset(number for block in seen for number in range(blocks[block].first, blocks[block].last))

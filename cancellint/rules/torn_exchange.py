@@ -1,0 +1,50 @@
+"""CAN108."""
+
+from collections.abc import Iterator
+
+from cancellint.analysis.torn_exchanges import Torn
+from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite
+from cancellint.rules.rule import Subject, rule
+
+_CURE = (
+    "close the connection on the way out of a cancellation, in `except BaseException` that raises again or in"
+    " `finally`, unless the reply has been read"
+)
+
+
+@rule("CAN108", Severity.ERROR)
+def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
+    """A request is sent and its reply never read, and the connection is used again."""
+    for torn in subject.project.torn_exchanges.decided_in(subject.function):
+        name = subject.project.traces.shown(subject.function, torn.connection)
+        yield RawFinding(
+            at=_site(torn.at),
+            message=f"the reply stays unread on `{name}` if this await is cancelled, and {_harm(torn)}",
+            confidence=torn.confidence,
+            notes=tuple(_notes(torn, name)),
+            help=_CURE,
+        )
+
+
+def _harm(torn: Torn) -> str:
+    if torn.back < 0:
+        return "the next request reads it as its own"
+    return "whoever gets it next reads it as an answer of its own"
+
+
+def _notes(torn: Torn, name: str) -> Iterator[SiteNote]:
+    if torn.back < 0:
+        yield SiteNote(_site(torn.sent), "the request is sent here, as the next one will be")
+    else:
+        yield SiteNote(_site(torn.sent), "the request is sent here")
+    if torn.read != torn.at:
+        yield SiteNote(_site(torn.read), "cancelled here, its reply is still to come")
+    if torn.back >= 0:
+        back = Site(torn.at.function.module, torn.at.function.function, torn.back)
+        yield SiteNote(back, f"`{name}` goes back here, with the reply on its way")
+
+
+def _site(at: CallSite) -> Site:
+    return Site(at.function.module, at.function.function, at.step)
