@@ -4,6 +4,7 @@ Which rules have fixes is found out by what their findings carry.
 """
 
 import ast
+import json
 import os
 import re
 import stat
@@ -183,6 +184,28 @@ class Cache:
 """
 
 
+BUSY = """\
+import asyncio
+
+
+class Pool:
+    def __init__(self) -> None:
+        self.busy = False
+
+    async def refresh(self) -> None:
+        self.busy = True
+        await asyncio.sleep(1)
+        self.busy = False
+
+    def is_ready(self) -> bool:
+        return not self.busy
+"""
+FREE = BUSY.replace(
+    "        await asyncio.sleep(1)\n        self.busy = False\n",
+    "        try:\n            await asyncio.sleep(1)\n        finally:\n            self.busy = False\n",
+)
+
+
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     (tmp_path / "pyproject.toml").touch()
@@ -207,6 +230,31 @@ def test_a_safe_fix_is_made_on_demand(command: Command) -> None:
     assert (fixed.code, text_of(command, "a")) == (0, GUARDED)
     assert fixed.err == "cancellint: fixed 1 finding in 1 file\n"
     assert fixed.out.startswith("No findings in ")
+
+
+def test_an_unsafe_fix_is_made_only_where_that_is_asked_for(command: Command) -> None:
+    command.write(a=BUSY)
+
+    shown = command("check", "--fix")
+
+    assert (shown.code, text_of(command, "a")) == (1, BUSY)
+    assert shown.err == "cancellint: nothing to fix; 1 finding fixable with --unsafe-fixes\n"
+    assert "[fixable]" not in shown.out
+    assert shown.out.endswith("1 fixable with `--fix --unsafe-fixes`.\n")
+    assert "[fixable]" in command("check", "--unsafe-fixes").out
+
+    fixed = command("check", "--fix", "--unsafe-fixes")
+
+    assert (fixed.code, text_of(command, "a")) == (0, FREE)
+
+
+def test_the_configuration_can_ask_for_unsafe_fixes(command: Command) -> None:
+    (command.folder / "pyproject.toml").write_text("[tool.cancellint]\nunsafe-fixes = true\n")
+    command.write(a=BUSY)
+
+    assert command("check", "--fix", "--no-unsafe-fixes").code == 1
+    assert command("check", "--fix").code == 0
+    assert text_of(command, "a") == FREE
 
 
 def test_findings_without_a_fix_are_left_and_counted(command: Command) -> None:
@@ -241,7 +289,7 @@ def test_a_diff_shows_the_changes_and_makes_none(command: Command) -> None:
 
 
 def test_a_diff_is_empty_where_nothing_would_change(command: Command) -> None:
-    command.write(a=LOCKED)
+    command.write(a=LOCKED, b=BUSY)
 
     outcome = command("check", "--diff")
 
@@ -316,6 +364,38 @@ def test_what_is_not_selected_is_not_fixed(command: Command) -> None:
 
     assert command("check", "--fix", "--select", "CAN2").code == 0
     assert text_of(command, "a") == COMPLETED
+
+
+def test_json_says_what_a_fix_would_do(command: Command) -> None:
+    command.write(a=COMPLETED, b=LOCKED, c=BUSY)
+
+    found = json.loads(command("check", "--output-format", "json").out)["findings"]
+
+    assert {each["code"]: each["fix"] for each in found} == {
+        "CAN107": {"edit": "undo-in-finally", "applicability": "unsafe"},
+        "CAN109": {"edit": "guard-completion", "applicability": "safe"},
+        "CAN201": None,
+    }
+
+
+def test_fixes_in_one_place_are_made_one_after_the_other(command: Command) -> None:
+    nested = BUSY.replace("self.busy = False\n\n    async", "self.busy = self.late = False\n\n    async")
+    nested = nested.replace(
+        "        self.busy = True\n", "        self.busy = True\n        self.late = True\n"
+    )
+    nested = nested.replace(
+        "        self.busy = False\n\n    def",
+        "        self.late = False\n        self.busy = False\n\n    def",
+    ).replace("not self.busy", "not (self.busy or self.late)")
+    command.write(a=nested)
+
+    outcome = command("check", "--fix", "--unsafe-fixes")
+
+    assert outcome.err == "cancellint: fixed 2 findings in 1 file\n"
+    assert (
+        "        self.busy = True\n        try:\n            self.late = True\n            try:\n"
+        in text_of(command, "a")
+    )
 
 
 # --------------------------------------------------------------------------- writing
