@@ -13,7 +13,7 @@ from cancellint.analysis.contracts import MARKERS
 from cancellint.analysis.project import AnalysisSettings
 from cancellint.config import Config, ConfigError, load
 from cancellint.pipeline import run
-from tests.analysed import Analysed, analysed, beliefs
+from tests.analysed import Analysed, Reported, analysed, beliefs
 
 IMPORT = "from cancellint.markers import cancel_safe"
 HALVES = """\
@@ -247,6 +247,79 @@ def test_asyncios_own_cancellation_stays_in_a_promise_about_anyio() -> None:
 
     assert "cancel-safe in scopes" in beliefs(source)
     assert [one.code for one in analysed(source).findings(possible=True)] == []
+
+
+# --------------------------------------------------------------------------- what is left undone
+
+OWING = """
+import asyncio
+from cancellint.markers import cancel_safe
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self.reader = reader
+        self.busy = False
+
+    {decorator}
+    async def outer(self) -> bytes:
+        {awaits}
+
+    {inner}
+    async def middle(self) -> bytes:
+        return await self.exclusively()
+
+    async def exclusively(self) -> bytes:
+        if self.busy:
+            raise OSError
+        self.busy = True
+        line = await self.reader.readline()
+        self.busy = False
+        return line
+"""
+
+
+def owing(awaits: str, decorator: str = "@cancel_safe", inner: str = "") -> list[Reported]:
+    source = OWING.format(decorator=decorator, awaits=awaits, inner=inner)
+    return [one for one in analysed(source).findings() if one.code == "CAN112"]
+
+
+def test_what_an_awaited_function_leaves_undone_refutes_a_promise() -> None:
+    (found,) = owing("return await self.middle()")
+
+    assert (
+        found.told.message
+        == "`Client.outer` is declared cancel-safe, but `self.busy` stays set if it is cancelled"
+    )
+    assert [note.message for note in found.notes] == [
+        "which awaits `Client.middle` here",
+        "which awaits `Client.exclusively` here",
+        "it is set here",
+        "cancelled here, it is left as it is",
+    ]
+
+
+CALL = "return await self.middle()"
+PAYING = {
+    "in finally": f"try:\n            {CALL}\n        finally:\n            self.busy = False",
+    "by a helper": f"try:\n            {CALL}\n"
+    "        except BaseException:\n            self.reset()\n            raise",
+    "behind a shield": "return await asyncio.shield(asyncio.ensure_future(self.middle()))",
+}
+
+
+@pytest.mark.parametrize("paying", PAYING)
+def test_what_is_undone_on_the_way_out_refutes_nothing(paying: str) -> None:
+    assert [one for one in owing(PAYING[paying]) if "stays set" in one.told.message] == []
+
+
+def test_what_another_promise_covers_is_reported_there_only() -> None:
+    (found,) = owing("return await self.middle()", inner="@cancel_safe")
+
+    assert "`Client.middle` is declared" in found.told.message
+
+
+def test_without_a_promise_there_is_none_to_refute() -> None:
+    assert owing("return await self.middle()", decorator="") == []
 
 
 # --------------------------------------------------------------------------- strict mode

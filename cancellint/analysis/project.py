@@ -24,6 +24,7 @@ from cancellint.analysis.operations import Operations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
 from cancellint.analysis.proofs import Proofs
+from cancellint.analysis.refutations import Refutations
 from cancellint.analysis.summarize import Result, summarize
 from cancellint.analysis.torn_exchanges import TornExchanges
 from cancellint.analysis.traces import Traces
@@ -111,9 +112,14 @@ class Project:
         return AbandonedFutures(self.futures)
 
     @cached_property
+    def refutations(self) -> Refutations:
+        """What is owed behind promises to be cancel-safe."""
+        return Refutations(self.effects, self.owners, self._debts, self.contracts)
+
+    @cached_property
     def proofs(self) -> Proofs:
         """Which awaits are proven to be cancel-safe."""
-        return Proofs(self.effects, self.contracts, self.result)
+        return Proofs(self.effects, self.contracts, self.result, self.debts)
 
     @cached_property
     def torn_exchanges(self) -> TornExchanges:

@@ -14,6 +14,7 @@ from cancellint.analysis.call_sites import CallSites
 from cancellint.analysis.contracts import Contracts
 from cancellint.analysis.effect import Raced
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.obligations import Debt
 from cancellint.analysis.operations import wrapped
 from cancellint.analysis.races import cancelled_tasks
 from cancellint.analysis.summarize import Result
@@ -63,6 +64,8 @@ class Gap(Struct, frozen=True):
     """what that calls, as far as it is known"""
     loss: Loss | None = None
     """what a project function is known to lose"""
+    debt: Debt | None = None
+    """what a project function is known to leave undone"""
     way: tuple[CallSite, ...] = ()
     given_at: CallSite | None = None
     """the call that hands it to the function with the race, where that is another"""
@@ -115,11 +118,16 @@ class Proofs:
     """Answers what is not proven behind an await. What is proven once is not looked at again."""
 
     def __init__(
-        self, effects: Effects, contracts: Contracts, result_of: Callable[[FunctionKey], Result]
+        self,
+        effects: Effects,
+        contracts: Contracts,
+        result_of: Callable[[FunctionKey], Result],
+        debts_of: Callable[[FunctionKey], tuple[Debt, ...]],
     ) -> None:
         self._effects = effects
         self._contracts = contracts
         self._result_of = result_of
+        self._debts_of = debts_of
         self._proven: set[tuple[FunctionKey, bool]] = set()
         self._call_sites = CallSites(effects.program)
 
@@ -294,6 +302,8 @@ class Proofs:
         for loss in self._result_of(key).summary.losses:
             if _counts(loss, native):
                 return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), loss=loss)
+        for debt in self._debts_of(key):
+            return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), debt=debt)
         waited = reached.waited
         here = reached.site.function == waited.frame.function
         at = CallSite(waited.frame.function, waited.step)
@@ -338,7 +348,7 @@ class Proofs:
             way.append(frame.at)
             frame = frame.outer
         at = CallSite(waited.frame.function, waited.step)
-        return Gap(at, lack, waited.value, callee, None, tuple(reversed(way)), frame.giving)
+        return Gap(at, lack, waited.value, callee, way=tuple(reversed(way)), given_at=frame.giving)
 
 
 def _counts(loss: Loss, native: bool) -> bool:

@@ -4,33 +4,76 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from cancellint.analysis.refutations import Refutation
 from cancellint.analysis.traces import Line
+from cancellint.analysis.wording import left_undone, taken_on
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import Loss
+from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "keep what was read in an object that outlives the call, or take the promise back"
+_UNDO = "undo it in a `finally` that a cancellation passes too, or take the promise back"
 
 
 @rule("CAN112", Severity.ERROR)
 def false_cancel_safe_claim(subject: Subject) -> Iterator[RawFinding]:
     """A function is declared cancel-safe, and loses something when it is cancelled."""
-    result = subject.project.result(subject.function)
-    if not result.refuted:
+    if subject.project.contracts.made_at(subject.function) is not None:
+        yield from _losses(subject)
+        yield from _debts(subject)
+
+
+def _losses(subject: Subject) -> Iterator[RawFinding]:
+    """Yield one finding for all that a function loses of what it has taken."""
+    told = sorted(
+        (_told(subject, loss) for loss in subject.project.result(subject.function).refuted),
+        key=_hard_to_follow,
+    )
+    if not told:
         return
-    told = sorted((_told(subject, loss) for loss in result.refuted), key=_hard_to_follow)
     best = told[0]
     sources = dict.fromkeys(each.source for each in told if each.loss.confidence is best.loss.confidence)
-    name = subject.project.program.function(subject.function).qualname
+    taken = _listed(tuple(sources))
     yield RawFinding(
         at=subject.site(-1),
-        message=f"`{name}` is declared cancel-safe, but a cancellation loses what it has taken from "
-        f"{_listed(tuple(sources))}",
+        message=f"{_claim(subject)}, but a cancellation loses what it has taken from {taken}",
         confidence=best.loss.confidence,
         notes=(*_where_promised(subject), *(_note(line) for line in best.lines)),
         help=_CURE,
     )
+
+
+def _debts(subject: Subject) -> Iterator[RawFinding]:
+    """Yield a finding for what a function, or what it awaits, leaves undone: the firmest, then nearest."""
+    found = subject.project.refutations.of(subject.function)
+    best = min(found, key=lambda each: (each.debt.confidence.rank, len(each.way)), default=None)
+    if best is None:
+        return
+    left = left_undone(subject.project.traces, best.function, best.debt)
+    yield RawFinding(
+        at=subject.site(-1),
+        message=f"{_claim(subject)}, but {left} if it is cancelled",
+        confidence=best.debt.confidence,
+        notes=(*_where_promised(subject), *_how_left(subject, best)),
+        help=_UNDO,
+    )
+
+
+def _how_left(subject: Subject, found: Refutation) -> Iterator[SiteNote]:
+    """Yield the awaits that lead to what is left undone, where it began and where it is cancelled."""
+    functions = (*(site.function for site in found.way), found.function)
+    for site, function in zip(found.way, functions[1:], strict=True):
+        name = subject.project.program.function(function).qualname
+        yield SiteNote(_site(site.function, site.step), f"which awaits `{name}` here")
+    if found.debt.taken >= 0:
+        yield SiteNote(_site(found.function, found.debt.taken), taken_on(found.debt))
+    yield SiteNote(_site(found.function, found.debt.cancelled), "cancelled here, it is left as it is")
+
+
+def _claim(subject: Subject) -> str:
+    return f"`{subject.project.program.function(subject.function).qualname}` is declared cancel-safe"
 
 
 class _Told(Struct, frozen=True):
@@ -58,8 +101,7 @@ def _where_promised(subject: Subject) -> Iterator[SiteNote]:
     made_at = subject.project.contracts.made_at(subject.function)
     if made_at is not None and made_at != subject.function:
         name = subject.project.program.function(made_at).qualname
-        site = Site(made_at.module, made_at.function, -1)
-        yield SiteNote(site, f"`{name}` promises it for all that override it")
+        yield SiteNote(_site(made_at, -1), f"`{name}` promises it for all that override it")
 
 
 def _listed(sources: tuple[str, ...]) -> str:
@@ -68,4 +110,8 @@ def _listed(sources: tuple[str, ...]) -> str:
 
 
 def _note(line: Line) -> SiteNote:
-    return SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
+    return SiteNote(_site(line.function, line.step), line.message)
+
+
+def _site(function: FunctionKey, step: int) -> Site:
+    return Site(function.module, function.function, step)

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from cancellint.analysis.backlogs import shown
 from cancellint.analysis.proofs import Gap, Lack, RacedAwait, raced_awaits
+from cancellint.analysis.wording import left_undone
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Call, Expr, Temp
 from cancellint.model.source import Site
@@ -91,22 +92,29 @@ def _reason(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
 
 def _loss(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
     """Yield how something is known not to be cancel-safe."""
+    here = _site(gap.at)
     match gap.callee:
-        case ProjectCallee(key=key) if gap.loss is not None:
-            yield SiteNote(
-                _site(gap.at), f"which awaits `{subject.project.program.function(key).qualname}` here"
-            )
-            origin = subject.project.result(key).origins[gap.loss]
-            for line in subject.project.traces.of_loss(key, gap.loss, origin.taken, origin.at, origin.via):
-                yield SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
+        case ProjectCallee(key=key):
+            yield SiteNote(here, f"which awaits `{subject.project.program.function(key).qualname}` here")
+            yield from _story(subject, key, gap)
         case LibraryCallee() as callee:
             known = subject.project.effects.operations.known(callee)
             why = known.entry.note or known.entry.mode if known is not None else None
-            yield SiteNote(_site(gap.at), f"cancelled here, {why}" if why else "cancelled here")
+            yield SiteNote(here, f"cancelled here, {why}" if why else "cancelled here")
         case _:
-            yield SiteNote(
-                _site(gap.at), "cancelled here, a task may already have its result, and nobody looks at it"
-            )
+            yield SiteNote(here, "cancelled here, a task may already have its result, and nobody looks at it")
+
+
+def _story(subject: Subject, key: FunctionKey, gap: Gap) -> Iterator[SiteNote]:
+    """Yield what a project function loses, or leaves undone, and where."""
+    traces = subject.project.traces
+    if gap.loss is not None:
+        origin = subject.project.result(key).origins[gap.loss]
+        for line in traces.of_loss(key, gap.loss, origin.taken, origin.at, origin.via):
+            yield SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
+    elif gap.debt is not None:
+        left = left_undone(traces, key, gap.debt)
+        yield SiteNote(Site(key.module, key.function, gap.debt.cancelled), f"cancelled here, {left}")
 
 
 def _site(at: CallSite) -> Site:

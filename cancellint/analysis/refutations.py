@@ -1,0 +1,83 @@
+"""What a function owes when it is cancelled although it is declared cancel-safe, also in what it awaits."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.contracts import Contracts
+from cancellint.analysis.debts import Debts
+from cancellint.analysis.effects import Effects
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.obligations import Debt
+from cancellint.analysis.owners import Owners
+from cancellint.analysis.ways_out import way_out
+from cancellint.model.ir import Await, AwaitKind, Call
+from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
+
+MOST_CALLS = 6
+"""Calls through which debts are looked for behind a promise."""
+
+
+class Refutation(Struct, frozen=True):
+    """A debt of a function that is awaited, through the awaits in `way`, behind a promise."""
+
+    function: FunctionKey
+    debt: Debt
+    way: tuple[CallSite, ...] = ()
+
+
+class Refutations:
+    """Answers which debts refute a promise."""
+
+    def __init__(self, effects: Effects, owners: Owners, debts: Debts, contracts: Contracts) -> None:
+        self._effects = effects
+        self._owners = owners
+        self._debts = debts
+        self._contracts = contracts
+
+    def of(self, key: FunctionKey) -> Iterator[Refutation]:
+        """Yield the debts behind a promise, those nearest to it first.
+
+        What another promise covers is its own affair, and what is done on the way of a cancellation out of a
+        caller is taken to pay.
+        """
+        waiting: list[tuple[FunctionKey, tuple[CallSite, ...]]] = [(key, ())]
+        seen = {key}
+        for function, way in waiting:
+            for debt in self._debts.of(function):
+                yield Refutation(function, debt, way)
+            if len(way) < MOST_CALLS:
+                for site, callee in self._unprotected(function):
+                    if callee not in seen and self._contracts.made_at(callee) is None:
+                        seen.add(callee)
+                        waiting.append((callee, (*way, site)))
+
+    def _unprotected(self, key: FunctionKey) -> Iterator[tuple[CallSite, FunctionKey]]:
+        """Yield the coroutines that a function awaits where nothing runs if that is cancelled."""
+        facts = Facts(self._effects, self._owners, key)
+        for block, step in facts.awaits():
+            way = way_out(facts, block)
+            if way is None or any(_may_pay(facts, number) for number in way.steps):
+                continue
+            for callee in self._awaited(key, step):
+                if self._effects.program.function(callee).is_async:
+                    yield CallSite(key, step), callee
+
+    def _awaited(self, key: FunctionKey, step: int) -> Iterator[FunctionKey]:
+        """Yield the project functions that a cancellation of an await reaches; a shield keeps it out."""
+        operations = self._effects.awaited(key, step)
+        if not operations:
+            yield from self._effects.callees(key, step)
+        for operation in operations:
+            if isinstance(operation.callee, ProjectCallee) and not operation.shielded:
+                yield operation.callee.key
+
+
+def _may_pay(facts: Facts, number: int) -> bool:
+    match facts.function.steps[number]:
+        case Await(kind=AwaitKind.EXIT):
+            return False
+        case Call() | Await():
+            return True
+        case _:
+            return bool(facts.acts.get(number))
