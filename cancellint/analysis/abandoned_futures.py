@@ -163,16 +163,7 @@ class AbandonedFutures:
     def _is_shielded(self, key: FunctionKey) -> bool:
         """Tell whether all known callers of a coroutine shield it."""
         callers = [site for site, _ in self._futures.inflows.callers(key)]
-        return bool(callers) and all(self._is_given_to_shield(site) for site in callers)
-
-    def _is_given_to_shield(self, site: CallSite) -> bool:
-        for number, step in enumerate(self._program.function(site.function).steps):
-            if isinstance(step, Call) and Temp(site.step) in step.args:
-                for callee in self._types.callees(site.function, number):
-                    known = self._futures.effects.operations.known(callee)
-                    if known is not None and Role.SHIELDS in known.entry.roles:
-                        return True
-        return False
+        return bool(callers) and all(self._futures.is_given_to(site, Role.SHIELDS) for site in callers)
 
     def _confidence(self, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
         """Return how firmly it stands that somebody is hurt.

@@ -288,6 +288,16 @@ class Futures:
                     if _carries(value, carriers):
                         yield callee.key, param
 
+    def is_given_to(self, site: CallSite, role: Role) -> bool:
+        """Tell whether the outcome of a call is given to one that shields, or starts, what it gets."""
+        for number, step in enumerate(self.program.function(site.function).steps):
+            if isinstance(step, Call) and Temp(site.step) in step.args:
+                for callee in self.effects.types.callees(site.function, number):
+                    known = self.effects.operations.known(callee)
+                    if known is not None and role in known.entry.roles:
+                        return True
+        return False
+
     def arguments(self, callee: ProjectCallee) -> Iterator[tuple[str, Expr]]:
         """Yield the parameters of a project function that a call gives, each with its value."""
         params = [
@@ -302,8 +312,15 @@ class Futures:
 
     def home(self, key: FunctionKey, expr: Expr) -> Home | None:
         """Return who keeps an object, or the container that it is in."""
+        while isinstance(expr, Item):
+            expr = expr.base
         home = self.homes.of(key, expr)
-        return None if home is None else (home[0], home[1].removesuffix("[]"))
+        if home is not None or not isinstance(expr, Attr):
+            return home
+        path = self.effects.frame(key).path(expr)
+        if path is None or not path.root.startswith(("free:", "global:")):
+            return None
+        return path.root, ".".join(path.fields)
 
     def _homes_of_container(self, key: FunctionKey, container: Expr) -> frozenset[Home]:
         """Return the homes that a container may be, none for a variable that lives as long as the call."""
@@ -336,10 +353,10 @@ class Futures:
                 made.add(CallSite(function, current.step))
             elif (home := self.home(function, current)) is not None:
                 homes.add(home)
-            waiting.extend(self._sources(function, current, depth))
+            waiting.extend(self.sources(function, current, depth))
         return Held(frozenset(made), frozenset(homes))
 
-    def _sources(self, key: FunctionKey, expr: Expr, depth: int) -> Iterator[tuple[FunctionKey, Expr, int]]:
+    def sources(self, key: FunctionKey, expr: Expr, depth: int) -> Iterator[tuple[FunctionKey, Expr, int]]:
         """Yield what an expression is bound to, or taken from."""
         match expr:
             case Name(id=name):
@@ -389,13 +406,13 @@ class Futures:
 
     def _waits(self, key: FunctionKey, number: int, value: Expr) -> Iterator[Wait]:
         timed = self._in_timeout(key, number)
-        for expr, by_call in self._awaited(key, value):
+        for expr, by_call in self.awaited(key, value):
             if self.may_be_future(self.effects.types.of(key, expr)):
                 yield Wait(CallSite(key, number), expr, self.held(key, expr), timed or by_call)
         if isinstance(value, Temp) and isinstance(self.program.function(key).steps[value.step], Call):
             yield from self._waits_in_helper(key, number, value.step)
 
-    def _awaited(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Expr, bool]]:
+    def awaited(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Expr, bool]]:
         """Yield what is cancelled with an await: its value, or what a race with a time limit is given."""
         if isinstance(value, Name | Attr | Item):
             yield value, False
@@ -426,7 +443,7 @@ class Futures:
             for inner, step in enumerate(self.program.function(callee.key).steps):
                 if not isinstance(step, Await):
                     continue
-                for expr, by_call in self._awaited(callee.key, step.value):
+                for expr, by_call in self.awaited(callee.key, step.value):
                     value = given.get(expr.id) if isinstance(expr, Name) else None
                     if value is not None and self.may_be_future(self.effects.types.of(key, value)):
                         timed = by_call or self._in_timeout(callee.key, inner)

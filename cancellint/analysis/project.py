@@ -25,6 +25,7 @@ from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
 from cancellint.analysis.proofs import Proofs
 from cancellint.analysis.refutations import Refutations
+from cancellint.analysis.shared_futures import SharedFutures
 from cancellint.analysis.summarize import Result, summarize
 from cancellint.analysis.torn_exchanges import TornExchanges
 from cancellint.analysis.traces import Traces
@@ -126,6 +127,11 @@ class Project:
         """Requests of the whole program whose replies a cancellation leaves to others."""
         may = frozenset(key for key, result in self._results.items() if result.may_exchange)
         return TornExchanges(self.effects, self.owners, may)
+
+    @cached_property
+    def shared_futures(self) -> SharedFutures:
+        """Awaits of futures that others wait for too."""
+        return SharedFutures(self.futures)
 
     @cached_property
     def backlogs(self) -> Backlogs:

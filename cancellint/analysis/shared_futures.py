@@ -1,0 +1,346 @@
+"""Futures and tasks that several callers wait for, so that cancelling one of them cancels it for all."""
+
+import enum
+from collections.abc import Iterator
+from itertools import islice
+
+from msgspec import Struct
+
+from cancellint.analysis.conventions import CLOSERS
+from cancellint.analysis.futures import FUTURE, Futures
+from cancellint.analysis.homes import Home
+from cancellint.analysis.tainting import block_of
+from cancellint.analysis.type_algebra import options
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    RETURN_EXIT,
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Const,
+    Expr,
+    Function,
+    Item,
+    Leaves,
+    Name,
+    Return,
+    Temp,
+)
+from cancellint.model.knowledge import Role
+from cancellint.model.types import (
+    CallSite,
+    FunctionKey,
+    Instance,
+    Pending,
+    ProjectCallee,
+    Type,
+)
+
+
+class Sharing(enum.IntEnum):
+    """How a future comes to have several waiters."""
+
+    MADE_ONCE = 0
+    """the first caller makes it, those after it wait for the same one"""
+    HANDED_OUT = 1
+    """the same, and the caller is given the future itself"""
+    JOINED = 2
+    """it is made elsewhere, and whoever calls waits for it"""
+
+
+class Shared(Struct, frozen=True):
+    """An await of a future, or a return of one, that is not the caller's own."""
+
+    at: CallSite
+    future: Expr
+    sharing: Sharing
+    is_task: bool
+    is_alone: bool
+    """it is awaited by itself or with a time limit, not as one of a group"""
+    stored: CallSite | None
+    """a step that puts it where everybody finds it"""
+    confidence: Confidence
+
+
+_CLOSING = frozenset(
+    {*CLOSERS, "cleanup", "exit", "aexit", "finish", "cancel", "quit", "teardown", "unload", "finalize"}
+)
+_KEEPERS = ("param:0", "free:", "global:")
+"""Roots of what outlives a call of a method or closure."""
+_MOST_WAYS = 2
+"""Calls by which a function that is not public counts as having several callers."""
+
+
+class SharedFutures:
+    """Finds the awaits that give away everybody's future. Rests on types and knowledge only."""
+
+    def __init__(self, futures: Futures) -> None:
+        self._futures = futures
+        self._program = futures.program
+        self._types = futures.effects.types
+
+    def of(self, key: FunctionKey) -> Iterator[Shared]:
+        """Yield the awaits and returns of shared futures in a function, in the order of its steps."""
+        function = self._program.function(key)
+        if function.name.startswith("__") or function.kind not in ("function", "lambda"):
+            return
+        for number, step in enumerate(function.steps):
+            match step:
+                case Await(value=value, kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM):
+                    awaited = self._futures.awaited(key, value)
+                    found = (self._shared(key, number, future) for future, _ in awaited)
+                    yield from islice((each for each in found if each is not None), 1)
+                case Return(value=Name() | Attr() | Item() as value) if not function.is_async:
+                    shared = self._shared(key, number, value)
+                    if shared is not None and shared.sharing is Sharing.HANDED_OUT:
+                        yield shared
+                case _:
+                    pass
+
+    def _shared(self, key: FunctionKey, number: int, future: Expr) -> Shared | None:
+        kind = self._kind(key, future)
+        if kind is None or self._handles_cancellation(key, number):
+            return None
+        homes = self._kept_in(key, future)
+        if not homes or self._cancels(key, future):
+            return None
+        function = self._futures.unwinding(key).without_idle_edges()
+        makers = [each for each in range(len(function.steps)) if self._makes(key, each, homes)]
+        if makers and not _reaches(function, None, number, frozenset(makers)):
+            return None
+        made = [
+            each for each in makers if self._keeps_new(key, each) and _comes_first(function, each, number)
+        ]
+        if made:
+            awaits = isinstance(function.steps[number], Await)
+            sharing = Sharing.MADE_ONCE if awaits else Sharing.HANDED_OUT
+            stored: CallSite | None = CallSite(key, made[0])
+        elif self._is_closing(function) or self._is_called_by_makers_only(key):
+            return None
+        else:
+            sharing, stored = Sharing.JOINED, self._stored_elsewhere(key, homes)
+        confidence = self._confidence(key, sharing, stored)
+        return Shared(
+            CallSite(key, number), future, sharing, kind, self._is_alone(key, number), stored, confidence
+        )
+
+    def _is_alone(self, key: FunctionKey, number: int) -> bool:
+        match self._program.function(key).steps[number]:
+            case Await(value=value, kind=AwaitKind.EXPRESSION):
+                return all(alone or each == value for each, alone in self._futures.awaited(key, value))
+            case _:
+                return False
+
+    def _kind(self, key: FunctionKey, future: Expr) -> bool | None:
+        """Tell whether an expression is a task, or a bare future; None if it may be something else."""
+        found = options(self._types.of(key, future))
+        if any(_is_task(each) for each in found):
+            return True
+        if any(isinstance(each, Instance) and each.cls == FUTURE for each in found):
+            return False
+        return None
+
+    def _kept_in(self, key: FunctionKey, future: Expr) -> frozenset[Home]:
+        """Return the homes of a future that outlive the call."""
+        found: set[Home] = set()
+        waiting: list[Expr] = [future]
+        seen: set[Expr] = set()
+        while waiting:
+            current = waiting.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            if self._outlives_call(key, current):
+                home = self._futures.home(key, current)
+                found |= {home} if home is not None else set()
+            if not self._takes_out(key, current):
+                sources = self._futures.sources(key, current, 0)
+                waiting.extend(value for at, value, depth in sources if at == key and not depth)
+        return frozenset(found)
+
+    def _takes_out(self, key: FunctionKey, expr: Expr) -> bool:
+        """Tell whether an outcome is taken out of its container, or is one of all that are in there."""
+        if not isinstance(expr, Temp):
+            return False
+        match self._program.function(key).steps[expr.step]:
+            case Call(func=Attr(name=name)):
+                return name not in ("get", "setdefault")
+            case _:
+                return True
+
+    def _outlives_call(self, key: FunctionKey, expr: Expr) -> bool:
+        """Tell whether an attribute or variable is there for the next call too."""
+        while isinstance(expr, Item):
+            expr = expr.base
+        frame = self._futures.effects.frame(key)
+        if isinstance(expr, Name):
+            return frame.outlives(expr.id)
+        path = frame.path(expr)
+        return isinstance(expr, Attr) and path is not None and path.root.startswith(_KEEPERS)
+
+    def _makes(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
+        """Tell whether a step puts something into one of the homes, be it through a method it calls."""
+        step = self._program.function(key).steps[number]
+        match step:
+            case Assign(target=Attr() | Item() | Name() as target, value=value):
+                return value != Const("none", "None") and self._is_in(key, target, homes)
+            case Call(func=Attr(base=base, name="setdefault")):
+                return self._is_in(key, base, homes)
+            case Call():
+                return any(
+                    isinstance(callee, ProjectCallee) and self._stores(callee.key, homes)
+                    for callee in self._types.callees(key, number)
+                )
+            case _:
+                return False
+
+    def _stores(self, key: FunctionKey, homes: frozenset[Home]) -> bool:
+        return any(
+            isinstance(step, Assign)
+            and isinstance(step.target, Attr | Item)
+            and step.value != Const("none", "None")
+            and self._is_in(key, step.target, homes)
+            for step in self._program.function(key).steps
+        )
+
+    def _is_in(self, key: FunctionKey, target: Expr, homes: frozenset[Home]) -> bool:
+        if isinstance(target, Name) and not self._futures.effects.frame(key).outlives(target.id):
+            return False
+        home = self._futures.home(key, target)
+        return home is not None and home in homes
+
+    def _keeps_new(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether a step that fills a home puts a future or task there."""
+        match self._program.function(key).steps[number]:
+            case Assign(value=value):
+                return self._kind(key, value) is not None
+            case _:
+                return True
+
+    def _cancels(self, key: FunctionKey, future: Expr) -> bool:
+        """Tell whether the function means to cancel what it waits for."""
+        held = self._futures.held(key, future)
+        return any(
+            isinstance(step, Call)
+            and isinstance(step.func, Attr)
+            and step.func.name == "cancel"
+            and (step.func.base == future or self._futures.held(key, step.func.base).meets(held))
+            for step in self._program.function(key).steps
+        )
+
+    def _handles_cancellation(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether a cancelled wait does not simply leave the function cancelled."""
+        function = self._futures.unwinding(key).without_idle_edges()
+        block = function.blocks[block_of(function, number)]
+        waiting = [edge.to for edge in block.edges if edge.leaves is Leaves.CANCELLED]
+        seen: set[int] = set()
+        while waiting:
+            current = waiting.pop()
+            if current == RETURN_EXIT:
+                return True
+            if current < 0 or current in seen:
+                continue
+            seen.add(current)
+            waiting.extend(edge.to for edge in function.blocks[current].edges)
+        return False
+
+    def _is_closing(self, function: Function) -> bool:
+        """Tell whether a function is named like one that ends what it waits for."""
+        words = function.name.strip("_").split("_")
+        return words[0] in _CLOSING
+
+    def _stored_elsewhere(self, key: FunctionKey, homes: frozenset[Home]) -> CallSite | None:
+        for other in self._program.functions():
+            if other.module != key.module:
+                continue
+            for number, step in enumerate(self._program.function(other).steps):
+                if (
+                    isinstance(step, Assign)
+                    and isinstance(step.target, Attr | Item)
+                    and self._is_in(other, step.target, homes)
+                    and self._kind(other, step.value) is not None
+                ):
+                    return CallSite(other, number)
+        return None
+
+    def _is_called_by_makers_only(self, key: FunctionKey) -> bool:
+        """Tell whether every known caller has made the object whose method this is, or shields the call."""
+        callers = list(self._futures.inflows.callers(key))
+        return bool(callers) and all(
+            self._has_made(site.function, callee.receiver) or self._futures.is_given_to(site, Role.SHIELDS)
+            for site, callee in callers
+        )
+
+    def _has_made(self, key: FunctionKey, receiver: Expr | None) -> bool:
+        """Tell whether an object is made by a function, as a local of its own."""
+        if not isinstance(receiver, Name):
+            return False
+        made = self._futures.effects.frame(key).value_of(receiver.id)
+        if not isinstance(made, Temp) or not isinstance(self._program.function(key).steps[made.step], Call):
+            return False
+        callees = self._types.callees(key, made.step)
+        return all(isinstance(each, ProjectCallee) and each.constructs for each in callees)
+
+    def _confidence(self, key: FunctionKey, sharing: Sharing, stored: CallSite | None) -> Confidence:
+        function = self._program.function(key)
+        callers = [site for site, _ in self._futures.inflows.callers(key)]
+        waiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
+        match sharing:
+            case Sharing.MADE_ONCE if callers and not waiting:
+                return Confidence.POSSIBLE
+            case Sharing.MADE_ONCE:
+                return Confidence.LIKELY if self._is_closing(function) else Confidence.CERTAIN
+            case Sharing.HANDED_OUT:
+                in_container = stored is not None and self._fills_container(stored)
+                return Confidence.LIKELY if in_container else Confidence.POSSIBLE
+            case Sharing.JOINED:
+                public = not any(part.startswith("_") for part in function.qualname.split("."))
+                method = function.cls >= 0
+                several = len(waiting) != 1 and (len(waiting) == len(callers) or len(waiting) > 1)
+                return Confidence.LIKELY if public and method and several else Confidence.POSSIBLE
+
+    def _fills_container(self, site: CallSite) -> bool:
+        match self._program.function(site.function).steps[site.step]:
+            case Assign(target=Item()) | Call():
+                return True
+            case _:
+                return False
+
+
+def _is_task(found: Type) -> bool:
+    match found:
+        case Pending(task=task):
+            return task
+        case Instance(cls=cls):
+            return cls == "asyncio.Task"
+        case _:
+            return False
+
+
+def _reaches(
+    function: Function, start: int | None, goal: int, avoiding: frozenset[int] = frozenset()
+) -> bool:
+    """Tell whether a step can be reached from another one, or from the entry, past none of some steps."""
+    waiting: list[tuple[int, int]] = [(0, -1)] if start is None else [(block_of(function, start), start)]
+    target = block_of(function, goal)
+    seen: set[int] = set()
+    while waiting:
+        current, after = waiting.pop()
+        block = function.blocks[current]
+        passed = [each for each in avoiding if block.first <= each < block.last and each > after]
+        if current == target and goal > after and not any(each < goal for each in passed):
+            return True
+        if passed:
+            continue
+        for edge in block.edges:
+            if edge.to >= 0 and edge.to not in seen:
+                seen.add(edge.to)
+                waiting.append((edge.to, -1))
+    return False
+
+
+def _comes_first(function: Function, maker: int, number: int) -> bool:
+    """Tell whether a step is an alternative to waiting, or comes before it, and does not merely follow it."""
+    return _reaches(function, maker, number) or not _reaches(function, number, maker)
