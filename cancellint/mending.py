@@ -1,7 +1,8 @@
 """A run that fixes what it finds: findings, changes, findings again, until nothing is left to change."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -16,8 +17,14 @@ from cancellint.selection import OWN_RULES
 ROUNDS = 20
 """How often a project is analysed anew at most: each round makes the fixes that do not touch each other."""
 
-_Key: TypeAlias = tuple[str, str, str, str]
-"""What a finding is known by while lines and steps move: path, code, function and message."""
+
+class _Key(NamedTuple):
+    """What a finding is known by while lines and steps move."""
+
+    path: str
+    code: str
+    symbol: str
+    message: str
 
 
 class Rewritten(Struct, frozen=True):
@@ -47,19 +54,28 @@ class _Attempt(NamedTuple):
     keys: tuple[_Key, ...]
 
 
+Examine: TypeAlias = Callable[[Mapping[Path, bytes]], Examined]
+"""A run with these texts in the place of what is on the disk."""
+
+
 def mend(request: Request, *, unsafe: bool) -> Mending:
-    """Checks, and makes the safe fixes, on demand the unsafe ones too. Raises what `run` raises.
+    """Checks, and makes the safe fixes, on demand the unsafe ones too. Raises what `run` raises."""
+    return mend_with(partial(examine, request), unsafe=unsafe)
+
+
+def mend_with(check: Examine, *, unsafe: bool) -> Mending:
+    """The same with any kind of check.
 
     A fix is taken back if its finding stays, or if a new one appears in its file.
     """
-    return _Mender(request, unsafe).mended()
+    return _Mender(check, unsafe).mended()
 
 
 class _Mender:
     """The texts of one run, and what is known of its fixes."""
 
-    def __init__(self, request: Request, unsafe: bool) -> None:
-        self.request = request
+    def __init__(self, check: Examine, unsafe: bool) -> None:
+        self.check = check
         self.unsafe = unsafe
         self.texts: dict[Path, bytes] = {}
         self.originals: dict[Path, bytes] = {}
@@ -68,22 +84,20 @@ class _Mender:
         """the files of which some fix did not help"""
 
     def mended(self) -> Mending:
-        seen = examine(self.request)
+        seen = self.check({})
         fixed = 0
         for _ in range(ROUNDS):
             attempts = [*self._attempts(seen)]
             if not attempts:
                 break
             self.texts |= {each.path: each.after for each in attempts}
-            then = self._examined()
+            then = self.check(self.texts)
             useless = [each for each in attempts if not _helps(each, seen.report, then.report)]
-            self._take_back(useless)
-            seen = self._examined() if useless else then
+            for each in useless:
+                self._take_back(each, _excess(each, seen.report, then.report))
+            seen = self.check(self.texts) if useless else then
             fixed += sum(len(each.keys) for each in attempts if each not in useless)
         return Mending(seen.report, tuple(self._rewritten()), fixed)
-
-    def _examined(self) -> Examined:
-        return examine(self.request, self.texts)
 
     def _attempts(self, seen: Examined) -> Iterator[_Attempt]:
         """The fixes to make in each file next."""
@@ -108,13 +122,17 @@ class _Mender:
                 wanted.setdefault(fix.sites[0].module, {}).setdefault(fix, []).append(key)
         return wanted
 
-    def _take_back(self, useless: Sequence[_Attempt]) -> None:
-        """Undo what did not help; of several fixes of a file each is tried on its own from now on."""
-        for each in useless:
-            self.texts[each.path] = each.before
-            if len(each.keys) == 1 or each.path in self.one_by_one:
-                self.refused.update(each.keys)
-            self.one_by_one.add(each.path)
+    def _take_back(self, useless: _Attempt, excess: frozenset[_Key]) -> None:
+        """Undo what did not help, and refuse the fixes of functions that have findings they should not have.
+
+        Where that blames none of several, each is tried on its own from now on.
+        """
+        self.texts[useless.path] = useless.before
+        blamed = {key for key in useless.keys if key.symbol in {each.symbol for each in excess}}
+        is_single = len(useless.keys) == 1 or useless.path in self.one_by_one
+        self.refused |= set(useless.keys) if is_single else blamed
+        if not blamed:
+            self.one_by_one.add(useless.path)
 
     def _rewritten(self) -> Iterator[Rewritten]:
         for path, after in sorted(self.texts.items()):
@@ -123,15 +141,20 @@ class _Mender:
 
 
 def _key(finding: Finding) -> _Key:
-    return finding.place.path, finding.code, finding.place.symbol, finding.message
+    return _Key(finding.place.path, finding.code, finding.place.symbol, finding.message)
 
 
 def _helps(attempt: _Attempt, before: Report, after: Report) -> bool:
     """Whether the fixed findings are gone, no other has come in their file, and all went well."""
+    return len(after.failures) <= len(before.failures) and not _excess(attempt, before, after)
+
+
+def _excess(attempt: _Attempt, before: Report, after: Report) -> frozenset[_Key]:
+    """The findings of a file that should be gone, or should not have come."""
     wanted = _counts(attempt.shown, before)
     wanted.subtract(attempt.keys)
     found = _counts(attempt.shown, after)
-    return len(after.failures) <= len(before.failures) and all(found[key] <= wanted[key] for key in found)
+    return frozenset(key for key in found if found[key] > wanted[key])
 
 
 def _counts(path: str, report: Report) -> Counter[_Key]:
