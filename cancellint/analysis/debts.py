@@ -1,18 +1,17 @@
 """The debts of the whole program: what functions owe when cancelled, as far as no caller pays."""
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from msgspec import structs
 
 from cancellint.analysis.acts import UNDOES
+from cancellint.analysis.attributes import Attributes
 from cancellint.analysis.callers import Caller, Callers
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.obligations import Debt, Obligations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.summarize import Result
-from cancellint.analysis.tested import tested_attributes
 from cancellint.analysis.ways_out import way_out
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
@@ -26,6 +25,7 @@ class Debts:
         self._owners = owners
         self._results = results
         self._callers = Callers(effects)
+        self._attributes = Attributes(effects.program)
         self._found: dict[FunctionKey, tuple[Debt, ...]] = {}
         self._facts: dict[FunctionKey, Facts] = {}
 
@@ -37,7 +37,7 @@ class Debts:
         return self._found[key]
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
-        debts = Obligations(self._facts_of(key), self._is_tested).debts()
+        debts = Obligations(self._facts_of(key), self._attributes).debts()
         return tuple(debt for debt in debts if not self._is_paid_by_callers(key, debt))
 
     def _facts_of(self, key: FunctionKey) -> Facts:
@@ -69,15 +69,6 @@ class Debts:
             for step in way.steps
             for act in facts.acts.get(step, ())
         )
-
-    # ------------------------------------------------------------------ what is decided by
-
-    def _is_tested(self, attribute: str) -> bool:
-        return attribute in self._tested
-
-    @cached_property
-    def _tested(self) -> frozenset[str]:
-        return tested_attributes(self._effects.program)
 
 
 def _seen_by(facts: Facts, caller: Caller, subject: Path) -> Path | None:

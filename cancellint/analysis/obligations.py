@@ -15,6 +15,7 @@ from functools import partial
 from msgspec import Struct
 
 from cancellint.analysis.acts import UNDOES, UNDONE_BY
+from cancellint.analysis.attributes import Attributes
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.custody import empty_when
 from cancellint.analysis.effect import Fate
@@ -45,6 +46,7 @@ from cancellint.model.ir import (
     Yield,
 )
 from cancellint.model.summary import Act, Path, Verb
+from cancellint.model.types import CallSite
 
 MOST_CALLS = 1
 """Calls through which something may be taken on, or undone, and still count as the function's own doing."""
@@ -93,15 +95,21 @@ class Belief(enum.Enum):
     """in a handler of other errors: believed only of what is held, which any failure has to give back"""
     NORMAL = enum.auto()
     """on the normal path alone: after an error it is not undone either"""
+    ANSWERED = enum.auto()
+    """in another function, when what is awaited arrives: if nobody waits any more, it may never"""
 
 
 class Witness(Struct, frozen=True):
-    """A step that undoes something, what it does, and the `except` it stands under (-1: under none)."""
+    """A step that undoes something, what it does, and the `except` it stands under (-1: under none).
+
+    `elsewhere` is set where the step is one of another function.
+    """
 
     step: int
     act: Act
     belief: Belief
     handler: int = -1
+    elsewhere: CallSite | None = None
 
 
 class Obligation(Struct, frozen=True):
@@ -118,19 +126,18 @@ def may_owe(facts: Facts) -> bool:
     if not any(True for _ in facts.awaits()):
         return False
     return any(
-        act.verb in UNDOES or act.verb is Verb.ACQUIRES for acts in facts.acts.values() for act in acts
+        act.verb in UNDOES or act.verb in (Verb.ACQUIRES, Verb.ADDS)
+        for acts in facts.acts.values()
+        for act in acts
     )
 
 
 class Obligations:
-    """The solved analysis of one function.
+    """The solved analysis of one function; `attributes` tells what the rest of the program does."""
 
-    `is_tested` tells of an attribute's name whether any code decides by it.
-    """
-
-    def __init__(self, facts: Facts, is_tested: Callable[[str], bool]) -> None:
+    def __init__(self, facts: Facts, attributes: Attributes) -> None:
         self._facts = facts
-        self._is_tested = is_tested
+        self._attributes = attributes
         self._handlers: dict[int, tuple[int, ...]] = {}
         self._cancellable: dict[tuple[int, int], None] | None = None
         self._handled: dict[int, tuple[tuple[int, Act], ...]] = {}
@@ -170,7 +177,7 @@ class Obligations:
         subject = act.subject
         if not subject.fields or not (subject.is_visible_to_callers or subject.root.startswith("local:")):
             return subject.root.startswith(("global:", "free:")) and act.verb is not Verb.SETS
-        return act.verb is Verb.ADDS or self._is_tested(_attribute(subject))
+        return act.verb is Verb.ADDS or self._attributes.is_tested(_attribute(subject))
 
     def _given_back(self) -> Iterator[Obligation]:
         """Yield the local objects that are released or closed somewhere, from where they came into being."""
@@ -230,7 +237,8 @@ class Obligations:
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
     ) -> Debt | None:
-        witnesses = [each for each in (self._witness(obligation, block), elsewhere) if each is not None]
+        found = (self._witness(obligation, block), elsewhere, self._answered(obligation, await_))
+        witnesses = [each for each in found if each is not None]
         witness = min(witnesses, key=lambda each: each.belief.value, default=None)
         if witness is None and not _is_known_to_be_owed(obligation):
             return None
@@ -291,6 +299,20 @@ class Obligations:
             if act is not None:
                 return Witness(*act, Belief.CLEANUP)
         return None
+
+    def _answered(self, obligation: Obligation, await_: int) -> Witness | None:
+        """Return where a waiter that is registered here and awaited is taken out by whoever answers it."""
+        step = self._facts.function.steps[obligation.taken]
+        if obligation.kind is not Kind.STATE or not isinstance(step, Assign):
+            return None
+        registered = self._facts.frame.path(step.value)
+        if registered is None or not _is_local(registered):
+            return None
+        place = self._attributes.removed_at(_attribute(obligation.act.subject))
+        if place is None or registered.root not in _awaited_roots(self._facts, await_):
+            return None
+        act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)
+        return Witness(-1, act, Belief.ANSWERED, elsewhere=place)
 
     def _undone_at(self, obligation: Obligation, steps: Iterable[int]) -> tuple[int, Act] | None:
         """Return the first of the steps that undoes it, and its act."""
@@ -432,7 +454,7 @@ class Obligations:
                 return True
             case Verb.RESETS | Verb.SETS:
                 harmless = self._is_safe_read(await_) and act.verb is Verb.SETS
-                return self._is_tested(_attribute(act.subject)) and not harmless
+                return self._attributes.is_tested(_attribute(act.subject)) and not harmless
             case _:
                 return False
 
@@ -503,7 +525,16 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
         limits.append(Confidence.POSSIBLE if adds else Confidence.LIKELY)
     if witness.belief is Belief.TIMEOUT:
         limits.append(Confidence.LIKELY)
+    if witness.belief is Belief.ANSWERED:
+        limits.append(Confidence.LIKELY if _is_new(obligation.act.item) else Confidence.POSSIBLE)
     return max(limits, key=lambda each: each.rank)
+
+
+def _is_new(key: Path | None) -> bool:
+    """Tell whether an entry's key may be another one for each call, so that no later entry replaces it."""
+    if key is None or key.root.startswith("const:"):
+        return False
+    return not key.root.startswith("param:") or bool(key.fields)
 
 
 # --------------------------------------------------------------------------- matching
@@ -592,6 +623,27 @@ def _gives_back_local(act: Act) -> bool:
     """Tell whether a local object is closed, or given to an owner. `lock.release()` gives nothing back."""
     closes = act.verb is Verb.CLOSES or (act.verb is Verb.RELEASES and act.item is not None)
     return closes and _is_local(act.subject) and not act.subject.fields
+
+
+def _awaited_roots(facts: Facts, await_: int) -> frozenset[str]:
+    """Return the roots of the objects that an await waits for, itself or through a race."""
+    steps = facts.function.steps
+    node = steps[await_]
+    race = facts.effect(await_).race
+    waiting = [
+        *((node.value,) if isinstance(node, Await) else ()),
+        *(race.values if race is not None else ()),
+    ]
+    found: set[str] = set()
+    while waiting:
+        path = facts.frame.path(waiting.pop())
+        if path is None or path.root in found:
+            continue
+        found.add(path.root)
+        made = steps[int(path.root.removeprefix("temp:"))] if path.root.startswith("temp:") else None
+        if isinstance(made, Call) and isinstance(made.func, Attr):
+            waiting.append(made.func.base)
+    return frozenset(found)
 
 
 def _is_local(path: Path) -> bool:

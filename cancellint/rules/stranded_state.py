@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.obligations import Debt, Kind
 from cancellint.analysis.wording import left_undone, taken_on
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.model.source import Site
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "undo it in the `finally` of a `try` that begins right after the change"
@@ -28,9 +29,18 @@ def stranded_state(subject: Subject) -> Iterator[RawFinding]:
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
     yield SiteNote(subject.site(debt.taken), taken_on(debt))
-    if debt.witness is not None:
-        yield SiteNote(subject.site(debt.witness.step), "it is undone here, out of a cancellation's way")
+    witness = debt.witness
+    if witness is None:
+        return
+    if witness.elsewhere is not None:
+        at = witness.elsewhere
+        site = Site(at.function.module, at.function.function, at.step)
+        yield SiteNote(site, "it is taken out here, if the answer ever comes")
+    else:
+        yield SiteNote(subject.site(witness.step), "it is undone here, out of a cancellation's way")
 
 
-def _fix(subject: Subject, debt: Debt) -> Fix:
+def _fix(subject: Subject, debt: Debt) -> Fix | None:
+    if not debt.undone:
+        return None
     return Fix(Edit.UNDO_IN_FINALLY, tuple(subject.site(step) for step in (debt.taken, *debt.undone)))
