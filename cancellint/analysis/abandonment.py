@@ -17,7 +17,12 @@ from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.stakes import Stake, stake
-from cancellint.analysis.unwinding import Shield, catches_cancellation, catches_cancellation_only
+from cancellint.analysis.unwinding import (
+    Shield,
+    catches_cancellation,
+    catches_cancellation_only,
+    catches_timeouts_only,
+)
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -91,14 +96,21 @@ class _State(Struct, frozen=True):
 class Search:
     """Follows one task from the step that starts it, or from the function's start if it is a parameter.
 
-    `ends` tells whether closing a path makes the task end by itself.
+    `siblings` mean other tasks that the function starts; closing any of `closing` ends the task.
     """
 
-    def __init__(self, contenders: Contenders, facts: Facts, closing: tuple[Path, ...]) -> None:
+    def __init__(
+        self,
+        contenders: Contenders,
+        facts: Facts,
+        siblings: frozenset[Expr] = frozenset(),
+        closing: tuple[Path, ...] = (),
+    ) -> None:
         self._contenders = contenders
         self._uses = Uses(contenders, facts)
         self._facts = facts
         self._function = facts.function
+        self._siblings = siblings
         self._closing = closing
         self._start = -1
         self._found: dict[Left, None] = {}
@@ -224,7 +236,8 @@ class Search:
             return True
         if cause.way is Way.CANCELLED:
             return catches_cancellation(self._function, handler)
-        return not catches_cancellation_only(self._function, handler)
+        failed = (catches_cancellation_only, catches_timeouts_only)
+        return not any(only(self._function, handler) for only in failed)
 
     def _along_loop(self, number: int, edge: Edge, state: _State) -> _State | None:
         """Return the state after a turn of a loop: over a group that has the task, there is one at least."""
@@ -254,7 +267,8 @@ class Search:
         if found is not None and self._is_over(found, edge.leaves):
             self._settle(state)
             return None
-        if found is not None and found.part in (Part.WAITER, Part.MEMBER):
+        together = found is not None and found.part in (Part.WAITER, Part.MEMBER)
+        if together or step.value in self._siblings:
             state = structs.replace(state, waits=number, undone=())
         if found is not None and found.part is Part.MEMBER:
             state = structs.replace(state, dealt=_added(state.dealt, found.step))
@@ -434,7 +448,7 @@ class Abandoned(Struct, frozen=True):
     """A task that is left running, and all ways on which it is."""
 
     started: int
-    """the step that starts it"""
+    """the step that starts it, -1 for what comes in by a parameter"""
     stake: Stake
     ways: tuple[Left, ...]
 
@@ -444,11 +458,27 @@ def abandoned(
 ) -> Iterator[Abandoned]:
     """Yield the tasks that a function starts, waits for and leaves running."""
     starts = dict.fromkeys(contenders.bare(key), False) | dict.fromkeys(contenders.started(key), True)
-    if not starts or contenders.is_main(key):
+    params = tuple(contenders.given(key))
+    if not (starts or params) or contenders.is_main(key):
         return
     facts = Facts(effects, owners, key)
+    siblings = _meanings(facts, {number for number, started in starts.items() if started})
     for number, started in sorted(starts.items()):
         at_stake = stake(effects, key, number)
-        ways = Search(contenders, facts, at_stake.works_on).from_step(number, started)
+        ways = Search(contenders, facts, siblings, at_stake.works_on).from_step(number, started)
         if ways:
             yield Abandoned(number, at_stake, ways)
+    for name in params:
+        ways = Search(contenders, facts).from_parameter(name)
+        if ways:
+            yield Abandoned(-1, Stake(name, (), None, (), given=True), ways)
+
+
+def _meanings(facts: Facts, starts: set[int]) -> frozenset[Expr]:
+    """Return the outcomes of steps and the variables they are bound to."""
+    bound = (
+        step.target
+        for step in facts.function.steps
+        if isinstance(step, Assign) and isinstance(step.value, Temp) and step.value.step in starts
+    )
+    return frozenset((*(Temp(number) for number in starts), *bound))

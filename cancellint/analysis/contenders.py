@@ -124,6 +124,14 @@ class Contenders:
             if isinstance(step, Call) and number not in awaited and self._makes_coroutine(key, number):
                 yield number
 
+    def given(self, key: FunctionKey) -> Iterator[str]:
+        """Yield the parameters by which awaitables come in that are not yet tasks, if any are waited for."""
+        function = self._effects.program.function(key)
+        params = [param.name for param in function.params if _is_awaitables(param.annotation)]
+        waits = (self.waiting(key, number) for number in range(len(function.steps))) if params else ()
+        if any(found is not None and found[0] is Waiting.FIRST for found in waits):
+            yield from params
+
     def _starts_several(self, key: FunctionKey, number: int) -> bool:
         waiting = self.waiting(key, number)
         return waiting is not None and waiting[0] not in (Waiting.SHIELD, Waiting.LIMIT)
@@ -292,6 +300,20 @@ def meaning(expr: Expr, carriers: Carriers) -> Carrier | None:
             return min(found, default=None)
         case _:
             return None
+
+
+def _is_awaitables(annotation: Expr | None) -> bool:
+    """Tell whether an annotation means a container of awaitables."""
+    waiting: list[Expr] = [annotation] if annotation is not None else []
+    while waiting:
+        match waiting.pop():
+            case Item(base=base, key=key):
+                if last_name(key.base if isinstance(key, Item) else key) in ("Awaitable", "Coroutine"):
+                    return last_name(base) not in ("Callable", "Optional", "Union")
+                waiting.extend((base, key))
+            case _:
+                pass
+    return False
 
 
 def _kind_of_waiting(known: Known, call: Call) -> Waiting | None:

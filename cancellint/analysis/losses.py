@@ -159,6 +159,11 @@ def _way_out(facts: Facts, block: int, state: State, tokens: int) -> _WayOut:
     return walk.run()
 
 
+def race_exits(facts: Facts, block: int) -> tuple[RaceExit, ...]:
+    """Return the race regions of the function that end a cancellation at the await that ends a block."""
+    return _way_out(facts, block, {}, 0).exits
+
+
 class _Cancelled:
     """A search over the blocks a cancellation passes through."""
 

@@ -1,33 +1,48 @@
 """What a task does that nobody waits for any more: what it would go on to take, and whether it ever ends."""
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
+from cancellint.analysis.contenders import COPIES
+from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.operations import Operation
-from cancellint.model.ir import RETURN_EXIT, Await, AwaitKind, Call, Leaves, Temp
-from cancellint.model.summary import Path, Take
-from cancellint.model.types import FunctionKey, ProjectCallee
-
-_FORWARD = frozenset(
-    {
-        Leaves.NORMAL,
-        Leaves.TRUE,
-        Leaves.FALSE,
-        Leaves.RESUMED,
-        Leaves.ITEM,
-        Leaves.EXHAUSTED,
-        Leaves.RETURNED,
-    }
+from cancellint.analysis.unwinding import catches_cancellation_only
+from cancellint.model.ir import (
+    RETURN_EXIT,
+    Assign,
+    Await,
+    AwaitKind,
+    Call,
+    Edge,
+    Element,
+    Expr,
+    Function,
+    Leaves,
+    Name,
+    Next,
+    Star,
+    Step,
+    Temp,
 )
-
+from cancellint.model.knowledge import Role
+from cancellint.model.summary import Path, Take
+from cancellint.model.types import Callee, FunctionKey, ProjectCallee
 
 _AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
 """Edges that are taken when what is awaited has ended."""
 
 DEEPEST = 3
 """Coroutines that await coroutines that never return: how many levels are followed."""
+
+
+_SENDS = re.compile(r"_*(send|write|publish|request|execute|call|query|fetch|transact)")
+"""Names of what asks for an answer."""
+
+_DEEPEST_GIVEN = 6
+"""Variables and loops between a parameter and what is started of it."""
 
 
 class Stake(Struct, frozen=True):
@@ -41,6 +56,8 @@ class Stake(Struct, frozen=True):
     takes: tuple[Take, ...]
     endless: str | None
     works_on: tuple[Path, ...]
+    given: bool = False
+    """it runs what the function was given: only its caller knows what that does"""
 
 
 def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
@@ -50,7 +67,8 @@ def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
     works_on: dict[Path, None] = {}
     endless = runs = None
     for operation in operations:
-        takes.update(dict.fromkeys(effects.of_operation(key, operation).takes))
+        if _takes_unasked(effects, operation.callee):
+            takes.update(dict.fromkeys(effects.of_operation(key, operation).takes))
         works_on.update(dict.fromkeys(_given(effects, key, operation)))
         match operation.callee:
             case ProjectCallee(key=called):
@@ -60,8 +78,90 @@ def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
             case callee:
                 known = effects.operations.known(callee)
                 runs = runs or (known.name if known is not None else None)
-    visible = tuple(sorted(take for take in takes if take.source.is_visible_to_callers))
-    return Stake(runs or "", visible, endless, tuple(works_on))
+    visible = tuple(sorted(take for take in takes if _is_waited_for(effects, take)))
+    given = not operations and _runs_given(effects.program.function(key), number)
+    return Stake(runs or "", visible, endless, tuple(works_on), given)
+
+
+def _is_waited_for(effects: Effects, take: Take) -> bool:
+    """Tell whether others wait for the same data: a source beyond the function, and not a mere container."""
+    entry = effects.operations.knowledge.entry(take.origin)
+    return take.source.is_visible_to_callers and entry is not None and entry.awaitable
+
+
+# --------------------------------------------------------------------------- asked for or not
+
+
+def _takes_unasked(effects: Effects, callee: Callee, depth: int = DEEPEST) -> bool:
+    """Tell whether an operation may wait for data without having sent anything: it takes no answer then."""
+    if not isinstance(callee, ProjectCallee):
+        known = effects.operations.known(callee)
+        return known is not None and Role.CONSUMES in known.entry.roles
+    if depth == 0:
+        return False
+    function = effects.program.function(callee.key)
+    seen = {0}
+    waiting = [0]
+    while waiting:
+        block = function.blocks[waiting.pop()]
+        for number in range(block.first, block.last):
+            if _sends(effects, callee.key, number):
+                break
+            operations = effects.awaited(callee.key, number)
+            if any(_takes_unasked(effects, each.callee, depth - 1) for each in operations):
+                return True
+        else:
+            after = [edge.to for edge in block.edges if edge.to >= 0 and edge.to not in seen]
+            seen.update(after)
+            waiting.extend(after)
+    return False
+
+
+def _sends(effects: Effects, key: FunctionKey, number: int) -> bool:
+    """Tell whether a step sends something, by what is known of it or by its name."""
+    step = effects.program.function(key).steps[number]
+    if not isinstance(step, Call):
+        return False
+    if _SENDS.match(last_name(step.func) or ""):
+        return True
+    known = (effects.operations.known(callee) for callee in effects.types.callees(key, number))
+    return any(each is not None and Role.SENDS in each.entry.roles for each in known)
+
+
+def _runs_given(function: Function, number: int) -> bool:
+    """Tell whether a call starts something that came in by a parameter, or in one."""
+    step = function.steps[number]
+    expr: Expr | None = step.args[0] if isinstance(step, Call) and step.args else None
+    for _ in range(_DEEPEST_GIVEN):
+        match expr:
+            case Name(id=name) if any(param.name == name for param in function.params):
+                return True
+            case Name():
+                expr = _bound_to(function, expr)
+            case Element(value=value) | Star(value=value):
+                expr = value
+            case Temp(step=made):
+                expr = _iterated(function.steps[made])
+            case _:
+                return False
+    return False
+
+
+def _bound_to(function: Function, name: Name) -> Expr | None:
+    """Return what a variable is bound to first."""
+    values = (step.value for step in function.steps if isinstance(step, Assign) and step.target == name)
+    return next(values, None)
+
+
+def _iterated(step: Step) -> Expr | None:
+    """Return what a loop, or a call such as `list`, takes its elements from."""
+    match step:
+        case Next(value=value):
+            return value
+        case Call(func=Name(id=name), args=(value, *_)) if name in COPIES:
+            return value
+        case _:
+            return None
 
 
 def _given(effects: Effects, key: FunctionKey, operation: Operation) -> Iterator[Path]:
@@ -88,7 +188,7 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
         number = waiting.pop()
         block = function.blocks[number]
         for edge in block.edges:
-            if edge.leaves not in _FORWARD:
+            if not _goes_on(function, edge):
                 continue
             if edge.leaves in _AFTER and depth and _waits_for_ever(effects, key, block.last - 1, depth):
                 goes_on = True
@@ -100,6 +200,17 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
                 seen.add(edge.to)
                 waiting.append(edge.to)
     return goes_on
+
+
+def _goes_on(function: Function, edge: Edge) -> bool:
+    """Tell whether a function goes on along an edge though nobody cancels it and nothing fails for good."""
+    match edge.leaves:
+        case Leaves.CANCELLED:
+            return False
+        case Leaves.CAUGHT:
+            return not catches_cancellation_only(function, edge.to)
+        case _:
+            return edge.to >= 0 or edge.to == RETURN_EXIT
 
 
 def _waits_for_ever(effects: Effects, key: FunctionKey, number: int, depth: int) -> bool:

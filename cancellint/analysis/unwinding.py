@@ -30,6 +30,8 @@ CANCELLATIONS = frozenset({"CancelledError", "Cancelled", "BaseException", "Base
 
 _ONLY_CANCELLATIONS = frozenset({"CancelledError", "Cancelled"})
 
+_ONLY_TIMEOUTS = frozenset({"TimeoutError", "TooSlowError"})
+
 _TIMEOUTS = frozenset(
     {"TimeoutError", "Exception", "BaseException", "OSError", "IOError", "EnvironmentError", "TooSlowError"}
 )
@@ -189,6 +191,12 @@ def catches_cancellation(function: Function, block: int) -> bool:
         name is None or name in CANCELLATIONS or "ancel" in name or name.isupper() or name.islower()
         for name in names
     )
+
+
+def catches_timeouts_only(function: Function, block: int) -> bool:
+    """Tell whether the handler starting in a block names timeouts and nothing else."""
+    types = _caught(function, block)
+    return bool(types) and all(_last(value) in _ONLY_TIMEOUTS for value in types or ())
 
 
 def catches_cancellation_only(function: Function, block: int) -> bool:
