@@ -6,10 +6,10 @@ from textwrap import dedent
 import msgspec
 import pytest
 
-from cancellint.model.finding import Confidence, Finding, Note, Severity
+from cancellint.model.finding import Confidence, Edit, Finding, Fix, Note, Severity
 from cancellint.model.report import Fact, Report, SymbolSummary
-from cancellint.model.source import Place, Span
-from cancellint.reporters import concise, github, statistics, text
+from cancellint.model.source import Place, Site, Span
+from cancellint.reporters import concise, github, sarif, statistics, text
 from cancellint.reporters import json as json_reporter
 
 SOURCES = {
@@ -58,6 +58,56 @@ def test_the_text_shows_frames_the_story_and_the_cure() -> None:
         1 finding (1 error) in 2 files, 1,234 functions, 0.1 s.
         """
     )
+
+
+def fixable(*, safe: bool) -> Finding:
+    fix = Fix(Edit.WIDEN_HANDLER, (Site("pkg.a", 1, 2),), safe)
+    return msgspec.structs.replace(finding(Span(3, 10, 3, 40)), fix=fix)
+
+
+@pytest.mark.parametrize(
+    ("safe", "unsafe_fixes", "is_marked", "last"),
+    [
+        (True, False, True, "1 fixable with `--fix`."),
+        (True, True, True, "1 fixable with `--fix`."),
+        (False, False, False, "1 fixable with `--fix --unsafe-fixes`."),
+        (False, True, True, "1 fixable with `--fix --unsafe-fixes`."),
+    ],
+)
+def test_findings_with_a_fix_are_marked_and_counted(
+    safe: bool, unsafe_fixes: bool, is_marked: bool, last: str
+) -> None:
+    report = Report((fixable(safe=safe),), 1, 1, 0.0)
+
+    lines = text.render(report, color=False, unsafe_fixes=unsafe_fixes).splitlines()
+
+    assert ("  help: Keep what was read in `self`.  [fixable]" in lines) == is_marked
+    assert lines[-1] == last
+
+
+def test_safe_and_unsafe_fixes_are_counted_apart() -> None:
+    report = Report((fixable(safe=True), fixable(safe=False), finding(Span(1, 1, 1, 2))), 1, 1, 0.0)
+
+    apart = text.render(report, color=False)
+    together = text.render(report, color=False, unsafe_fixes=True)
+
+    assert apart.endswith("1 fixable with `--fix`, 1 more with `--fix --unsafe-fixes`.\n")
+    assert together.endswith("2 fixable with `--fix --unsafe-fixes`.\n")
+
+
+def test_json_and_sarif_say_what_a_fix_would_do() -> None:
+    report = Report((fixable(safe=False),), 1, 1, 0.0)
+    rule = sarif.Described("CAN101", "unsafe-await-in-race", Severity.ERROR, "", "")
+
+    (as_json,) = json.loads(json_reporter.render(report))["findings"]
+    (as_sarif,) = json.loads(sarif.render(report, [rule]))["runs"][0]["results"]
+
+    assert as_json["fix"] == {"edit": "widen-handler", "applicability": "unsafe"}
+    assert as_sarif["properties"] == {
+        "confidence": "likely",
+        "fix": "widen-handler",
+        "fixApplicability": "unsafe",
+    }
 
 
 def test_carets_stand_under_wide_characters_and_open_ends_are_marked() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from cancellint import __version__
-from cancellint.model.finding import Finding, Severity
+from cancellint.model.finding import Finding, Fix, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
 
@@ -114,9 +114,16 @@ def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
         "message": {"text": finding.message + help_},
         "locations": [_location(finding.place)],
         "partialFingerprints": {FINGERPRINT: fingerprint},
-        "properties": {"confidence": finding.confidence.value},
+        "properties": {"confidence": finding.confidence.value, **_fix(finding.fix)},
     }
     return {**result, "codeFlows": [_flow(finding)]} if finding.notes else result
+
+
+def _fix(fix: Fix | None) -> Object:
+    """What a fix would do; SARIF's own `fixes` are texts, which are made only on demand."""
+    if fix is None:
+        return {}
+    return {"fix": fix.edit.value, "fixApplicability": "safe" if fix.safe else "unsafe"}
 
 
 def _flow(finding: Finding) -> Object:

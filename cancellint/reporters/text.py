@@ -125,17 +125,12 @@ def _fixable(report: Report, unsafe_fixes: bool) -> Iterator[Text]:
     """How many findings have a fix, if any has."""
     fixes = [finding.fix for finding in report.findings if finding.fix is not None]
     safe = sum(fix.safe for fix in fixes)
-    made, hidden = (len(fixes), 0) if unsafe_fixes else (safe, len(fixes) - safe)
-    ways = [
-        f"{number:,} fixable with `{options}`"
-        for number, options in (
-            (made, "--fix --unsafe-fixes" if made > safe else "--fix"),
-            (hidden, "--fix --unsafe-fixes"),
-        )
-        if number
-    ]
-    if ways:
-        yield Text(f"{', '.join(ways)}.")
+    unsafe = len(fixes) - safe
+    if unsafe and (unsafe_fixes or not safe):
+        yield Text(f"{len(fixes):,} fixable with `--fix --unsafe-fixes`.")
+    elif fixes:
+        more = f", {unsafe:,} more with `--fix --unsafe-fixes`" if unsafe else ""
+        yield Text(f"{safe:,} fixable with `--fix`{more}.")
 
 
 def _counted(number: int, noun: str) -> str:
