@@ -78,6 +78,8 @@ def acts_of_known(
         yield Act(Verb.CLOSES, of, None, known.confidence)
     if Role.SENDS in roles and Role.BLOCKS not in roles:
         yield Act(Verb.SENDS, of, None, known.confidence)
+    if Role.CONSUMES in roles and operations.sends_too(owner):
+        yield Act(Verb.RECEIVES, of, None, known.confidence)
 
 
 def acts_of_container(frame: Frame, callee: Callee) -> Iterator[Act]:

@@ -1,6 +1,7 @@
 """Which calls an awaited expression stands for, seen through tasks, shields, gathers and variables."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from msgspec import Struct, structs
 from packaging.version import Version
@@ -96,6 +97,20 @@ class Operations:
         """Tell whether a library class is a lock that suspends the task."""
         entry = self.knowledge.entry(cls)
         return entry is not None and entry.lock == "async"
+
+    def sends_too(self, cls: str) -> bool:
+        """Tell whether what a library class receives may answer what it sends; a file's lines never do."""
+        return cls in self._sending and self.knowledge.entry(f"{cls}.readlines") is None
+
+    @cached_property
+    def _sending(self) -> frozenset[str]:
+        return frozenset(
+            name.rpartition(".")[0]
+            for name in self.knowledge.names()
+            if (entry := self.knowledge.entry(name)) is not None
+            and Role.SENDS in entry.roles
+            and Role.BLOCKS not in entry.roles
+        )
 
     def behind(self, key: FunctionKey, expr: Expr) -> tuple[Operation, ...]:
         """Return the operations that awaiting `expr` in function `key` waits for, in source order."""

@@ -123,7 +123,7 @@ class Verb(enum.StrEnum):
     SENDS = "sends on"
     """a request, whose reply is still to come"""
     RECEIVES = "receives from"
-    """what a name alone says of a call of unknown effect: it waits for a reply"""
+    """it waits for a message on an object that requests are sent on"""
     RELEASES = "releases"
     RESETS = "resets"
     """a flag, or makes an attribute None"""
