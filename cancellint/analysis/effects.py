@@ -47,6 +47,7 @@ from cancellint.model.knowledge import Cancel, RaceKind, Role, Suspends
 from cancellint.model.summary import (
     KEPT,
     RESULT,
+    Act,
     Cause,
     Loss,
     Path,
@@ -126,6 +127,14 @@ class Effects:
         return bool(found) and all(
             isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
         )
+
+    def acts_behind(self, key: FunctionKey, value: Expr) -> tuple[Act, ...]:
+        """Return the acts of the functions that a value is, or whose coroutine it is, in their own terms."""
+        functions = [found.key for found in _functions_in(self.types.of(key, value))]
+        for operation in self.operations.behind(key, value):
+            if isinstance(operation.callee, ProjectCallee):
+                functions.append(operation.callee.key)
+        return tuple(act for found in functions for act in self._summary_of(found).acts)
 
     def callees(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
         """Yield the project functions on whose summaries the effect of a step rests."""

@@ -27,6 +27,7 @@ from cancellint.model.ir import (
     Delete,
     Enter,
     Exit,
+    Expr,
     Function,
     Item,
     Name,
@@ -104,6 +105,10 @@ class Facts:
     def acts(self) -> dict[int, tuple[Act, ...]]:
         """What each step takes on that is to be undone, and what it undoes."""
         return acts_by_step(self.frame, self.function, self.effects)
+
+    def acts_behind(self, value: Expr) -> tuple[Act, ...]:
+        """Return what a function or a coroutine that has not been run yet will do, in its own terms."""
+        return self._all_effects.acts_behind(self.key, value)
 
     @cached_property
     def decisions(self) -> dict[int, int]:

@@ -25,6 +25,7 @@ from cancellint.analysis.values import holders
 from cancellint.analysis.ways_out import catch_step, error_handlers, only_through, way_out
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
@@ -272,7 +273,12 @@ class Obligations:
         return None
 
     def _undone_later(self, obligation: Obligation, block: int) -> Witness | None:
-        """Return where it is undone after the await has come back."""
+        """Return where it is undone after the await has come back.
+
+        State that some way to the end keeps is no bracket: it is put back because of what was learnt.
+        """
+        found: Witness | None = None
+        kept = False
         blocks = self._facts.function.blocks
         since = self._facts.block_of(obligation.taken)
         waiting = [edge.to for edge in blocks[block].edges if edge.to > since and edge.leaves in _GOES_ON]
@@ -283,11 +289,15 @@ class Obligations:
                 continue
             seen.add(number)
             act = self._undone_at(obligation, range(blocks[number].first, blocks[number].last))
+            if act is not None and blocks[number].cleanup:
+                return Witness(*act, Belief.CLEANUP)
             if act is not None:
-                return Witness(*act, Belief.CLEANUP if blocks[number].cleanup else Belief.NORMAL)
+                found = found or Witness(*act, Belief.NORMAL)
+                continue
             edges = blocks[number].edges
+            kept |= any(edge.to == RETURN_EXIT and edge.leaves not in _FAILS for edge in edges)
             waiting.extend(edge.to for edge in edges if edge.to > since and edge.leaves not in _FAILS)
-        return None
+        return None if kept and obligation.kind is Kind.STATE else found
 
     def _undone_on_cancellation(
         self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]
@@ -374,7 +384,23 @@ class Obligations:
         node = self._facts.function.steps[step]
         if _replaces(self._facts.frame, node, obligation.names):
             return True
+        if isinstance(node, Call) and self._leaves_to_others(obligation, node):
+            return True
         return obligation.kind is Kind.HELD and self._hands_on(obligation, step, node)
+
+    def _leaves_to_others(self, obligation: Obligation, call: Call) -> bool:
+        """Tell whether a call is given a function, or a coroutine to start, that will undo it later."""
+        wanted = UNDONE_BY[obligation.act.verb]
+        for value in (*call.args, *(value for _, value in call.keywords)):
+            match value:
+                case Attr(base=base) if self._facts.frame.path(base) == obligation.act.subject:
+                    return True
+                case _:
+                    pass
+            for act in self._facts.acts_behind(value):
+                if act.verb is wanted and _attribute(act.subject) == _attribute(obligation.act.subject):
+                    return True
+        return False
 
     def _hands_on(self, obligation: Obligation, step: int, node: Step) -> bool:
         """Tell whether a step gives an object to somebody else who will have to answer for it."""
