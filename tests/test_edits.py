@@ -281,6 +281,34 @@ def test_what_stands_before_the_try_that_releases_is_held_too() -> None:
     )
 
 
+def test_what_else_a_finally_does_is_done_before() -> None:
+    assert changes(
+        Edit.UNDO_IN_FINALLY,
+        """
+        async def f(self):
+            self.n += 1  §1
+            got = await setup()
+            try:
+                return await work()
+            finally:
+                got.close()
+                self.n -= 1  §2
+        """,
+        """
+        async def f(self):
+            self.n += 1
+            try:
+                got = await setup()
+                try:
+                    return await work()
+                finally:
+                    got.close()
+            finally:
+                self.n -= 1
+        """,
+    )
+
+
 def test_handlers_keep_what_they_guard_when_more_is_put_before_it() -> None:
     assert changes(
         Edit.RELEASE_IN_FINALLY,
@@ -527,6 +555,8 @@ def test_an_undo_that_may_happen_twice_stays_where_more_is_done_after_it() -> No
         "self.n -= 1  §2\n    await g()",
         "try:\n        await g()\n    except OSError:\n        pass\n    else:\n        self.n -= 1  §2",
         "for x in await g():\n        self.n -= 1  §2",
+        "await g()\n    try:\n        h()\n    finally:\n        self.n -= 1  §2\n        h()",
+        "try:\n        await g()\n    finally:\n        self.n -= 1  §2",
         "try:\n        self.n -= 1\n        raise E\n    except E: await g()\n    self.n -= 1  §2",
     ],
 )

@@ -35,12 +35,17 @@ class Region(NamedTuple):
         return self.opening.statements[self.opening.number + 1 : self.end]
 
     @property
+    def last_finally(self) -> Sequence[cst.CSTNode]:
+        """What the `finally` of the last statement does, if it closes at its end."""
+        match self.statements:
+            case [*_, cst.Try(finalbody=cst.Finally() as last)] if _last(last.body) is self.closing:
+                return last.body.body
+        return ()
+
+    @property
     def kept(self) -> Line | None:
         """The closing line, if it stands in the `finally` of the last statement, alone."""
-        match self.statements:
-            case [*_, cst.Try() as last] if _only_line_of_finally(last) is self.closing:
-                return self.closing
-        return None
+        return self.closing if len(self.last_finally) == 1 else None
 
     @property
     def closes_behind(self) -> bool:
@@ -136,27 +141,19 @@ def _closed_in_try(opening: Line, spot: Spot, index: int, closings: Sequence[Lin
     if closing is None:
         return None
     found = Region(opening, spot, index + 1, closing, frozenset())
-    return None if found.kept is not None and len(found.statements) < 2 else found
+    return None if found.last_finally and len(found.statements) < 2 else found
 
 
 def _closing_of(statement: Statement, closings: Sequence[Line]) -> Line | None:
     """What a `try` does last, if that closes, and every handler closes too or raises."""
     match statement:
-        case cst.Try(finalbody=cst.Finally()):
-            only = _only_line_of_finally(statement)
-            return next((line for line in closings if line is only), None)
+        case cst.Try(body=cst.IndentedBlock(), finalbody=cst.Finally(body=body)):
+            last = _last(body)
+            return next((line for line in closings if line is last), None)
         case cst.Try(finalbody=None, handlers=handlers, orelse=orelse, body=body):
             last = _last(orelse.body if orelse else body)
             if all(each in closings or _raises(each) for each in (_last(one.body) for one in handlers)):
                 return next((line for line in closings if line is last), None)
-    return None
-
-
-def _only_line_of_finally(statement: cst.Try) -> cst.CSTNode | None:
-    """The one line of a `finally`, if there is no more to it and its `try` has lines of its own."""
-    match statement:
-        case cst.Try(body=cst.IndentedBlock(), finalbody=cst.Finally(body=cst.IndentedBlock(body=[only]))):
-            return only
     return None
 
 
@@ -173,7 +170,7 @@ def _raises(statement: cst.CSTNode | None) -> bool:
 
 def _needs_what_is_bound(found: Region) -> bool:
     """Whether the closing line reads a name that the region may leave unbound."""
-    bound, _, _ = bound_in(found.statements[:-1] if found.kept else found.statements)
+    bound, _, _ = bound_in(found.statements[:-1] if found.last_finally else found.statements)
     return any(isinstance(each, cst.Name) and each.value in bound for each in below(found.closing))
 
 
@@ -236,7 +233,9 @@ def _falls_out(syntax: Syntax, found: Region, line: Line) -> bool:
         match each:
             case cst.IndentedBlock() if each.body[-1] is not inner:
                 return False
-            case cst.For() | cst.While() | cst.Finally():
+            case cst.Finally() if line is not found.closing:
+                return False
+            case cst.For() | cst.While():
                 return False
             case cst.Try() | cst.TryStar() if each.orelse is not None and inner is each.body:
                 return False
@@ -254,7 +253,7 @@ def _within(syntax: Syntax, found: Region, node: cst.CSTNode) -> Iterator[cst.CS
 
 def _ways_out(syntax: Syntax, found: Region) -> Iterator[_Jump]:
     """The jumps out of the region that do not pass a `finally` that closes it."""
-    for statement in found.statements[:-1] if found.kept else found.statements:
+    for statement in found.statements[:-1] if found.last_finally else found.statements:
         for each in below(statement):
             if isinstance(each, _Jump) and _leaves(syntax, found, each):
                 yield each
