@@ -6,7 +6,7 @@ that way, marks it, or reads the reply after all, has settled it. What is left i
 is at home: it goes back to a pool, or it stays in an object that sends on it again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
@@ -146,19 +146,20 @@ class TornExchanges:
         level = _Level(key, exchange.reply.step, exchange.request.subject, exchange.reply.source)
         if self._is_cured(level) or self._is_settled_below(key, exchange):
             return None
-        reached = tuple(self._up(level))
+        reached = self._up(level)
         decided = [each for one in reached if (each := self._decided_at(one)) is not None]
         if decided:
             return min(decided, key=lambda each: each.confidence.rank)
         return self._kept(reached)
 
-    def _kept(self, reached: tuple[_Level, ...]) -> _Decided | None:
+    def _kept(self, reached: Mapping[_Level, tuple[_Level | None, ...]]) -> _Decided | None:
         """Return where the error is for what stays in an object: where errors close it, or at the bottom."""
-        kept = [level for level in reached if self._is_receivers(level)]
+        settled = _settled(reached)
+        kept = [level for level in reached if self._is_receivers(level) and level not in settled]
         if not any(self._is_public(level.key) for level in kept):
             return None
         own = (level for level in kept if self._is_same_object(level, kept[0]))
-        believing = next((level for level in own if self._closes_on_error(level)), reached[0])
+        believing = next((level for level in own if self._closes_on_error(level)), next(iter(reached)))
         return _Decided(believing, -1, Confidence.LIKELY)
 
     def _is_same_object(self, level: _Level, other: _Level) -> bool:
@@ -175,22 +176,29 @@ class TornExchanges:
 
     # ------------------------------------------------------------------ up the stack
 
-    def _up(self, level: _Level) -> Iterator[_Level]:
-        """Yield the functions that a cancellation passes while the connection stays as it is, bottom up."""
-        waiting = [(level, 0)]
-        seen: set[_Level] = set()
+    def _up(self, level: _Level) -> dict[_Level, tuple[_Level | None, ...]]:
+        """Return the functions that a cancellation passes while the connection stays as it is, bottom up.
+
+        Each comes with its callers as far as they wait for it, None for one that settles the matter.
+        """
+        reached: dict[_Level, tuple[_Level | None, ...]] = {}
+        waiting = [(level, 0)] if not self._is_made_here(level) else []
         while waiting:
             current, depth = waiting.pop(0)
-            if current in seen or self._is_made_here(current):
+            if current in reached:
                 continue
-            seen.add(current)
-            yield current
-            if depth == DEEPEST or not current.connection.root.startswith(("param:", "free:")):
-                continue
-            for caller in self._callers.of(current.key):
-                above = self._seen_by(current, caller)
-                if above is not None and not self._is_cured(above):
-                    waiting.append((above, depth + 1))
+            callers = tuple(self._callers_of(current)) if depth < DEEPEST else ()
+            reached[current] = callers
+            waiting.extend((caller, depth + 1) for caller in callers if caller is not None)
+        return reached
+
+    def _callers_of(self, level: _Level) -> Iterator[_Level | None]:
+        if not level.connection.root.startswith(("param:", "free:")):
+            return
+        for caller in self._callers.of(level.key):
+            above = self._seen_by(level, caller)
+            if above is not None:
+                yield None if self._is_cured(above) or self._is_made_here(above) else above
 
     def _seen_by(self, level: _Level, caller: Caller) -> _Level | None:
         """Return an exchange as a caller sees it, None where it does not wait for it, or cannot name it."""
@@ -376,6 +384,18 @@ class TornExchanges:
             if self._makes_before(via[0], via[1], RETURN_EXIT, depth - 1):
                 return True
         return False
+
+
+def _settled(reached: Mapping[_Level, tuple[_Level | None, ...]]) -> set[_Level]:
+    """Return the functions all of whose callers settle what they leave open, or whose callers' callers do."""
+    found: set[_Level] = set()
+    for _ in range(DEEPEST):
+        found.update(
+            level
+            for level, callers in reached.items()
+            if callers and all(caller is None or caller in found for caller in callers)
+        )
+    return found
 
 
 def _settles(facts: Facts, step: int, group: Group, usual: bool) -> bool:
