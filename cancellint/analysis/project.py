@@ -12,8 +12,9 @@ from cancellint.analysis.backlogs import Backlogs
 from cancellint.analysis.contenders import Contenders
 from cancellint.analysis.contracts import Contracts
 from cancellint.analysis.debts import Debts
-from cancellint.analysis.describe import Description, describe
+from cancellint.analysis.describe import Description, Evidence, describe
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.facts import Facts
 from cancellint.analysis.futures import Futures
 from cancellint.analysis.groups import groups
 from cancellint.analysis.handles import Handles
@@ -21,6 +22,7 @@ from cancellint.analysis.knowledge import Knowledge
 from cancellint.analysis.obligations import Debt
 from cancellint.analysis.older_versions import OlderVersions
 from cancellint.analysis.operations import Operations
+from cancellint.analysis.owing import Owed
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
 from cancellint.analysis.proofs import Proofs
@@ -86,6 +88,10 @@ class Project:
         """Return what a function leaves undone when it is cancelled."""
         return self._debts.of(key)
 
+    def owed(self, key: FunctionKey) -> tuple[Owed, ...]:
+        """Return all that a function leaves as it should not when it is cancelled."""
+        return *self.debts(key), *self.torn_exchanges.decided_in(key)
+
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
         return key not in self._called
@@ -115,12 +121,12 @@ class Project:
     @cached_property
     def refutations(self) -> Refutations:
         """What is owed behind promises to be cancel-safe."""
-        return Refutations(self.effects, self.owners, self._debts, self.contracts)
+        return Refutations(self.effects, self.owners, self.contracts, self.owed)
 
     @cached_property
     def proofs(self) -> Proofs:
         """Which awaits are proven to be cancel-safe."""
-        return Proofs(self.effects, self.contracts, self.result, self.debts)
+        return Proofs(self.effects, self.contracts, self.result, self.owed)
 
     @cached_property
     def torn_exchanges(self) -> TornExchanges:
@@ -143,7 +149,9 @@ class Project:
         result = self._results.get(key)
         if result is None:
             result = summarize(self.effects, self.owners, key, self.contracts.made_at(key) is not None)
-        return describe(self.program, self._results, key, result)
+        facts = Facts(self.effects, self.owners, key)
+        evidence = Evidence(facts, result, self.owed(key), self.contracts.made_at(key))
+        return describe(self.effects, self.traces, evidence)
 
 
 _NO_RESULT = Result(NOTHING)

@@ -14,8 +14,8 @@ from cancellint.analysis.call_sites import CallSites
 from cancellint.analysis.contracts import Contracts
 from cancellint.analysis.effect import Raced
 from cancellint.analysis.effects import Effects
-from cancellint.analysis.obligations import Debt
 from cancellint.analysis.operations import wrapped
+from cancellint.analysis.owing import Owed
 from cancellint.analysis.races import cancelled_tasks
 from cancellint.analysis.summarize import Result
 from cancellint.analysis.type_algebra import options
@@ -64,7 +64,7 @@ class Gap(Struct, frozen=True):
     """what that calls, as far as it is known"""
     loss: Loss | None = None
     """what a project function is known to lose"""
-    debt: Debt | None = None
+    owed: Owed | None = None
     """what a project function is known to leave undone"""
     way: tuple[CallSite, ...] = ()
     given_at: CallSite | None = None
@@ -122,12 +122,12 @@ class Proofs:
         effects: Effects,
         contracts: Contracts,
         result_of: Callable[[FunctionKey], Result],
-        debts_of: Callable[[FunctionKey], tuple[Debt, ...]],
+        owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
     ) -> None:
         self._effects = effects
         self._contracts = contracts
         self._result_of = result_of
-        self._debts_of = debts_of
+        self._owed_by = owed_by
         self._proven: set[tuple[FunctionKey, bool]] = set()
         self._call_sites = CallSites(effects.program)
 
@@ -302,8 +302,8 @@ class Proofs:
         for loss in self._result_of(key).summary.losses:
             if _counts(loss, native):
                 return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), loss=loss)
-        for debt in self._debts_of(key):
-            return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), debt=debt)
+        for owed in self._owed_by(key):
+            return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), owed=owed)
         waited = reached.waited
         here = reached.site.function == waited.frame.function
         at = CallSite(waited.frame.function, waited.step)

@@ -1,42 +1,47 @@
 """What a function owes when it is cancelled although it is declared cancel-safe, also in what it awaits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
 from cancellint.analysis.contracts import Contracts
-from cancellint.analysis.debts import Debts
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
-from cancellint.analysis.obligations import Debt
+from cancellint.analysis.owing import Owed
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.ways_out import way_out
 from cancellint.model.ir import Await, AwaitKind, Call
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
 MOST_CALLS = 6
-"""Calls through which debts are looked for behind a promise."""
+"""Calls that are followed behind a promise."""
 
 
 class Refutation(Struct, frozen=True):
-    """A debt of a function that is awaited, through the awaits in `way`, behind a promise."""
+    """What a function leaves undone that is awaited, through the awaits in `way`, behind a promise."""
 
     function: FunctionKey
-    debt: Debt
+    owed: Owed
     way: tuple[CallSite, ...] = ()
 
 
 class Refutations:
-    """Answers which debts refute a promise."""
+    """Answers what refutes a promise, beside data that is lost."""
 
-    def __init__(self, effects: Effects, owners: Owners, debts: Debts, contracts: Contracts) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        owners: Owners,
+        contracts: Contracts,
+        owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
+    ) -> None:
         self._effects = effects
         self._owners = owners
-        self._debts = debts
         self._contracts = contracts
+        self._owed_by = owed_by
 
     def of(self, key: FunctionKey) -> Iterator[Refutation]:
-        """Yield the debts behind a promise, those nearest to it first.
+        """Yield what is left undone behind a promise, nearest to it first.
 
         What another promise covers is its own affair, and what is done on the way of a cancellation out of a
         caller is taken to pay.
@@ -44,8 +49,8 @@ class Refutations:
         waiting: list[tuple[FunctionKey, tuple[CallSite, ...]]] = [(key, ())]
         seen = {key}
         for function, way in waiting:
-            for debt in self._debts.of(function):
-                yield Refutation(function, debt, way)
+            for owed in self._owed_by(function):
+                yield Refutation(function, owed, way)
             if len(way) < MOST_CALLS:
                 for site, callee in self._unprotected(function):
                     if callee not in seen and self._contracts.made_at(callee) is None:

@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.summarize import Fact, Origin, Result
-from cancellint.model.ir import Assign, Await, Call, Name, Temp
+from cancellint.analysis.written import written
+from cancellint.model.ir import Assign, Name, Temp
 from cancellint.model.summary import Cause, Loss, Path, Unsettled
-from cancellint.model.types import FunctionKey, LibraryCallee, ProjectCallee
+from cancellint.model.types import FunctionKey
 
 
 class Line(Struct, frozen=True):
@@ -145,39 +146,4 @@ class Traces:
 
     def shown(self, key: FunctionKey, path: Path) -> str:
         """Return a path as the function's author would write it."""
-        kind, _, name = path.root.partition(":")
-        function = self._effects.program.function(key)
-        match kind:
-            case "param" | "raced" | "called":
-                first = function.params[int(name)].name
-            case "free":
-                first = name.rpartition(":")[2]
-            case "global":
-                first = name.removeprefix(f"{key.module}.")
-            case "local":
-                first = name
-            case _:
-                first = self._name_of(key, int(name))
-        fields = [field for field in path.fields if not field.startswith("#")]
-        text = first + "".join(field if field.startswith("[") else f".{field}" for field in fields)
-        return text
-
-    def _name_of(self, key: FunctionKey, step: int) -> str:
-        steps = self._effects.program.function(key).steps
-        for node in steps:
-            match node:
-                case Assign(target=Name(id=name), value=Temp(step=made)) if made == step:
-                    return name
-                case _:
-                    pass
-        node = steps[step]
-        if isinstance(node, Await) and isinstance(node.value, Temp):
-            step = node.value.step
-        if isinstance(steps[step], Call):
-            for callee in self._effects.types.callees(key, step):
-                match callee:
-                    case LibraryCallee(name=name):
-                        return f"{name}()"
-                    case ProjectCallee(key=called):
-                        return f"{self._effects.program.function(called).qualname}()"
-        return "it"
+        return written(self._effects, key, path)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from cancellint.analysis.owing import began, cancelled_at, left
 from cancellint.analysis.refutations import Refutation
 from cancellint.analysis.traces import Line
-from cancellint.analysis.wording import left_undone, taken_on
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import Loss
@@ -22,7 +22,7 @@ def false_cancel_safe_claim(subject: Subject) -> Iterator[RawFinding]:
     """A function is declared cancel-safe, and loses something when it is cancelled."""
     if subject.project.contracts.made_at(subject.function) is not None:
         yield from _losses(subject)
-        yield from _debts(subject)
+        yield from _owed(subject)
 
 
 def _losses(subject: Subject) -> Iterator[RawFinding]:
@@ -45,17 +45,17 @@ def _losses(subject: Subject) -> Iterator[RawFinding]:
     )
 
 
-def _debts(subject: Subject) -> Iterator[RawFinding]:
+def _owed(subject: Subject) -> Iterator[RawFinding]:
     """Yield a finding for what a function, or what it awaits, leaves undone: the firmest, then nearest."""
     found = subject.project.refutations.of(subject.function)
-    best = min(found, key=lambda each: (each.debt.confidence.rank, len(each.way)), default=None)
+    best = min(found, key=lambda each: (each.owed.confidence.rank, len(each.way)), default=None)
     if best is None:
         return
-    left = left_undone(subject.project.traces, best.function, best.debt)
     yield RawFinding(
         at=subject.site(-1),
-        message=f"{_claim(subject)}, but {left} if it is cancelled",
-        confidence=best.debt.confidence,
+        message=f"{_claim(subject)}, but {left(subject.project.traces, best.function, best.owed)} if it is"
+        " cancelled",
+        confidence=best.owed.confidence,
         notes=(*_where_promised(subject), *_how_left(subject, best)),
         help=_UNDO,
     )
@@ -67,9 +67,8 @@ def _how_left(subject: Subject, found: Refutation) -> Iterator[SiteNote]:
     for site, function in zip(found.way, functions[1:], strict=True):
         name = subject.project.program.function(function).qualname
         yield SiteNote(_site(site.function, site.step), f"which awaits `{name}` here")
-    if found.debt.taken >= 0:
-        yield SiteNote(_site(found.function, found.debt.taken), taken_on(found.debt))
-    yield SiteNote(_site(found.function, found.debt.cancelled), "cancelled here, it is left as it is")
+    yield from began(found.function, found.owed)
+    yield SiteNote(cancelled_at(found.function, found.owed), "cancelled here, it is left as it is")
 
 
 def _claim(subject: Subject) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from cancellint.analysis.backlogs import shown
+from cancellint.analysis.owing import cancelled_at, left
 from cancellint.analysis.proofs import Gap, Lack, RacedAwait, raced_awaits
-from cancellint.analysis.wording import left_undone
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Call, Expr, Temp
 from cancellint.model.source import Site
@@ -112,9 +112,8 @@ def _story(subject: Subject, key: FunctionKey, gap: Gap) -> Iterator[SiteNote]:
         origin = subject.project.result(key).origins[gap.loss]
         for line in traces.of_loss(key, gap.loss, origin.taken, origin.at, origin.via):
             yield SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
-    elif gap.debt is not None:
-        left = left_undone(traces, key, gap.debt)
-        yield SiteNote(Site(key.module, key.function, gap.debt.cancelled), f"cancelled here, {left}")
+    elif gap.owed is not None:
+        yield SiteNote(cancelled_at(key, gap.owed), f"cancelled here, {left(traces, key, gap.owed)}")
 
 
 def _site(at: CallSite) -> Site:
