@@ -90,7 +90,7 @@ class Project:
 
     def owed(self, key: FunctionKey) -> tuple[Owed, ...]:
         """Return all that a function leaves as it should not when it is cancelled."""
-        return *self.debts(key), *self.torn_exchanges.decided_in(key)
+        return *self.debts(key), *self.torn_exchanges.decided_in(key), *self.shared_futures.of(key)
 
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
