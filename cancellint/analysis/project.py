@@ -22,7 +22,7 @@ from cancellint.analysis.knowledge import Knowledge
 from cancellint.analysis.obligations import Debt
 from cancellint.analysis.older_versions import OlderVersions
 from cancellint.analysis.operations import Operations
-from cancellint.analysis.owing import Owed
+from cancellint.analysis.owing import Owed, orphans
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.program import Program
 from cancellint.analysis.proofs import Proofs
@@ -90,7 +90,12 @@ class Project:
 
     def owed(self, key: FunctionKey) -> tuple[Owed, ...]:
         """Return all that a function leaves as it should not when it is cancelled."""
-        return *self.debts(key), *self.torn_exchanges.decided_in(key), *self.shared_futures.of(key)
+        return (
+            *self.debts(key),
+            *self.torn_exchanges.decided_in(key),
+            *self.shared_futures.of(key),
+            *orphans(self.effects, self.owners, self.contenders, key),
+        )
 
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
