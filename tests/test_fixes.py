@@ -8,6 +8,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -29,6 +31,8 @@ from cancellint.resources import rule_pages
 from cancellint.selection import catalogue
 from tests.test_cli import Command
 from tests.test_pages import Example, fences
+
+ROOT = Path(__file__).resolve().parent.parent
 
 FIXABLE = {"CAN105", "CAN106", "CAN107", "CAN109", "CAN110"}
 """The rules whose findings a fix can remove, those of them that exist."""
@@ -411,6 +415,32 @@ def test_a_fixed_file_keeps_its_mode_and_its_links(command: Command) -> None:
     assert text_of(command, "real") == GUARDED
     assert stat.S_IMODE((command.folder / "real.py").stat().st_mode) == 0o750
     assert {each.name for each in command.folder.iterdir()} == {"a.py", "pyproject.toml", "real.py"}
+
+
+def test_two_names_of_one_file_are_fixed_once(command: Command) -> None:
+    command.write(real=COMPLETED)
+    (command.folder / "a.py").symlink_to("real.py")
+
+    assert command("check", "--fix", "a.py", "real.py").code == 0
+    assert text_of(command, "a") == text_of(command, "real") == GUARDED
+
+
+def test_a_check_that_finds_nothing_to_fix_does_not_load_the_fixes(command: Command) -> None:
+    command.write(a=LOCKED)
+    code = "import sys; from cancellint.cli import cli; cli(standalone_mode=False); print(*sys.modules)"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "check"],
+        cwd=command.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "CAN201" in ended.stdout
+    assert "cancellint.pipeline" in ended.stdout.split()
+    assert "cancellint.fixes" not in ended.stdout.split()
 
 
 def test_a_file_that_has_changed_is_left_alone(tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ class CannotWrite(Exception):
 def rewrite(path: Path, before: bytes, after: bytes) -> None:
     """Gives a file a new text, if it still has the old one. Raises CannotWrite.
 
-    A symbolic link stays one; permissions are kept.
+    A symbolic link stays one, so two paths may be the same file; permissions are kept.
     """
     file = Path(os.path.realpath(path))
     try:
-        if file.read_bytes() != before:
+        found = file.read_bytes()
+        if found == after:
+            return
+        if found != before:
             raise CannotWrite("it has changed since it was read")
         if not os.access(file, os.W_OK):
             raise CannotWrite("it is write-protected")
