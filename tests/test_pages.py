@@ -169,17 +169,7 @@ def unbelieved(config: Config, folder: Path, name: str, line: int, subject: str,
     return f"not believed: {name}:{line}: {subject} {regex!r} in {believed!r}"
 
 
-def is_due(example: Example) -> bool:
-    """Whether the rules that an example asks for exist."""
-    codes = {rule.code for rule in catalogue()}
-    subjects = {subject for name, text in example.files for _, subject, _ in wants_in(name, text)}
-    return {subject for subject in subjects if not subject.endswith(":")} <= codes
-
-
-EXAMPLES = [
-    *(fence for page in rule_pages() for fence in fences(page)),
-    *(fixture for fixture in fixtures() if is_due(fixture)),
-]
+EXAMPLES = [*(fence for page in rule_pages() for fence in fences(page)), *fixtures()]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])
