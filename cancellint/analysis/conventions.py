@@ -97,6 +97,18 @@ def takes_reply_by_name(method: str) -> bool:
     return _TAKES_REPLY.match(method) is not None
 
 
+_BEGINS_OR_ENDS = re.compile(
+    r"^(re)?(connect|open|login|log_in|authenticate|authorize|handshake|negotiate|initiali[sz]e|init|setup|start|pair)"
+    r"(_|$)|^(run|listen|serve|main|loop|handle|process|on|subscribe|consume|watch|monitor)(_|$)"
+    r"|^(quit|logout|log_out|bye|exit|finish|shutdown|disconnect)(_|$)"
+)
+
+
+def begins_or_ends_by_name(method: str) -> bool:
+    """Tell whether a method is named for the beginning, the whole life or the end of a connection."""
+    return _BEGINS_OR_ENDS.match(method) is not None or closes_by_name(method)
+
+
 def _is_connection_name(expr: Expr) -> bool:
     name = last_name(expr)
     return name is not None and _CONNECTION.search(name.lower().strip("_")) is not None

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cancellint.analysis.callers import Caller, Callers
 from cancellint.analysis.connections import Group
-from cancellint.analysis.conventions import closes_by_name, gives_back_by_name, last_name
+from cancellint.analysis.conventions import begins_or_ends_by_name, gives_back_by_name, last_name
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.exchanges import (
     FAILS,
@@ -172,7 +172,7 @@ class TornExchanges:
     def _is_public(self, key: FunctionKey) -> bool:
         """Tell whether a method is one that users call while the connection is in service."""
         name = self._effects.program.function(key).name
-        return not name.startswith("_") and not closes_by_name(name)
+        return not name.startswith("_") and not begins_or_ends_by_name(name)
 
     # ------------------------------------------------------------------ up the stack
 
@@ -198,7 +198,8 @@ class TornExchanges:
         for caller in self._callers.of(level.key):
             above = self._seen_by(level, caller)
             if above is not None:
-                yield None if self._is_cured(above) or self._is_made_here(above) else above
+                settled = self._is_cured(above) or self._is_made_here(above) or self._is_dropped(above)
+                yield None if settled else above
 
     def _seen_by(self, level: _Level, caller: Caller) -> _Level | None:
         """Return an exchange as a caller sees it, None where it does not wait for it, or cannot name it."""
@@ -240,6 +241,13 @@ class TornExchanges:
             if given is not None:
                 return _Decided(level, step, given)
         return _Decided(level, -1, Confidence.LIKELY) if self._is_fetched(level) else None
+
+    def _is_dropped(self, level: _Level) -> bool:
+        """Tell whether a function has made the object itself, and keeps it no longer than it runs."""
+        kind, _, made = level.connection.root.partition(":")
+        if kind != "temp" or self._decided_at(level) is not None:
+            return False
+        return isinstance(self._effects.program.function(level.key).steps[int(made)], Call | Await)
 
     def _is_fetched(self, level: _Level) -> bool:
         """Tell whether a local connection comes from a method that keeps it in its object."""
