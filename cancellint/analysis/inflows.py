@@ -14,7 +14,15 @@ from cancellint.analysis.tainting import Taint, after, block_of, cycle_around, i
 from cancellint.analysis.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
-from cancellint.model.types import Callee, CallSite, FunctionKey, Instance, ProjectCallee, ProjectFunction
+from cancellint.model.types import (
+    Callee,
+    CallSite,
+    FunctionKey,
+    Instance,
+    ProjectCallee,
+    ProjectFunction,
+    UnresolvedCallee,
+)
 
 
 class Growth(enum.StrEnum):
@@ -275,6 +283,17 @@ class Inflows:
             if isinstance(callee, ProjectCallee) and callee.key == key
         )
         yield from islice(found, _MOST_CALLERS)
+
+    def unknown_callers(self, key: FunctionKey) -> Iterator[CallSite]:
+        """Yield the calls of something unknown that has a function's name, the first few."""
+        sites = self._calls.get(self._program.function(key).name, ())
+        if len(sites) <= _MOST_NAMESAKES:
+            unknown = (
+                site
+                for site in sites
+                if any(isinstance(each, UnresolvedCallee) for each in self._callees(site.function, site.step))
+            )
+            yield from islice(unknown, _MOST_CALLERS)
 
     def _callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, tuple[Expr, ...]]]:
         """Yield the calls that reach a function, now or soon, each with what it is given."""

@@ -274,11 +274,14 @@ class SharedFutures:
         )
 
     def _has_made(self, key: FunctionKey, receiver: Expr | None) -> bool:
-        """Tell whether an object is made by a function, as a local of its own."""
+        """Tell whether a function makes an object for itself alone."""
         if not isinstance(receiver, Name):
             return False
+        steps = self._program.function(key).steps
         made = self._futures.effects.frame(key).value_of(receiver.id)
-        if not isinstance(made, Temp) or not isinstance(self._program.function(key).steps[made.step], Call):
+        if not isinstance(made, Temp) or not isinstance(steps[made.step], Call):
+            return False
+        if any(isinstance(step, Return) and step.value == receiver for step in steps):
             return False
         callees = self._types.callees(key, made.step)
         return all(isinstance(each, ProjectCallee) and each.constructs for each in callees)
@@ -298,7 +301,8 @@ class SharedFutures:
             case Sharing.JOINED:
                 public = not any(part.startswith("_") for part in function.qualname.split("."))
                 method = function.cls >= 0
-                several = len(waiting) != 1 and (len(waiting) == len(callers) or len(waiting) > 1)
+                unknown = sum(1 for _ in self._futures.inflows.unknown_callers(key))
+                several = len(waiting) + unknown > 1 or not callers
                 return Confidence.LIKELY if public and method and several else Confidence.POSSIBLE
 
     def _fills_container(self, site: CallSite) -> bool:
