@@ -309,8 +309,8 @@ class TornExchanges:
         way = way_out(facts, facts.block_of(level.step))
         if way is None or not way.leaves:
             return True
-        usual = _usual_steps(facts, level.step)
-        return any(_settles(facts, step, level.group, step in usual) for step in way.steps)
+        usual = _usual_acts(facts, level.step)
+        return any(_settles(facts, step, level.group, usual) for step in way.steps)
 
     def _is_settled_below(self, key: FunctionKey, exchange: Exchange) -> bool:
         """Tell whether a callee settles it itself, or reads on until it has the reply that belongs here."""
@@ -406,10 +406,10 @@ def _settled(reached: Mapping[_Level, tuple[_Level | None, ...]]) -> set[_Level]
     return found
 
 
-def _settles(facts: Facts, step: int, group: Group, usual: bool) -> bool:
+def _settles(facts: Facts, step: int, group: Group, usual: frozenset[Act]) -> bool:
     """Tell whether a step on the cancelled way leaves no reply behind for others to read.
 
-    `usual` tells that the step also runs where nothing was cancelled: a flag that it sets says nothing then.
+    A flag that is set just so where nothing was cancelled, `usual`, says nothing about the connection.
     """
     if _given_back(facts, step, group) is not None:
         return False
@@ -417,10 +417,8 @@ def _settles(facts: Facts, step: int, group: Group, usual: bool) -> bool:
         return True
     if any(reply.step == step and _is_end(reply.source, group) for reply in replies(facts)):
         return True
-    if usual:
-        return False
     return any(
-        act.verb in (Verb.SETS, Verb.RESETS) and group.has_as_flag(act.subject)
+        act.verb in (Verb.SETS, Verb.RESETS) and group.has_as_flag(act.subject) and act not in usual
         for act in facts.acts.get(step, ())
     )
 
@@ -469,8 +467,8 @@ def _names_of(facts: Facts, made: int) -> Iterator[Path]:
                 pass
 
 
-def _usual_steps(facts: Facts, step: int) -> frozenset[int]:
-    """Return the steps that may run after an await has come back."""
+def _usual_acts(facts: Facts, step: int) -> frozenset[Act]:
+    """Return what is done after an await has come back, be it in another copy of a `finally`."""
     blocks = facts.function.blocks
     start = facts.block_of(step)
     seen: set[int] = set()
@@ -482,4 +480,9 @@ def _usual_steps(facts: Facts, step: int) -> frozenset[int]:
             waiting.extend(
                 edge.to for edge in blocks[number].edges if edge.to >= 0 and edge.leaves not in FAILS
             )
-    return frozenset(number for block in seen for number in range(blocks[block].first, blocks[block].last))
+    return frozenset(
+        act
+        for block in seen
+        for number in range(blocks[block].first, blocks[block].last)
+        for act in facts.acts.get(number, ())
+    )
