@@ -13,7 +13,7 @@ from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
 MOST_CALLERS = 16
 _MOST_NAMESAKES = 64
-"""Calls of anything that has a function's name, above which its callers are not looked for."""
+"""Calls of anything that has a function's name that are looked at, those in its own module first."""
 
 
 class Caller(Struct, frozen=True):
@@ -43,10 +43,9 @@ class Callers:
         return (*islice(self._calling(key), MOST_CALLERS), *self._enclosing(key))
 
     def _calling(self, key: FunctionKey) -> Iterator[Caller]:
-        sites = self._calls.get(self._program.function(key).name, ())
-        if len(sites) > _MOST_NAMESAKES:
-            return
-        for site in sites:
+        sites = self._calls.get(self._program.function(key).name, [])
+        near = sorted(sites, key=lambda site: site.function.module != key.module)
+        for site in near[:_MOST_NAMESAKES]:
             for callee in self._effects.types.callees(site.function, site.step):
                 if isinstance(callee, ProjectCallee) and callee.key == key:
                     given = tuple(sorted(self._effects.given(callee).items(), key=lambda pair: pair[0]))
