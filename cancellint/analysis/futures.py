@@ -132,12 +132,24 @@ class Futures:
     def completions(self) -> tuple[Completion, ...]:
         return tuple(each for key in self._completing for each in self._completions(key))
 
+    def made_in(self, key: FunctionKey) -> tuple[Made, ...]:
+        """Return the futures that a function makes."""
+        return self._made_by_function.get(key, ())
+
+    @cached_property
+    def _made_by_function(self) -> dict[FunctionKey, tuple[Made, ...]]:
+        found: dict[FunctionKey, tuple[Made, ...]] = {}
+        for each in self.made:
+            found[each.site.function] = (*found.get(each.site.function, ()), each)
+        return found
+
     @cached_property
     def waits(self) -> tuple[Wait, ...]:
         """The awaits that wait for a future as it is, so that both are cancelled together."""
-        return tuple(each for key in self.program.functions() for each in self._waits_in(key))
+        return tuple(each for key in self.program.functions() for each in self.waits_in(key))
 
-    def _waits_in(self, key: FunctionKey) -> Iterator[Wait]:
+    def waits_in(self, key: FunctionKey) -> Iterator[Wait]:
+        """Yield those of one function, in the order of its steps."""
         for number, step in enumerate(self.program.function(key).steps):
             match step:
                 case Await(value=value, kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM):
@@ -265,7 +277,7 @@ class Futures:
         """Yield the steps that put one of the carriers into something that outlives the function."""
         for number, step in enumerate(self.program.function(key).steps):
             for container in _stored_in(step, carriers):
-                for home in self._homes_of_container(key, container):
+                for home in self.homes_of_container(key, container):
                     yield CallSite(key, number), home
             if isinstance(step, Call) and depth:
                 for callee, param in self._given(key, number, carriers):
@@ -322,19 +334,10 @@ class Futures:
             return None
         return path.root, ".".join(path.fields)
 
-    def _homes_of_container(self, key: FunctionKey, container: Expr) -> frozenset[Home]:
+    def homes_of_container(self, key: FunctionKey, container: Expr) -> frozenset[Home]:
         """Return the homes that a container may be, none for a variable that lives as long as the call."""
-        while isinstance(container, Item):
-            container = container.base
-        frame = self.effects.frame(key)
-        if isinstance(container, Name) and container.id in frame.params:
-            return self.held(key, container).homes
-        path = frame.path(container)
-        is_local = isinstance(container, Name) and frame.is_local(container.id)
-        if is_local and (path is None or not path.is_visible_to_callers):
-            return frozenset()
-        home = self.home(key, container)
-        return frozenset() if home is None else frozenset({home})
+        found = self.held(key, container).homes
+        return frozenset(home for home in found if home[0] != f"{key.module}#{key.function}")
 
     # ----------------------------------------------------------------- what an expression means
 
@@ -486,6 +489,8 @@ def _stored_in(step: object, carriers: frozenset[Expr]) -> Iterator[Expr]:
     match step:
         case Assign(target=Attr() | Item() as target, value=value) if _carries(value, carriers):
             yield target
+        case Assign(target=Item(base=base, key=held)) if held in carriers:
+            yield base
         case Assign(target=Name() as target, value=value, op=op) if op and _carries(value, carriers):
             yield target
         case Call(func=Attr(base=base, name=name), args=args) if name in FILLS:

@@ -19,6 +19,7 @@ from cancellint.analysis.futures import Futures
 from cancellint.analysis.groups import groups
 from cancellint.analysis.handles import Handles
 from cancellint.analysis.knowledge import Knowledge
+from cancellint.analysis.lost_grants import LostGrants
 from cancellint.analysis.obligations import Debt
 from cancellint.analysis.older_versions import OlderVersions
 from cancellint.analysis.operations import Operations
@@ -143,6 +144,11 @@ class Project:
     def shared_futures(self) -> SharedFutures:
         """Awaits of futures that others wait for too."""
         return SharedFutures(self.futures)
+
+    @cached_property
+    def lost_grants(self) -> LostGrants:
+        """Waits that keep what they were given when they are cancelled."""
+        return LostGrants(self.futures)
 
     @cached_property
     def backlogs(self) -> Backlogs:

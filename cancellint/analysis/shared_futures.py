@@ -65,7 +65,19 @@ class Shared(Struct, frozen=True):
 
 
 _CLOSING = frozenset(
-    {*CLOSERS, "cleanup", "exit", "aexit", "finish", "cancel", "quit", "teardown", "unload", "finalize"}
+    {
+        *CLOSERS,
+        "cleanup",
+        "release",
+        "exit",
+        "aexit",
+        "finish",
+        "cancel",
+        "quit",
+        "teardown",
+        "unload",
+        "finalize",
+    }
 )
 _KEEPERS = ("param:0", "free:", "global:")
 """Roots of what outlives a call of a method or closure."""
