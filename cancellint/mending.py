@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 from msgspec import Struct
 
 from cancellint.frontend.discover import shown_path
+from cancellint.frontend.read import Reading
 from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Report
 from cancellint.pipeline import Examined, Request, examine
@@ -54,8 +55,8 @@ class _Attempt(NamedTuple):
     keys: tuple[_Key, ...]
 
 
-Examine: TypeAlias = Callable[[Mapping[Path, bytes]], Examined]
-"""A run with these texts in the place of what is on the disk."""
+Examine: TypeAlias = Callable[[Mapping[Path, bytes], Reading | None], Examined]
+"""A run with these texts in the place of what is on the disk, given what was read before."""
 
 
 def mend(request: Request, *, unsafe: bool) -> Mending:
@@ -84,18 +85,18 @@ class _Mender:
         """the files of which some fix did not help"""
 
     def mended(self) -> Mending:
-        seen = self.check({})
+        seen = self.check({}, None)
         fixed = 0
         for _ in range(ROUNDS):
             attempts = [*self._attempts(seen)]
             if not attempts:
                 break
             self.texts |= {each.path: each.after for each in attempts}
-            then = self.check(self.texts)
+            then = self.check(self.texts, seen.reading)
             useless = [each for each in attempts if not _helps(each, seen.report, then.report)]
             for each in useless:
                 self._take_back(each, _excess(each, seen.report, then.report))
-            seen = self.check(self.texts) if useless else then
+            seen = self.check(self.texts, then.reading) if useless else then
             fixed += sum(len(each.keys) for each in attempts if each not in useless)
         return Mending(seen.report, tuple(self._rewritten()), fixed)
 

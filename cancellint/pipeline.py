@@ -77,8 +77,13 @@ class Examined(Struct, frozen=True):
     reading: Reading
 
 
-def examine(request: Request, texts: Mapping[Path, bytes] | None = None) -> Examined:
-    """The run, with these texts in the place of what is on the disk."""
+def examine(
+    request: Request, texts: Mapping[Path, bytes] | None = None, before: Reading | None = None
+) -> Examined:
+    """The run, with these texts in the place of what is on the disk.
+
+    What was read before and has not changed is not parsed again.
+    """
     started = perf_counter()
     config = request.config
     choice = selected(config)
@@ -87,7 +92,7 @@ def examine(request: Request, texts: Mapping[Path, bytes] | None = None) -> Exam
         sources = discover(
             request.paths, config.exclude, request.stdin, force_exclude=request.force_exclude, texts=texts
         )
-        reading = _read(sources, request.jobs, request.progress, failures)
+        reading = _read(sources, request.jobs, request.progress, failures, before)
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choice, failures)
         checked = _check(project, reading, choice, config, failures) if project else ()
@@ -199,10 +204,15 @@ def decoded(answer: bytes) -> Outcome:
 
 
 def _read(
-    sources: Sequence[Source], jobs: int, progress: Progress | None, failures: list[Failure]
+    sources: Sequence[Source],
+    jobs: int,
+    progress: Progress | None,
+    failures: list[Failure],
+    before: Reading | None = None,
 ) -> Reading:
-    wanted = worth_reading(sources)
-    modules: dict[str, ir.Module] = {}
+    chosen = worth_reading(sources)
+    modules = {} if before is None else dict(_unchanged(chosen, before))
+    wanted = tuple(source for source in chosen if source.module not in modules)
     refusals = dict(unreadable(sources))
     for done, (source, outcome) in enumerate(zip(wanted, _outcomes(wanted, jobs), strict=True), 1):
         if outcome.module is not None:
@@ -213,7 +223,16 @@ def _read(
             failures.append(Failure(shown_path(source.path), outcome.failure))
         if progress is not None:
             progress(done, len(wanted))
-    return Reading({source.module: source for source in sources}, modules, refusals)
+    in_order = {source.module: modules[source.module] for source in chosen if source.module in modules}
+    return Reading({source.module: source for source in sources}, in_order, refusals)
+
+
+def _unchanged(sources: Iterable[Source], before: Reading) -> Iterator[tuple[str, ir.Module]]:
+    """The modules that were read from the same bytes before."""
+    for source in sources:
+        name = source.module
+        if name in before.modules and before.sources[name].data == source.data:
+            yield name, before.modules[name]
 
 
 def _outcomes(sources: Sequence[Source], jobs: int) -> Iterator[Outcome]:
@@ -238,6 +257,7 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
         underscore_drops=config.dropped_task_underscore,
         target=config.target_version,
         older=config.older_versions,
+        libraries=config.libraries,
         cancel_safe_decorators=config.cancel_safe_decorators,
     )
 

@@ -57,7 +57,7 @@ class Checks:
         self.findings = findings
         self.count = 0
 
-    def __call__(self, texts: Mapping[Path, bytes]) -> Examined:
+    def __call__(self, texts: Mapping[Path, bytes], before: Reading | None) -> Examined:
         self.count += 1
         data = texts.get(FILE, self.text.encode())
         source = Source(FILE, "a", is_package=False, is_reported=True, is_test=False, data=data)
