@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.contender_tests import Said, Tests
 from cancellint.analysis.contender_uses import Uses
 from cancellint.analysis.contenders import Carrier, Carriers, Contenders, Part, Waiting, meaning
 from cancellint.analysis.effects import Effects
@@ -25,22 +26,16 @@ from cancellint.analysis.unwinding import (
 )
 from cancellint.model.ir import (
     Assign,
-    Attr,
     Await,
     AwaitKind,
     Block,
-    Build,
-    Call,
-    Const,
     Edge,
     Expr,
     Leaves,
     Name,
     Next,
-    Op,
     Raise,
     Return,
-    Star,
     Temp,
 )
 from cancellint.model.summary import Path
@@ -108,6 +103,7 @@ class Search:
     ) -> None:
         self._contenders = contenders
         self._uses = Uses(contenders, facts)
+        self._tests = Tests(contenders, facts, self._uses)
         self._facts = facts
         self._function = facts.function
         self._siblings = siblings
@@ -298,142 +294,28 @@ class Search:
     def _waited_for(self, found: Carrier, leaves: Leaves) -> bool:
         match found.waiting:
             case Waiting.FIRST:
-                alone = leaves is Leaves.RESUMED and self._is_alone(found.step)
+                alone = leaves is Leaves.RESUMED and self._tests.is_alone(found.step)
                 return leaves is Leaves.RAISED or alone
             case Waiting.ALL:
                 return leaves is not Leaves.CANCELLED
             case Waiting.GATHER:
-                return leaves is not Leaves.RAISED or self._is_alone(found.step)
+                return leaves is not Leaves.RAISED or self._tests.is_alone(found.step)
             case Waiting.EACH | None:
                 return False
             case Waiting.GATHER_ALL | Waiting.LIMIT | Waiting.SHIELD:
                 return True  # whoever shields a task means it to go on
 
-    def _is_alone(self, call: int) -> bool:
-        """Tell whether a call waits for this one task only, and for as long as it takes."""
-        items = self._items(call)
-        return len(items) == 1 and not isinstance(items[0], Star) and not self._is_timed(call)
-
-    def _is_timed(self, call: int) -> bool:
-        return self._contenders.is_timed(self._facts.key, call)
-
-    def _items(self, call: int) -> tuple[Expr, ...]:
-        """Return the tasks that a call waits for, one by one, as far as they are written so."""
-        waiting = self._contenders.waiting(self._facts.key, call)
-        found: list[Expr] = []
-        for value in waiting[1] if waiting is not None else ():
-            shown = self._written(value)
-            found.extend(shown.items if isinstance(shown, Build) else (Star(shown),))
-        if waiting is not None and waiting[0] is Waiting.GATHER:
-            return waiting[1]
-        return tuple(found)
-
-    def _written(self, value: Expr) -> Expr:
-        """Return the display that a variable is bound to once and for all, or the value as it is."""
-        bound = [
-            step.value for step in self._function.steps if isinstance(step, Assign) and step.target == value
-        ]
-        return bound[0] if len(bound) == 1 and isinstance(bound[0], Build) else value
-
     # ----------------------------------------------------------------- tests
 
     def _tested(self, test: Expr, truth: bool, state: _State) -> _State | None:
         """Return the state where a test has come out so, None where the task has finished then."""
-        while isinstance(test, Op) and test.op == "not":
-            test, truth = test.operands[0], not truth
-        carriers = dict(state.carriers)
-        match test:
-            case Op(op="in" | "not in" as op, operands=(task, where)):
-                return self._among(task, where, truth is (op == "in"), state)
-            case Op(op="is" | "is not" | "==" | "!=" as op, operands=(asked, Const(kind="none"))):
-                missing = truth is (op in ("is", "=="))
-                return None if missing and _is_outstanding(meaning(asked, carriers)) else state
-            case Temp(step=step) if test not in carriers:
-                return self._asked(step, truth, state)
-            case Op(op=op, operands=(Temp(step=step), Const(kind="int", text=text))):
-                counted = self._counted(step)
-                if counted is not None and (op, text) in _SAYS_EMPTY:
-                    return self._tested(counted, truth is not _SAYS_EMPTY[op, text], state)
-            case _:
-                pass
-        found = meaning(test, carriers)
-        if found is not None:
-            finished = truth and found.part is Part.DONE and self._is_alone_in(found)
-            return None if finished or (not truth and _is_outstanding(found)) else state
-        return None if self._mentions(test, carriers) else state
-
-    def _counted(self, number: int) -> Expr | None:
-        """Return whose length a call returns."""
-        match self._function.steps[number]:
-            case Call(func=Name(id="len"), args=(value,)):
-                return value
-            case _:
-                return None
-
-    def _is_alone_in(self, found: Carrier) -> bool:
-        return found.step >= 0 and len(self._items(found.step)) == 1
-
-    def _among(self, task: Expr, where: Expr, truth: bool, state: _State) -> _State | None:
-        """Return the state after `task in done` or `task in pending`."""
-        carriers = dict(state.carriers)
-        mine, group = meaning(task, carriers), meaning(where, carriers)
-        if group is None:
-            return state
-        if group.part is not Part.DONE:
-            truth = not truth
-        if mine is None:
-            return state if truth else self._not_done(task, group, state)
-        return None if truth and mine.part is Part.TASK else state
-
-    def _not_done(self, other: Expr, group: Carrier, state: _State) -> _State | None:
-        """Return the state where another of the group has not finished: if none has, this one must have."""
-        undone = tuple(sorted({*state.undone, other}, key=str))
-        if group.step >= 0 and not self._is_timed(group.step):
-            carriers = dict(state.carriers)
-            others = [item for item in self._items(group.step) if meaning(item, carriers) is None]
-            if others and all(item in undone for item in others):
-                return None
-        return structs.replace(state, undone=undone)
-
-    def _asked(self, number: int, truth: bool, state: _State) -> _State | None:
-        """Return the state after a test of what a call has said, such as `task.done()`."""
-        carriers = dict(state.carriers)
-        step = self._function.steps[number]
-        if not isinstance(step, Call):
-            return state
-        counted = self._counted(number)
-        if counted is not None:
-            return self._tested(counted, truth, state)
-        match step.func:
-            case Attr(base=base, name="done" | "cancelled"):
-                found = meaning(base, carriers)
-                if found is None and not truth:
-                    group = next((each for each in carriers.values() if each.part is Part.DONE), None)
-                    return self._not_done(base, group, state) if group is not None else state
-                if found is not None and truth and found.part is Part.MEMBER:
-                    return structs.replace(state, dealt=_added(state.dealt, found.step))
-                return None if found is not None and truth else state
-            case _:
-                given = (*step.args, *(value for _, value in step.keywords))
-                return None if any(self._mentions(value, carriers) for value in given) else state
-
-    def _mentions(self, expr: Expr, carriers: Carriers) -> bool:
-        """Tell whether an expression is about the task in a way nobody understands here."""
-        return any(_is_outstanding(found) for found in self._uses.within(expr, carriers))
-
-
-_SAYS_EMPTY = {
-    ("==", "0"): True,
-    ("!=", "0"): False,
-    (">", "0"): False,
-    ("<", "1"): True,
-    (">=", "1"): False,
-}
-"""Comparisons of a length that tell, if they hold, whether there is nothing."""
-
-
-def _is_outstanding(found: Carrier | None) -> bool:
-    return found is not None and found.part not in (Part.DONE, Part.OUTCOME)
+        wait = self._function.steps[state.waits] if state.waits >= 0 else None
+        call = wait.value.step if isinstance(wait, Await) and isinstance(wait.value, Temp) else -1
+        verdict = self._tests.of(test, truth, dict(state.carriers), state.undone, call)
+        if verdict.said not in (Said.NOTHING, Said.RUNNING):
+            return None
+        dealt = state.dealt if verdict.loop < 0 else _added(state.dealt, verdict.loop)
+        return structs.replace(state, undone=verdict.undone, dealt=dealt)
 
 
 def _added(known: tuple[int, ...], number: int) -> tuple[int, ...]:

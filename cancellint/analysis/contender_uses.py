@@ -127,9 +127,9 @@ class Uses:
             return NOTHING
         if self._contenders.is_same_task(self._facts.key, number):
             return NOTHING if started else SETTLED
-        return NOTHING if self._only_looks(number, call) else SETTLED
+        return NOTHING if self.only_looks(number, call) else SETTLED
 
-    def _only_looks(self, number: int, call: Call) -> bool:
+    def only_looks(self, number: int, call: Call) -> bool:
         """Tell whether a call keeps nothing of what it is given, and does nothing to it."""
         if self._contenders.waiting(self._facts.key, number) is not None:
             return True
@@ -183,7 +183,7 @@ class Uses:
                 case Call(func=Attr(base=base, name="cancel" | "add_done_callback")) if base in items:
                     return True
                 case Call(args=args) as call if items.intersection(args):
-                    if not self._only_looks(number, call):
+                    if not self.only_looks(number, call):
                         return True
                 case Assign(target=Attr() | Item(), value=value) if value in items:
                     return True

@@ -32,6 +32,7 @@ from cancellint.model.ir import (
     Next,
     Op,
     Star,
+    Step,
     Temp,
 )
 from cancellint.model.knowledge import RaceKind, Role
@@ -84,7 +85,7 @@ class Carrier(Struct, frozen=True, order=True):
 Carriers = Mapping[Expr, Carrier]
 
 VIEWS = frozenset({"values", "items", "keys", "copy", "union", "difference"})
-_PICKS = frozenset({"pop", "popleft", "popitem", "get"})
+PICKS = frozenset({"pop", "popleft", "popitem", "get"})
 FILLS = frozenset({"append", "appendleft", "add", "insert", "extend", "update", "setdefault"})
 COPIES = frozenset(
     {"list", "set", "tuple", "frozenset", "sorted", "reversed", "enumerate", "zip", "iter", "dict", "filter"}
@@ -93,7 +94,7 @@ CHOICES = frozenset({"next", "min", "max"})
 
 
 _WAITS = frozenset({Role.RACES, Role.GATHERS, Role.SHIELDS})
-_RUNNERS = frozenset({"run", "run_until_complete"})
+_RUNS_WHAT_IS_STARTED = frozenset({"run_until_complete", "run_forever"})
 
 
 class Contenders:
@@ -131,6 +132,12 @@ class Contenders:
         waits = (self.waiting(key, number) for number in range(len(function.steps))) if params else ()
         if any(found is not None and found[0] is Waiting.FIRST for found in waits):
             yield from params
+
+    def has_race(self, key: FunctionKey) -> bool:
+        """Tell whether a function waits for the first of several tasks."""
+        steps = self._effects.program.function(key).steps
+        waits = (self.waiting(key, number) for number in range(len(steps)))
+        return any(found is not None and found[0] is Waiting.FIRST for found in waits)
 
     def _starts_several(self, key: FunctionKey, number: int) -> bool:
         waiting = self.waiting(key, number)
@@ -183,17 +190,26 @@ class Contenders:
 
     @cached_property
     def _mains(self) -> frozenset[FunctionKey]:
-        """The coroutine functions that a whole event loop is run for."""
-        found: set[FunctionKey] = set()
-        for key in self._effects.program.functions():
-            for step in self._effects.program.function(key).steps:
-                if not isinstance(step, Call) or last_name(step.func) not in _RUNNERS:
-                    continue
-                for value in step.args[:1]:
-                    for operation in self._effects.operations.behind(key, value):
-                        if isinstance(operation.callee, ProjectCallee):
-                            found.add(operation.callee.key)
-        return frozenset(found)
+        """The coroutine functions that a whole event loop is run for, by their own module."""
+        program = self._effects.program
+        return frozenset(
+            main
+            for key in program.functions()
+            if not program.function(key).is_async
+            for main in self._run_by(key)
+            if main.module == key.module
+        )
+
+    def _run_by(self, key: FunctionKey) -> Iterator[FunctionKey]:
+        """Yield what a function runs an event loop for: `asyncio.run(main())`, or all it starts before."""
+        steps = self._effects.program.function(key).steps
+        names = {last_name(step.func) for step in steps if isinstance(step, Call)}
+        starts = not names.isdisjoint(_RUNS_WHAT_IS_STARTED)
+        for number, step in enumerate(steps if starts or "run" in names else ()):
+            if isinstance(step, Call) and (starts or _is_run(steps, number)):
+                for callee in self._effects.types.callees(key, number):
+                    if isinstance(callee, ProjectCallee):
+                        yield callee.key
 
     def is_main(self, key: FunctionKey) -> bool:
         """Tell whether an event loop is run for this function, and cancels all that is left when it ends."""
@@ -240,7 +256,7 @@ class Contenders:
                 return _filled(carriers, base, next(one for one in given if one))
             case Attr(base=base, name=name) if name in VIEWS:
                 return _with(carriers, Temp(number), meaning(base, carriers))
-            case Attr(base=base, name=name) if name in _PICKS:
+            case Attr(base=base, name=name) if name in PICKS:
                 return _with(carriers, Temp(number), _picked(meaning(base, carriers)))
             case Name(id=name) if name in COPIES:
                 return _with(carriers, Temp(number), _together(given))
@@ -267,6 +283,14 @@ class Contenders:
             if known is not None and Role.SPAWNS in known.entry.roles:
                 return True
         return False
+
+
+def _is_run(steps: tuple[Step, ...], number: int) -> bool:
+    """Tell whether what a call makes is the first argument of a `run`."""
+    return any(
+        isinstance(step, Call) and last_name(step.func) == "run" and step.args[:1] == (Temp(number),)
+        for step in steps
+    )
 
 
 def is_own_container(function: Function, name: str) -> bool:
@@ -300,6 +324,11 @@ def meaning(expr: Expr, carriers: Carriers) -> Carrier | None:
             return min(found, default=None)
         case _:
             return None
+
+
+def is_outstanding(found: Carrier | None) -> bool:
+    """Tell whether something means a task that may not have finished."""
+    return found is not None and found.part not in (Part.DONE, Part.OUTCOME)
 
 
 def _is_awaitables(annotation: Expr | None) -> bool:
