@@ -8,6 +8,7 @@ from pathlib import Path
 
 import libcst
 
+from cancellint.config import Config
 from cancellint.frontend.discover import Source
 from cancellint.frontend.lower import lower
 from cancellint.frontend.read import Reading
@@ -16,7 +17,7 @@ from cancellint.model import ir
 from cancellint.model.finding import Confidence, Edit, Finding, Fix, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Site, Span
-from cancellint.pipeline import Examined
+from cancellint.pipeline import Examined, Request, examine
 
 FILE = Path("a.py").absolute()
 BUSY = "async def {0}(self):\n    self.busy = True\n    await g()\n    self.busy = False\n"
@@ -151,3 +152,16 @@ def test_where_none_is_to_blame_each_is_tried_on_its_own() -> None:
     mending = Checks("".join(map(BUSY.format, "fgh")), elsewhere).mended()
 
     assert text_after(mending, "") == FREE.format("f") + BUSY.format("g") + FREE.format("h")
+
+
+def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(BUSY.format(name))
+    request = Request(Config(root=tmp_path), (tmp_path,))
+
+    first = examine(request).reading
+    again = examine(request, {tmp_path / "a.py": FREE.format("a").encode()}, first).reading
+
+    assert list(again.modules) == list(first.modules) == ["a", "b"]
+    assert again.modules["b"] is first.modules["b"]
+    assert again.modules["a"] == lower(libcst.parse_module(FREE.format("a")))
