@@ -165,3 +165,43 @@ def test_what_a_factory_makes_is_known_by_its_type() -> None:
     )
 
     assert program.lines("CAN101") == ["async with asyncio.timeout(5):"]
+
+
+STEPPED = """
+import asyncio
+{imported}
+
+async def work(source: {annotation}, handle) -> None:
+    items = source.{iterate}
+    while True:
+        try:
+            item = await asyncio.wait_for(anext(items), 5)
+        except TimeoutError:
+            continue
+        handle(item)
+"""
+
+
+@pytest.mark.parametrize(
+    ("imported", "annotation", "iterate"),
+    [
+        ("from redis.asyncio.client import PubSub", "PubSub", "listen()"),
+        ("import httpx", "httpx.Response", "aiter_lines()"),
+        ("import psycopg", "psycopg.AsyncConnection", "notifies()"),
+        ("from fastapi import WebSocket", "WebSocket", "iter_text()"),
+    ],
+)
+def test_an_iterator_that_is_a_generator_ends_with_its_first_timeout(
+    imported: str, annotation: str, iterate: str
+) -> None:
+    program = STEPPED.format(imported=imported, annotation=annotation, iterate=iterate)
+
+    assert analysed(program).lines("CAN104") == ["item = await asyncio.wait_for(anext(items), 5)"]
+
+
+def test_an_iterator_that_is_an_object_survives() -> None:
+    program = STEPPED.format(
+        imported="import aiohttp", annotation="aiohttp.ClientWebSocketResponse", iterate="__aiter__()"
+    )
+
+    assert analysed(program).lines("CAN104", possible=True) == []

@@ -18,7 +18,7 @@ from cancellint.analysis.type_algebra import (
 )
 from cancellint.analysis.type_expressions import self_operands
 from cancellint.model import ir
-from cancellint.model.knowledge import Entry
+from cancellint.model.knowledge import Entry, Mode
 from cancellint.model.types import (
     CallSite,
     ClassObject,
@@ -140,7 +140,7 @@ class Calls:
             result = containers.builtin_result(called.name.removeprefix("builtins."), arguments)
         elif called.receiver is not None and called.frame is not None:
             result = self._container_method(called)
-        return pending(result, site) if entry is not None and entry.awaitable else result
+        return pending(result, site) if entry is not None and _is_run_later(entry) else result
 
     def _special_call(self, site: CallSite, call: ir.Call, called: LibraryFunction) -> Type | None:
         """Calls whose result depends on more than the types of their arguments."""
@@ -252,6 +252,11 @@ class Calls:
                 return NOTHING
             case _:
                 return Instance("asyncio.Task", (), site)
+
+
+def _is_run_later(entry: Entry) -> bool:
+    """Tell whether a library call makes a coroutine, or an asynchronous generator."""
+    return entry.awaitable or entry.mode is Mode.KILLS_SOURCE
 
 
 def _supplied(
