@@ -4,11 +4,12 @@ import difflib
 import enum
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pathspec import GitIgnoreSpec
@@ -55,6 +56,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """the newest Python that the checked project supports"""
     older_versions: tuple[Version, ...] = ()
     """older ones that it says it supports, oldest first"""
+    libraries: tuple[tuple[str, SpecifierSet], ...] = ()
+    """what it depends on, by import name, with the versions it says it supports"""
     knowledge: tuple[Path, ...] = ()
     assume_raced: AssumeRaced = AssumeRaced.NONE
     dropped_task_underscore: bool = False
@@ -205,6 +208,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         exclude=_patterns(table, "exclude"),
         target_version=target,
         older_versions=tuple(version for version in supported if version < target),
+        libraries=tuple(_dependencies(_mapping(project.get("project")))),
         knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
         dropped_task_underscore=table.flag("dropped-task-underscore"),
@@ -302,6 +306,18 @@ def _supported(requires: object) -> tuple[Version, ...]:
     except InvalidSpecifier:
         return ()
     return tuple(specifiers.filter(KNOWN_PYTHONS))
+
+
+def _dependencies(project: Mapping[str, object]) -> Iterator[tuple[str, SpecifierSet]]:
+    """What a project depends on, where it says from which version on; nonsense is its owner's affair."""
+    lists = (project.get("dependencies"), *_mapping(project.get("optional-dependencies")).values())
+    for line in (line for lines in lists if isinstance(lines, list) for line in lines):
+        try:
+            requirement = Requirement(str(line))
+        except InvalidRequirement:
+            continue
+        if requirement.specifier:
+            yield requirement.name.lower().replace("-", "_"), requirement.specifier
 
 
 def _knowledge_file(table: _Table, root: Path, name: str) -> Path:

@@ -257,6 +257,7 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
         underscore_drops=config.dropped_task_underscore,
         target=config.target_version,
         older=config.older_versions,
+        libraries=config.libraries,
         cancel_safe_decorators=config.cancel_safe_decorators,
     )
 

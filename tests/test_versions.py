@@ -166,6 +166,46 @@ def test_older_versions_are_only_those_that_the_configuration_has(tmp_path: Path
     ]
 
 
+# --------------------------------------------------------------------------- libraries
+
+STREAM = """\
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+async def serve(handle, items: MemoryObjectReceiveStream[str]) -> None:
+    while True:
+        with anyio.move_on_after(1):
+            first = await items.receive()
+            handle(first, await items.receive())
+"""
+
+
+def with_dependency(folder: Path, line: str) -> Finding:
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "example"\ndependencies = [{line}]\n')
+    (folder / "main.py").write_text(STREAM)
+    (found,) = run(load_config(folder), [folder]).findings
+    return found
+
+
+@pytest.mark.parametrize(
+    "line", ['"anyio>=4.0"', '"anyio>=3.7,<5"', '"anyio[trio] ~= 4.2"', '"anyio"', '"AnyIO<5"']
+)
+def test_an_older_version_of_a_library_that_differs_appears_as_a_note(line: str, tmp_path: Path) -> None:
+    dropped = "an item just handed over is dropped by any cancellation"
+    name = "anyio.streams.memory.MemoryObjectReceiveStream.receive"
+    told = [note.message for note in with_dependency(tmp_path, line).notes if note.message.startswith("with")]
+
+    assert told == ([] if line == '"anyio"' else [f"with anyio >=4.0,<4.4 `{name}` differs: {dropped}"])
+
+
+@pytest.mark.parametrize(
+    "line", ['"anyio>=4.4"', '"anyio>=4.14,<5"', '"trio>=0.20"', '"not a requirement"', "1"]
+)
+def test_a_library_that_differs_in_no_supported_version_is_not_told_of(line: str, tmp_path: Path) -> None:
+    notes = with_dependency(tmp_path, line).notes
+
+    assert [note.message for note in notes if note.message.startswith("with")] == []
+
+
 # --------------------------------------------------------------------------- the tables against this Python
 
 

@@ -231,6 +231,27 @@ class Knowledge:
             if entry is not None and _verdict(entry) != _verdict(newest)
         )
 
+    def library_verdicts(
+        self, name: str, call: CallShape, supported: SpecifierSet
+    ) -> Iterator[tuple[str, Entry]]:
+        """The library versions, as a specifier, on which the call behaves otherwise than on the newest.
+
+        Only those that the supported ones begin with, or pass through.
+        """
+        entry, newest = self.entry(name), self.facts(name, call)
+        if entry is None or newest is None:
+            return
+        told: set[str] = set()
+        for version in _turning_points(entry, supported):
+            applying = (each for each in entry.when if _applies(each, entry, call, version))
+            variant = next(applying, None)
+            if variant is None or variant.version is None or variant.version in told:
+                continue
+            told.add(variant.version)
+            varied = _varied(entry, variant)
+            if _verdict(varied) != _verdict(newest):
+                yield variant.version, varied
+
     def _look_up(self, name: str) -> Entry | None:
         """The entry of a public name, of the class's bases where the class itself has none."""
         if name in self._entries:
@@ -259,6 +280,13 @@ class Knowledge:
         variants = (variant for variant in entry.when if _applies(variant, entry, call, library))
         variant = next(variants, None)
         return _without_idle_race(entry if variant is None else _varied(entry, variant), call)
+
+
+def _turning_points(entry: Entry, supported: SpecifierSet) -> list[Version]:
+    """The supported versions of a library that its variants, or the support itself, begin or end with."""
+    stated = (*supported, *(each for variant in entry.when for each in SpecifierSet(variant.version or "")))
+    versions = {Version(each.version) for each in stated if _is_version(each.version)}
+    return sorted(version for version in versions if supported.contains(version, prereleases=True))
 
 
 def _verdict(entry: Entry) -> tuple[object, ...]:

@@ -1,7 +1,9 @@
-"""What older Python versions that a project supports do otherwise at the steps of a finding."""
+"""What older versions of Python and of libraries that a project supports do otherwise, step by step."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec import Struct
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cancellint.analysis.knowledge import Knowledge, call_shape
@@ -13,27 +15,27 @@ from cancellint.model.source import Site
 from cancellint.model.types import FunctionKey, LibraryCallee
 
 
-class OlderVersions:
-    """The verdicts of the library tables on older versions, oldest first, beside that on the newest."""
+class Supported(Struct, frozen=True):
+    """The versions that a project supports: of Python the newest and the older ones, and of libraries."""
 
-    def __init__(
-        self,
-        program: Program,
-        types: Types,
-        knowledge: Knowledge,
-        newest: Version | None,
-        older: tuple[Version, ...],
-    ) -> None:
+    newest: Version | None
+    older: tuple[Version, ...]
+    libraries: Mapping[str, SpecifierSet]
+
+
+class OlderVersions:
+    """The verdicts of the library tables on older versions beside those on the newest."""
+
+    def __init__(self, program: Program, types: Types, knowledge: Knowledge, supported: Supported) -> None:
         self._program = program
         self._types = types
         self._knowledge = knowledge
-        self._newest = newest
-        self._older = tuple(sorted(older))
+        self._supported = supported
 
     def notes(self, sites: Iterable[Site]) -> Iterator[SiteNote]:
         """Yield what differs at these steps, each difference once, at the first step that has it."""
         told: set[str] = set()
-        for site in sites if self._older else ():
+        for site in sites if self._supported.older or self._supported.libraries else ():
             for difference in self._differences(site):
                 if difference not in told:
                     told.add(difference)
@@ -58,15 +60,23 @@ class OlderVersions:
                 return None
 
     def _differences_of(self, callee: LibraryCallee) -> Iterator[str]:
-        shape = call_shape(callee.args, callee.keywords, self._newest)
+        supported = self._supported
+        shape = call_shape(callee.args, callee.keywords, supported.newest)
         newest = self._knowledge.facts(callee.name, shape)
-        by_note: dict[str, list[Version]] = {}
-        for version, entry in self._knowledge.older_verdicts(callee.name, shape, self._older):
-            if newest is not None and entry.note and entry.note != newest.note:
-                by_note.setdefault(entry.note, []).append(version)
+        if newest is None:
+            return
         name = self._knowledge.canonical(callee.name)
-        for note, versions in by_note.items():
-            yield f"on Python {_span(versions)} `{name}` differs: {note}"
+        by_note: dict[str, list[Version]] = {}
+        for version, entry in self._knowledge.older_verdicts(name, shape, sorted(supported.older)):
+            by_note.setdefault(entry.note, []).append(version)
+        library = name.partition(".")[0]
+        told = [(f"on Python {_span(versions)}", note) for note, versions in by_note.items()]
+        if library in supported.libraries:
+            verdicts = self._knowledge.library_verdicts(name, shape, supported.libraries[library])
+            told.extend((f"with {library} {specifier}", entry.note) for specifier, entry in verdicts)
+        for where, note in told:
+            if note and note != newest.note:
+                yield f"{where} `{name}` differs: {note}"
 
 
 def _span(versions: list[Version]) -> str:

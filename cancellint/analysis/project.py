@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 
 from msgspec import Struct
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cancellint.analysis.abandoned_futures import AbandonedFutures
@@ -21,7 +22,7 @@ from cancellint.analysis.handles import Handles
 from cancellint.analysis.knowledge import Knowledge
 from cancellint.analysis.lost_grants import LostGrants
 from cancellint.analysis.obligations import Debt
-from cancellint.analysis.older_versions import OlderVersions
+from cancellint.analysis.older_versions import OlderVersions, Supported
 from cancellint.analysis.operations import Operations
 from cancellint.analysis.owing import Owed, orphans
 from cancellint.analysis.owners import Owners
@@ -50,6 +51,8 @@ class AnalysisSettings(Struct, frozen=True):
     target: Version | None = None
     older: tuple[Version, ...] = ()
     """older Pythons that it supports as well"""
+    libraries: tuple[tuple[str, SpecifierSet], ...] = ()
+    """import names of libraries, with the versions that it supports"""
     cancel_safe_decorators: tuple[str, ...] = ()
     """dotted names of decorators that declare a function cancel-safe"""
 
@@ -112,7 +115,8 @@ class Project:
         """What older Pythons that the project supports do otherwise."""
         knowledge = self.effects.operations.knowledge
         settings = self.settings
-        return OlderVersions(self.program, self.effects.types, knowledge, settings.target, settings.older)
+        supported = Supported(settings.target, settings.older, dict(settings.libraries))
+        return OlderVersions(self.program, self.effects.types, knowledge, supported)
 
     @cached_property
     def futures(self) -> Futures:
