@@ -4,7 +4,7 @@ Flags, counters and entries of containers are read off the code itself; locks, p
 the library tables; helpers off their summaries. A name is believed only where nothing better is known.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import structs
 
@@ -167,8 +167,13 @@ def acts_by_step(frame: Frame, function: Function, effects: dict[int, Effect]) -
     return found
 
 
-def acts_for_callers(function: Function, acts: dict[int, tuple[Act, ...]]) -> tuple[Act, ...]:
-    """Return what a caller needs to know: all that is undone, and what is taken on and not undone here."""
+def acts_for_callers(
+    function: Function, acts: dict[int, tuple[Act, ...]], sometimes: Callable[[int], bool]
+) -> tuple[Act, ...]:
+    """Return what a caller needs to know: all that is undone, and what is taken on and not undone here.
+
+    What a call takes on `sometimes` only, as `try_acquire` does, its callers cannot be said to hold.
+    """
     undone: dict[Act, None] = {}
     taken: dict[Act, None] = {}
     for number, found in acts.items():
@@ -177,11 +182,20 @@ def acts_for_callers(function: Function, acts: dict[int, tuple[Act, ...]]) -> tu
                 undone[_for_callers(act)] = None
             elif act.verb not in UNDOES:
                 kept = _taken_on(function, number, act)
-                if kept is not None:
+                if kept is not None and not sometimes(number):
                     taken[_for_callers(kept)] = None
     settled = {(act.verb, act.subject) for act in undone}
     left = [act for act in taken if (UNDONE_BY.get(act.verb), act.subject) not in settled]
-    return (*_nearest(undone), *_nearest(left))
+    return (*_nearest(act for act in undone if not _is_balanced(act, acts)), *_nearest(left))
+
+
+def _is_balanced(undone: Act, acts: dict[int, tuple[Act, ...]]) -> bool:
+    """Tell whether a release, or a lowering, only makes up for what the function has taken on itself."""
+    return undone.verb in (Verb.RELEASES, Verb.LOWERS) and any(
+        UNDONE_BY.get(act.verb) is undone.verb and act.subject == undone.subject
+        for found in acts.values()
+        for act in found
+    )
 
 
 def _nearest(acts: Iterable[Act]) -> Iterator[Act]:

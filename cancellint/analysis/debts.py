@@ -7,11 +7,13 @@ from msgspec import structs
 from cancellint.analysis.acts import UNDOES
 from cancellint.analysis.attributes import Attributes
 from cancellint.analysis.callers import Caller, Callers
+from cancellint.analysis.cleanups import cleanups
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.obligations import Debt, Obligations
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.summarize import Result
+from cancellint.analysis.ways import Ways
 from cancellint.analysis.ways_out import way_out
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
@@ -37,8 +39,14 @@ class Debts:
         return self._found[key]
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
-        debts = Obligations(self._facts_of(key), self._attributes).debts()
-        return tuple(debt for debt in debts if not self._is_paid_by_callers(key, debt))
+        ways = Ways(self._facts_of(key))
+        own = Obligations(ways, self._attributes).debts()
+        told = frozenset(debt.handler for debt in own if debt.handler >= 0)
+        found = sorted(
+            (*own, *cleanups(ways, self._attributes, told)),
+            key=lambda debt: (debt.cancelled, debt.taken, debt.kind),
+        )
+        return tuple(debt for debt in found if not self._is_paid_by_callers(key, debt))
 
     def _facts_of(self, key: FunctionKey) -> Facts:
         if key not in self._facts:

@@ -9,20 +9,20 @@ undoes, has to be undone. Only locks and what comes out of a pool need no such w
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from msgspec import Struct
 
 from cancellint.analysis.acts import UNDOES, UNDONE_BY
 from cancellint.analysis.attributes import Attributes
-from cancellint.analysis.conventions import last_name
 from cancellint.analysis.custody import empty_when
 from cancellint.analysis.effect import Fate
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.values import holders
-from cancellint.analysis.ways_out import catch_step, error_handlers, only_through, way_out
+from cancellint.analysis.ways import Belief, Ways, attribute_of, is_exit, replaces
+from cancellint.analysis.ways_out import catch_step, way_out
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -31,16 +31,11 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
-    Catch,
-    Const,
-    Delete,
     Enter,
-    Exit,
     Expr,
     Item,
     Leaves,
     Name,
-    Raise,
     Return,
     Step,
     Temp,
@@ -83,23 +78,6 @@ class Debt(Struct, frozen=True):
         return self.witness.handler if self.witness is not None else -1
 
 
-class Belief(enum.Enum):
-    """Where the code itself says that something has to be undone, strongest first."""
-
-    ANY_ERROR = enum.auto()
-    """in a handler of all ordinary errors"""
-    CLEANUP = enum.auto()
-    """in a `finally`, or where another await is cancelled"""
-    TIMEOUT = enum.auto()
-    """in a handler of timeouts, which are cancellations in disguise"""
-    SOME_ERROR = enum.auto()
-    """in a handler of other errors: believed only of what is held, which any failure has to give back"""
-    NORMAL = enum.auto()
-    """on the normal path alone: after an error it is not undone either"""
-    ANSWERED = enum.auto()
-    """in another function, when what is awaited arrives: if nobody waits any more, it may never"""
-
-
 class Witness(Struct, frozen=True):
     """A step that undoes something, what it does, and the `except` it stands under (-1: under none).
 
@@ -136,25 +114,19 @@ def may_owe(facts: Facts) -> bool:
 class Obligations:
     """The solved analysis of one function; `attributes` tells what the rest of the program does."""
 
-    def __init__(self, facts: Facts, attributes: Attributes) -> None:
-        self._facts = facts
+    def __init__(self, ways: Ways, attributes: Attributes) -> None:
+        self._facts = ways.facts
+        self._ways = ways
         self._attributes = attributes
-        self._handlers: dict[int, tuple[int, ...]] = {}
-        self._cancellable: dict[tuple[int, int], None] | None = None
-        self._handled: dict[int, tuple[tuple[int, Act], ...]] = {}
 
     def debts(self) -> tuple[Debt, ...]:
-        """Return what is owed, one debt per obligation and one per error handler."""
+        """Return what is owed, one debt for what one handler, or one `finally`, would settle."""
         found: dict[int, Debt] = {}
         for obligation in self._taken_on():
             debt = self._debt_of(obligation)
             if debt is not None:
                 found.setdefault(debt.taken, debt)
-        debts = [
-            *_one_per_handler(found.values()),
-            *self._cleanups({debt.handler for debt in found.values()}),
-        ]
-        return tuple(sorted(debts, key=lambda debt: (debt.cancelled, debt.taken, debt.kind)))
+        return tuple(_one_per_place(found.values()))
 
     # ------------------------------------------------------------------ what is taken on
 
@@ -178,19 +150,28 @@ class Obligations:
         subject = act.subject
         if not subject.fields or not (subject.is_visible_to_callers or subject.root.startswith("local:")):
             return subject.root.startswith(("global:", "free:")) and act.verb is not Verb.SETS
-        return act.verb is Verb.ADDS or self._attributes.is_tested(_attribute(subject))
+        return act.verb is Verb.ADDS or self._attributes.is_tested(attribute_of(subject))
 
     def _given_back(self) -> Iterator[Obligation]:
         """Yield the local objects that are released or closed somewhere, from where they came into being."""
         seen: set[Path] = set()
         for step, acts in self._facts.acts.items():
-            for act in acts if not _is_exit(self._facts.function.steps[step]) else ():
+            for act in acts if not is_exit(self._facts.function.steps[step]) else ():
                 if not _gives_back_local(act) or act.subject in seen:
                     continue
                 seen.add(act.subject)
                 for number in self._made_at(act.subject):
+                    if self._wraps_parameters(number):
+                        continue
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, act.confidence)
                     yield Obligation(Kind.HELD, taken, number, self._names(act.subject))
+
+    def _wraps_parameters(self, number: int) -> bool:
+        """Tell whether an object is made of nothing but what the caller has given: it owns nothing."""
+        step = self._facts.function.steps[number]
+        if not isinstance(step, Call) or not step.args or step.keywords:
+            return False
+        return all(isinstance(value, Name) and value.id in self._facts.frame.params for value in step.args)
 
     def _made_at(self, path: Path) -> Iterator[int]:
         """Yield the calls and awaits whose outcome a local object is."""
@@ -245,7 +226,7 @@ class Obligations:
             return None
         if witness is not None and witness.handler < 0 and _is_merely_closed(obligation, witness):
             return None
-        if self._is_cured(block, partial(_cures, obligation), obligation.names):
+        if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
             return None
         confidence = _confidence(obligation, witness)
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
@@ -262,15 +243,22 @@ class Obligations:
 
     def _undone_in_handler(self, obligation: Obligation, block: int) -> Witness | None:
         """Return where the handlers of an await's errors undo it, as far as that speaks of a cancellation."""
-        for handler in self._error_handlers(block):
-            belief = _belief(self._facts, handler)
-            if belief is Belief.SOME_ERROR and obligation.kind is not Kind.HELD:
+        for handler in self._ways.error_handlers(block):
+            belief = self._ways.belief(handler)
+            if obligation.kind is not Kind.HELD and not self._says_undo(handler, belief):
                 continue
-            for step, act in self._undone_in(handler):
+            for step, act in self._ways.acts_in(handler):
                 if _undoes(obligation, act):
                     widened = belief is not Belief.SOME_ERROR
                     return Witness(step, act, belief, catch_step(self._facts, handler) if widened else -1)
         return None
+
+    def _says_undo(self, handler: int, belief: Belief) -> bool:
+        """Tell whether a handler that changes state back does so because the function has failed.
+
+        One that swallows the error goes on: then it is what the error means that it takes note of.
+        """
+        return belief is not Belief.SOME_ERROR and self._ways.raises_again(handler)
 
     def _undone_later(self, obligation: Obligation, block: int) -> Witness | None:
         """Return where it is undone after the await has come back.
@@ -318,7 +306,7 @@ class Obligations:
         registered = self._facts.frame.path(step.value)
         if registered is None or not _is_local(registered):
             return None
-        place = self._attributes.removed_at(_attribute(obligation.act.subject))
+        place = self._attributes.removed_at(attribute_of(obligation.act.subject))
         if place is None or registered.root not in _awaited_roots(self._facts, await_):
             return None
         act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)
@@ -350,7 +338,7 @@ class Obligations:
             if any(self._ends(obligation, step) for step in range(start, block.last)):
                 continue
             last = block.last - 1
-            if last >= start and (number, last) in self._awaits():
+            if last >= start and (number, last) in self._ways.awaits:
                 yield number, last
             for edge in block.edges:
                 if edge.to <= first or edge.leaves in _FAILS or edge.to in seen:
@@ -359,22 +347,6 @@ class Obligations:
                     seen.add(edge.to)
                     waiting.append((edge.to, facts.function.blocks[edge.to].first))
 
-    def _awaits(self) -> dict[tuple[int, int], None]:
-        """Return (block, await) of the awaits at which a cancellation may arrive.
-
-        The exit of an `async with` is none of them: locks and connections do not suspend there, and what
-        does, such as a task group, has been left by then. Nor is an await in a `finally`: that a second
-        cancellation interrupts the cleanup of the first is another matter.
-        """
-        if self._cancellable is None:
-            steps = self._facts.function.steps
-            self._cancellable = {
-                (block, step): None
-                for block, step in self._facts.awaits()
-                if not _is_exit(steps[step]) and not self._facts.function.blocks[block].cleanup
-            }
-        return self._cancellable
-
     def _ends(self, obligation: Obligation, step: int) -> bool:
         """Tell whether a step discharges an obligation: undoes it, hands it on, or takes it on anew."""
         if step == obligation.taken:
@@ -382,7 +354,7 @@ class Obligations:
         if any(_cures(obligation, act) for act in self._facts.acts.get(step, ())):
             return True
         node = self._facts.function.steps[step]
-        if _replaces(self._facts.frame, node, obligation.names):
+        if replaces(self._facts.frame, node, obligation.names):
             return True
         if isinstance(node, Call) and self._leaves_to_others(obligation, node):
             return True
@@ -398,7 +370,7 @@ class Obligations:
                 case _:
                     pass
             for act in self._facts.acts_behind(value):
-                if act.verb is wanted and _attribute(act.subject) == _attribute(obligation.act.subject):
+                if act.verb is wanted and attribute_of(act.subject) == attribute_of(obligation.act.subject):
                     return True
         return False
 
@@ -420,101 +392,6 @@ class Obligations:
                     and _mentions(frame, argument.value, obligation.names)
                     for argument in self._facts.effect(step).arguments
                 )
-
-    # ------------------------------------------------------------------ the cancelled way
-
-    def _is_cured(self, block: int, cures: Callable[[Act], bool], names: frozenset[Path]) -> bool:
-        """Tell whether something on the way of a cancellation discharges, or may well discharge, it."""
-        way = way_out(self._facts, block)
-        if way is None or not way.leaves:
-            return True
-        for step in way.steps:
-            if any(cures(act) for act in self._facts.acts.get(step, ())):
-                return True
-            node = self._facts.function.steps[step]
-            if _replaces(self._facts.frame, node, names) or self._is_unknown_call(step, names):
-                return True
-        return False
-
-    def _is_unknown_call(self, step: int, names: frozenset[Path]) -> bool:
-        """Tell whether nobody knows what a call does to the object: it may be the cure."""
-        effect = self._facts.effect(step)
-        if not effect.unknown:
-            return False
-        frame = self._facts.frame
-        for argument in effect.arguments:
-            path = frame.path(argument.value)
-            if path is not None and any(name.is_within(path) for name in names):
-                return True
-        return False
-
-    # ------------------------------------------------------------------ cleanup owed
-
-    def _cleanups(self, told: set[int]) -> Iterator[Debt]:
-        """Yield what error handlers clean up before they raise again, and a cancellation does not."""
-        for block, await_ in self._awaits():
-            for handler in self._error_handlers(block):
-                caught = catch_step(self._facts, handler)
-                undone = [each for each in self._undone_in(handler) if self._counts(each[1], await_)]
-                if caught in told or not undone or _belief(self._facts, handler) is not Belief.ANY_ERROR:
-                    continue
-                if not self._raises_again(handler):
-                    continue
-                if self._is_cured(block, partial(_touches_any, undone), _names_of(undone)):
-                    continue
-                step, act = min(undone, key=_plainest)
-                told.add(caught)
-                witness = Witness(step, act, Belief.ANY_ERROR, caught)
-                yield Debt(Kind.CLEANUP, act, -1, await_, witness, Confidence.LIKELY)
-
-    def _counts(self, act: Act, await_: int) -> bool:
-        """Tell whether a cleanup matters after the function has ended.
-
-        A flag that says an error has happened does not, where all that was cancelled is a read that loses
-        nothing: no error has happened.
-        """
-        if not act.subject.is_visible_to_callers or not act.subject.fields or act.calls > MOST_CALLS:
-            return False
-        match act.verb:
-            case Verb.CLOSES | Verb.RELEASES | Verb.REMOVES:
-                return True
-            case Verb.RESETS | Verb.SETS:
-                harmless = self._is_safe_read(await_) and act.verb is Verb.SETS
-                return self._attributes.is_tested(_attribute(act.subject)) and not harmless
-            case _:
-                return False
-
-    def _is_safe_read(self, await_: int) -> bool:
-        effect = self._facts.effect(await_)
-        return bool(effect.takes) and not effect.losses and not effect.unknown
-
-    def _raises_again(self, handler: int) -> bool:
-        blocks = self._facts.function.blocks
-        steps = self._facts.function.steps
-        return any(
-            isinstance(steps[number], Raise)
-            for block in only_through(self._facts, handler)
-            for number in range(blocks[block].first, blocks[block].last)
-        )
-
-    def _error_handlers(self, block: int) -> tuple[int, ...]:
-        """Return the handlers that an error of an await may reach, the most general first."""
-        if block not in self._handlers:
-            found = error_handlers(self._facts, block)
-            self._handlers[block] = tuple(sorted(found, key=lambda each: _belief(self._facts, each).value))
-        return self._handlers[block]
-
-    def _undone_in(self, handler: int) -> tuple[tuple[int, Act], ...]:
-        """Return the acts of a handler's body, by step."""
-        if handler not in self._handled:
-            blocks = self._facts.function.blocks
-            self._handled[handler] = tuple(
-                (step, act)
-                for block in sorted(only_through(self._facts, handler))
-                for step in range(blocks[block].first, blocks[block].last)
-                for act in self._facts.acts.get(step, ())
-            )
-        return self._handled[handler]
 
 
 _GOES_ON = (Leaves.RESUMED, Leaves.NORMAL, Leaves.ITEM, Leaves.EXHAUSTED)
@@ -542,6 +419,8 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
 
     What is undone on the normal path alone stays so after an error too. A flag or a counter is then very
     likely forgotten; an entry of a container may well be meant to stay until somebody tries again.
+    What a helper sets may be a state of its own, such as *started*; what comes out of `a or await acquire()`
+    may not have been acquired at all.
     """
     if witness is None:
         return obligation.act.confidence
@@ -549,6 +428,10 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
     if obligation.kind is Kind.STATE and witness.belief is Belief.NORMAL:
         adds = obligation.act.verb is Verb.ADDS
         limits.append(Confidence.POSSIBLE if adds else Confidence.LIKELY)
+    if obligation.act.verb is Verb.SETS and obligation.act.calls:
+        limits.append(Confidence.POSSIBLE)
+    if any(name.root.startswith("local:$") for name in obligation.names):
+        limits.append(Confidence.POSSIBLE)
     if witness.belief is Belief.TIMEOUT:
         limits.append(Confidence.LIKELY)
     if witness.belief is Belief.ANSWERED:
@@ -601,32 +484,6 @@ def _is_impossible(obligation: Obligation, test: Expr | None, leaves: Leaves) ->
     return empty is not None and Path(f"local:{empty}") in there
 
 
-def _touches_any(undone: list[tuple[int, Act]], act: Act) -> bool:
-    """Tell whether an act cleans up some of what the error handler does."""
-    return any(
-        act.subject.is_within(each.subject) or each.subject.is_within(act.subject)
-        for _, each in undone
-        if act.verb in UNDOES or act.verb is each.verb
-    )
-
-
-def _names_of(undone: list[tuple[int, Act]]) -> frozenset[Path]:
-    return frozenset(act.subject for _, act in undone)
-
-
-def _replaces(frame: Frame, step: Step, names: frozenset[Path]) -> bool:
-    """Tell whether a step gives the object's name another value."""
-    match step:
-        case Assign(target=Name() | Attr() as target, op="") | Delete(target=Attr() as target):
-            return frame.path(target) in names and not _binds_outcome(step)
-        case _:
-            return False
-
-
-def _binds_outcome(step: Step) -> bool:
-    return isinstance(step, Assign) and isinstance(step.target, Name) and not isinstance(step.value, Const)
-
-
 def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
     """Tell whether a value contains the object."""
     wanted = {name.root.partition(":")[2] if name.root.startswith("local:") else name.root for name in names}
@@ -634,10 +491,6 @@ def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
         content and (str(place) in wanted or f"temp:{place}" in wanted)
         for place, content in holders(frame, value)
     )
-
-
-def _is_exit(step: Step) -> bool:
-    return isinstance(step, Exit) or (isinstance(step, Await) and step.kind is AwaitKind.EXIT)
 
 
 def _is_entry(step: Step) -> bool:
@@ -676,34 +529,11 @@ def _is_local(path: Path) -> bool:
     return path.root.startswith(("local:", "temp:"))
 
 
-def _attribute(path: Path) -> str:
-    """Return the name of the attribute that a path ends in, subscripts aside."""
-    return next((field for field in reversed(path.fields) if not field.startswith(("[", "#"))), "")
-
-
-def _belief(facts: Facts, handler: int) -> Belief:
-    """Return what a handler is for: any error, a timeout, or other errors."""
-    caught = facts.function.steps[catch_step(facts, handler)]
-    assert isinstance(caught, Catch)
-    names = [last_name(value) for value in caught.types]
-    if "Exception" in names:
-        return Belief.ANY_ERROR
-    return Belief.TIMEOUT if "TimeoutError" in names else Belief.SOME_ERROR
-
-
-def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
-    """Return a key that puts first what says most: closing before resetting, here before elsewhere."""
-    step, act = undone
-    order = (Verb.RELEASES, Verb.CLOSES, Verb.REMOVES)
-    return order.index(act.verb) if act.verb in order else len(order), act.calls, step
-
-
-def _one_per_handler(debts: Iterable[Debt]) -> Iterator[Debt]:
-    """Yield the debts, of those that one handler would have settled only the firmest."""
-    best: dict[int, Debt] = {}
+def _one_per_place(debts: Iterable[Debt]) -> Iterator[Debt]:
+    """Yield the debts, of those that one handler would settle, or that one await leaves, only the firmest."""
+    best: dict[tuple[Kind, int], Debt] = {}
     for debt in debts:
-        if debt.handler < 0:
-            yield debt
-        elif debt.handler not in best or debt.confidence.rank < best[debt.handler].confidence.rank:
-            best[debt.handler] = debt
+        place = (Kind.CLEANUP, debt.handler) if debt.handler >= 0 else (debt.kind, debt.cancelled)
+        if place not in best or debt.confidence.rank < best[place].confidence.rank:
+            best[place] = debt
     yield from best.values()

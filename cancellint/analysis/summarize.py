@@ -1,6 +1,7 @@
 """From the solved analyses of one function to what its callers and its rules need."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from msgspec import Struct, structs
 
@@ -16,7 +17,7 @@ from cancellint.analysis.owners import Owners
 from cancellint.analysis.parameters import parameter_fates
 from cancellint.analysis.races import Verdict, verdicts
 from cancellint.analysis.reading_on import Start, reads_on
-from cancellint.analysis.ways_out import steps_after_errors
+from cancellint.analysis.ways_out import may_be_skipped, steps_after_errors
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Call, Name
 from cancellint.model.summary import (
@@ -124,7 +125,7 @@ def _acts_for_callers(facts: Facts) -> tuple[Act, ...]:
     """Return the acts a caller may count on: not those that only an error brings about."""
     after_errors = steps_after_errors(facts)
     acts = {step: found for step, found in facts.acts.items() if step not in after_errors}
-    return acts_for_callers(facts.function, acts)
+    return acts_for_callers(facts.function, acts, partial(may_be_skipped, facts))
 
 
 def _is_denied(loss: Loss) -> bool:

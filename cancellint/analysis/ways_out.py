@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.unwinding import Shield, catches_cancellation
-from cancellint.model.ir import Await, AwaitKind, Catch, Exit, Leaves
+from cancellint.model.ir import RETURN_EXIT, Await, AwaitKind, Catch, Exit, Leaves
 
 
 class WayOut(Struct, frozen=True):
@@ -146,3 +146,21 @@ def steps_after_errors(facts: Facts) -> frozenset[int]:
             for inner in only_through(facts, number):
                 found.update(range(blocks[inner].first, blocks[inner].last))
     return frozenset(found)
+
+
+def may_be_skipped(facts: Facts, step: int) -> bool:
+    """Tell whether the function may return without having run a step."""
+    blocks = facts.function.blocks
+    through = facts.block_of(step)
+    seen = {0}
+    waiting = [0] if through != 0 else []
+    while waiting:
+        for edge in blocks[waiting.pop()].edges:
+            if edge.leaves in (Leaves.CANCELLED, Leaves.RAISED) or edge.to == through or edge.to in seen:
+                continue
+            if edge.to == RETURN_EXIT:
+                return True
+            if edge.to >= 0:
+                seen.add(edge.to)
+                waiting.append(edge.to)
+    return False
