@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.torn_exchanges import Torn
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
+from cancellint.model.summary import Verb
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
 
@@ -17,6 +18,8 @@ _CURE = (
 @rule("CAN108", Severity.ERROR)
 def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
     """A request is sent and its reply never read, and the connection is used again."""
+    if _has_handler_that_closes(subject):
+        return
     for torn in subject.project.torn_exchanges.decided_in(subject.function):
         name = subject.project.traces.shown(subject.function, torn.connection)
         yield RawFinding(
@@ -26,6 +29,13 @@ def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
             notes=tuple(_notes(torn, name)),
             help=_CURE,
         )
+
+
+def _has_handler_that_closes(subject: Subject) -> bool:
+    """Tell whether CAN105 says already which handler would close the connection, were it wide enough."""
+    return any(
+        debt.handler >= 0 and debt.act.verb is Verb.CLOSES for debt in subject.project.debts(subject.function)
+    )
 
 
 def _harm(torn: Torn) -> str:
