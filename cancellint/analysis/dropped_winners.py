@@ -136,8 +136,8 @@ class _Search:
         return tuple(sorted(self._found))
 
     def _drop(self, state: _State, ending: Ending, at: int) -> None:
-        if state.wait >= 0:
-            by_cancel = state.dropped >= 0
+        by_cancel = state.dropped >= 0
+        if state.wait >= 0 and (by_cancel or not state.cancelled):  # else it is left running, and not dropped
             where = state.dropped if by_cancel else at
             self._found[Drop(ending, state.cancelled, state.wait, where, by_cancel)] = None
 

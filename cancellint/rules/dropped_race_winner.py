@@ -59,7 +59,7 @@ def _confidence(subject: Subject, dropped: Dropped, way: Drop) -> Confidence | N
     takes = [take for take in dropped.stake.takes if take.into == RESULT]
     firmest = min((take.confidence for take in takes), key=lambda each: each.rank)
     if way.cancelled:
-        if not way.by_cancel or not _gives(subject):
+        if not _gives(subject):
             return None
         return max(firmest, Confidence.LIKELY, key=lambda each: each.rank)
     match way.ending:
