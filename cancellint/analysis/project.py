@@ -34,6 +34,7 @@ from cancellint.analysis.summarize import Result, summarize
 from cancellint.analysis.torn_exchanges import TornExchanges
 from cancellint.analysis.traces import Traces
 from cancellint.analysis.types import Types
+from cancellint.analysis.unmarked_waiters import UnmarkedWaiters
 from cancellint.model.knowledge import Role
 from cancellint.model.summary import NOTHING, Summary
 from cancellint.model.types import FunctionKey
@@ -153,6 +154,11 @@ class Project:
     def lost_grants(self) -> LostGrants:
         """Waits that keep what they were given when they are cancelled."""
         return LostGrants(self.futures)
+
+    @cached_property
+    def unmarked_waiters(self) -> UnmarkedWaiters:
+        """Waits that do not say that they are over when they are cancelled."""
+        return UnmarkedWaiters(self.futures)
 
     @cached_property
     def backlogs(self) -> Backlogs:

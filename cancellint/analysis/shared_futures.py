@@ -129,8 +129,8 @@ class SharedFutures:
             awaits = isinstance(function.steps[number], Await)
             sharing = Sharing.MADE_ONCE if awaits else Sharing.HANDED_OUT
             stored: CallSite | None = CallSite(key, made[0])
-        elif self._is_closing(function) or self._is_called_by_makers_only(key):
-            return None
+        elif makers or self._is_closing(function) or self._is_called_by_makers_only(key):
+            return None  # it is renewed after each use, ended on purpose, or nobody else's
         else:
             sharing, stored = Sharing.JOINED, self._stored_elsewhere(key, homes)
         confidence = self._confidence(key, sharing, stored)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.backlogs import shown
 from cancellint.analysis.lost_grants import LostGrant
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
@@ -12,7 +12,13 @@ from cancellint.rules.rule import Subject, rule
 
 @rule("CAN111", Severity.WARNING)
 def lost_grant(subject: Subject) -> Iterator[RawFinding]:
-    """A waiter that is cancelled just after it was given its turn does not pass the turn on."""
+    """A waiter that is cancelled when its turn comes does not pass on, or refuse, what it is given."""
+    yield from _kept(subject)
+    yield from _not_refused(subject)
+
+
+def _kept(subject: Subject) -> Iterator[RawFinding]:
+    """Yield the waits that keep what they have just been given."""
     for lost in subject.project.lost_grants.in_function(subject.function):
         giver = subject.project.program.function(lost.grant.at.function).qualname
         yield RawFinding(
@@ -22,6 +28,28 @@ def lost_grant(subject: Subject) -> Iterator[RawFinding]:
             notes=tuple(_notes(lost)),
             help=f"when cancelled, see whether `{shown(lost.wait.value)}` is done and not cancelled, "
             "and then serve the next one",
+        )
+
+
+def _not_refused(subject: Subject) -> Iterator[RawFinding]:
+    """Yield the waits that do not say that they are over."""
+    program = subject.project.program
+    for waiter in subject.project.unmarked_waiters.in_function(subject.function):
+        mark = f"{program.function(subject.function).params[0].name}.{waiter.mark}"
+        giver = program.function(waiter.giver).qualname
+        yield RawFinding(
+            at=subject.site(waiter.awaited),
+            message=f"if this wait is cancelled, `{mark}` stays unset, and `{giver}` hands `{waiter.what}` "
+            "to a waiter that is gone",
+            confidence=Confidence.LIKELY,
+            notes=(
+                SiteNote(subject.site(waiter.marked), f"when it fails, `{mark}` is set here"),
+                SiteNote(
+                    Site(waiter.giver.module, waiter.giver.function, waiter.given),
+                    f"this is handed over unless `{mark}` is set",
+                ),
+            ),
+            help=f"set `{mark}` whenever the wait does not succeed: `except BaseException`, and raise again",
         )
 
 
