@@ -286,9 +286,9 @@ def owing(awaits: str, decorator: str = "@cancel_safe", inner: str = "") -> list
 def test_what_an_awaited_function_leaves_undone_refutes_a_promise() -> None:
     (found,) = owing("return await self.middle()")
 
-    assert (
-        found.told.message
-        == "`Client.outer` is declared cancel-safe, but `self.busy` stays set if it is cancelled"
+    assert found.told.message == (
+        "`Client.outer` is declared cancel-safe, but in `Client.exclusively` `self.busy` stays set"
+        " if it is cancelled"
     )
     assert [note.message for note in found.notes] == [
         "which awaits `Client.middle` here",

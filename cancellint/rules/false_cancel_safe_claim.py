@@ -51,10 +51,11 @@ def _owed(subject: Subject) -> Iterator[RawFinding]:
     best = min(found, key=lambda each: (each.owed.confidence.rank, len(each.way)), default=None)
     if best is None:
         return
+    where = f"in `{subject.project.program.function(best.function).qualname}` " if best.way else ""
+    owed = left(subject.project.traces, best.function, best.owed)
     yield RawFinding(
         at=subject.site(-1),
-        message=f"{_claim(subject)}, but {left(subject.project.traces, best.function, best.owed)} if it is"
-        " cancelled",
+        message=f"{_claim(subject)}, but {where}{owed} if it is cancelled",
         confidence=best.owed.confidence,
         notes=(*_where_promised(subject), *_how_left(subject, best)),
         help=_UNDO,
