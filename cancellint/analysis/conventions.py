@@ -63,7 +63,8 @@ def gives_back_by_name(method: str | None) -> bool:
 
 
 _CONNECTION = re.compile(
-    r"(^|_)(ws|websocket|web_socket|sock|socket|conn|connection|stream|writer|transport|serial|port|channel)$"
+    r"(^|_)(ws|websocket|web_socket|sock|socket|conn|connection|stream|reader|writer|transport|serial|port"
+    r"|channel)$"
 )
 _MESSAGE = r"(command|cmd|request|query|message|msg|packet|frame|pdu)"
 _SENDS = re.compile(rf"^_*(send|write)_(\w+_)?{_MESSAGE}$")

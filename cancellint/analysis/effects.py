@@ -391,11 +391,21 @@ class Effects:
         if self._nesting == DEEPEST_PASSED:
             gathered.suspends = True
             return
+        if self.is_abstract(callee):
+            self._gather_declared(gathered, key, callee)
         self._nesting += 1
         try:
             self._gather_summary(gathered, key, number, callee)
         finally:
             self._nesting -= 1
+
+    def _gather_declared(self, gathered: Gathering, key: FunctionKey, callee: ProjectCallee) -> None:
+        """Add what the name of a method says that is only declared, and implemented nobody knows where."""
+        function = self.program.function(callee.key)
+        named = UnresolvedCallee(function.name, callee.receiver, callee.args, callee.keywords)
+        acts = tuple(acts_by_name(self.frame(key), function.name, named, used=False))
+        gathered.acts.update(dict.fromkeys(acts))
+        gathered.suspends |= function.is_async and bool(acts)
 
     def _gather_summary(
         self, gathered: Gathering, key: FunctionKey, number: int, callee: ProjectCallee
