@@ -12,7 +12,7 @@ from cancellint.analysis.knowledge import CallShape, load
 from cancellint.config import Config
 from cancellint.config import load as load_config
 from cancellint.model.finding import Finding
-from cancellint.model.knowledge import Entry
+from cancellint.model.knowledge import Cancel, Entry
 from cancellint.pipeline import run
 
 KNOWLEDGE = load()
