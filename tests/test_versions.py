@@ -261,6 +261,39 @@ def test_what_is_known_of_wait_for_holds_on_this_python() -> None:
     assert _swept(_in_place) == (False, "swallowed" in here.note)
 
 
+async def _notified_and_cancelled(turns: int) -> bool:
+    """Notify one of two waiters, and cancel it some turns later: does nobody wake up?"""
+    condition = asyncio.Condition()
+    woken: list[int] = []
+
+    async def wait(number: int) -> None:
+        async with condition:
+            await condition.wait()
+            woken.append(number)
+
+    waiters = [asyncio.ensure_future(wait(number)) for number in range(2)]
+    await _settled()
+    async with condition:
+        condition.notify(1)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    waiters[0].cancel()
+    await _settled()
+    lost = waiters[0].cancelled() and not woken
+    waiters[1].cancel()
+    await asyncio.wait(waiters)
+    return lost
+
+
+def test_what_is_known_of_conditions_holds_on_this_python() -> None:
+    here = Version(f"{sys.version_info.major}.{sys.version_info.minor}")
+    entry = KNOWLEDGE.facts("asyncio.Condition.wait", CallShape(python=here))
+    assert entry is not None
+
+    lost = any(asyncio.run(_notified_and_cancelled(turns)) for turns in range(5))
+    assert lost is (entry.cancel is Cancel.LOSES)
+
+
 @pytest.mark.parametrize(
     ("python", "delivers"), [("3.7", False), ("3.8", True), ("3.11", True), ("3.12", False)]
 )
