@@ -374,6 +374,8 @@ REASONS = {
     ),
     "a name": ("queue.get()", ("queue.get", "main:004 what is awaited here is known by its name only")),
     "a parameter": ("connection", ("connection", "main:004 what is awaited here is given by the caller")),
+    "a built container": ("asyncio.gather(*set())", ("set", "main:004 nobody knows what is awaited here")),
+    "arguments in bulk": ("*queue", ("asyncio.wait_for", "main:004 nobody knows what is awaited here")),
     "a container": (
         "asyncio.gather(*queue)",
         ("queue", "main:004 what is awaited here is given by the caller"),

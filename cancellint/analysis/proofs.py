@@ -74,8 +74,7 @@ class Gap(Struct, frozen=True):
 MOST_GIVERS = 3
 """Functions that merely hand on what they are given to a race: how many in a row are followed."""
 
-
-_CONTAINERS = ("builtins.", "collections.", "dict", "list", "set", "tuple")
+_CONTAINERS = frozenset({"dict", "frozenset", "list", "set", "tuple", "collections.deque"})
 """What makes a container of awaitables; which ones it holds is not known then."""
 
 
@@ -139,7 +138,7 @@ class Proofs:
         node = self._effects.program.function(key).steps[step]
         assert isinstance(node, Await)
         race = self._effects.race(key, node.value) if node.region < 0 else None
-        values = (node.value,) if race is None else race.values
+        values = race.values if race is not None and race.values else (node.value,)
         gap = self._first_gap([_Value(_Frame(key), step, value, node.kind) for value in values], native)
         if gap is not None:
             return gap
@@ -326,12 +325,14 @@ class Proofs:
         """Return what the library tables say of a call."""
         callee = reached.callee
         known = self._effects.operations.known(callee)
-        if isinstance(callee, LibraryCallee) and callee.name.startswith(_CONTAINERS):
+        if isinstance(callee, LibraryCallee) and callee.name.removeprefix("builtins.") in _CONTAINERS:
             return self._gap(reached.waited, Lack.UNRESOLVED)
         if known is None:
             lack = Lack.UNRESOLVED if isinstance(callee, UnresolvedCallee) else Lack.UNKNOWN
             return self._gap(reached.waited, lack, callee)
         entry = known.entry
+        if entry.race is not None:
+            return self._gap(reached.waited, Lack.UNRESOLVED)  # what it runs is not visible
         if not entry.awaitable:
             return self._by_protocol_of(reached.waited, reached.site, Temp(reached.site.step))
         if entry.suspends is Suspends.NEVER:
