@@ -1,6 +1,6 @@
 """What a cancelled function leaves as it should not, of whatever kind.
 
-Debts, torn exchanges, futures that others wait for, and tasks that go on for nobody.
+Debts, torn exchanges, futures that others wait for, tasks that go on for nobody, and lost grants.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from cancellint.analysis.abandonment import Way, abandoned
 from cancellint.analysis.backlogs import shown
 from cancellint.analysis.contenders import Contenders
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.lost_grants import LostGrant
 from cancellint.analysis.obligations import Debt
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.shared_futures import Shared
@@ -43,7 +44,7 @@ def orphans(effects: Effects, owners: Owners, contenders: Contenders, key: Funct
             yield Orphan(task.started, ways[0].at, firmest.source, firmest.confidence)
 
 
-Owed: TypeAlias = Debt | Torn | Shared | Orphan
+Owed: TypeAlias = Debt | Torn | Shared | Orphan | LostGrant
 """What is outstanding when a cancellation leaves a function."""
 
 
@@ -58,6 +59,10 @@ def left(traces: Traces, key: FunctionKey, owed: Owed) -> str:
             return f"others lose the {'task' if is_task else 'future'} `{shown(future)}`"
         case Orphan(source=source):
             return f"a task goes on taking from `{traces.shown(key, source)}`"
+        case LostGrant(hands_item=True):
+            return "what has just been handed to it is lost"
+        case LostGrant():
+            return "the turn it has just been given is lost"
 
 
 def cancelled_at(key: FunctionKey, owed: Owed) -> Site:
@@ -67,6 +72,8 @@ def cancelled_at(key: FunctionKey, owed: Owed) -> Site:
             return _site(CallSite(key, step))
         case Torn(at=at) | Shared(at=at):
             return _site(at)
+        case LostGrant(wait=wait):
+            return _site(wait.at)
 
 
 def began(key: FunctionKey, owed: Owed) -> Iterator[SiteNote]:
@@ -78,6 +85,8 @@ def began(key: FunctionKey, owed: Owed) -> Iterator[SiteNote]:
             yield SiteNote(_site(sent), "the request is sent here")
         case Shared(stored=CallSite() as stored):
             yield SiteNote(_site(stored), "it is put there for whoever waits")
+        case LostGrant(grant=grant):
+            yield SiteNote(_site(grant.at), "one of those in line is served here, and no other")
         case Orphan(started=started):
             yield SiteNote(_site(CallSite(key, started)), "it is started here")
         case _:

@@ -100,6 +100,7 @@ class Project:
             *self.torn_exchanges.decided_in(key),
             *self.shared_futures.of(key),
             *orphans(self.effects, self.owners, self.contenders, key),
+            *self.lost_grants.in_function(key),
         )
 
     def is_root(self, key: FunctionKey) -> bool:
