@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from cancellint.analysis.acts import UNDOES, UNDONE_BY
 from cancellint.analysis.attributes import Attributes
+from cancellint.analysis.conventions import closes_by_name
 from cancellint.analysis.custody import empty_when
 from cancellint.analysis.effect import Fate
 from cancellint.analysis.facts import Facts
@@ -46,6 +47,10 @@ from cancellint.model.types import CallSite
 
 MOST_CALLS = 1
 """Calls through which something may be taken on, or undone, and still count as the function's own doing."""
+
+
+BEFORE = -1
+"""The step at which something was taken on that the function finds in its keeping."""
 
 
 class Kind(enum.StrEnum):
@@ -144,6 +149,25 @@ class Obligations:
                     case _:
                         pass
         yield from self._given_back()
+        yield from self._held_before()
+
+    def _held_before(self) -> Iterator[Obligation]:
+        """Yield what a method that ends something gives back to its pool: it was held all the time."""
+        if not closes_by_name(self._facts.function.name):
+            return
+        seen: set[Path] = set()
+        for acts in self._facts.acts.values():
+            for act in acts:
+                pooled = act.verb is Verb.RELEASES and act.item is not None and act.calls == 0
+                if (
+                    pooled
+                    and act.subject.root == "param:0"
+                    and act.subject.fields
+                    and act.subject not in seen
+                ):
+                    seen.add(act.subject)
+                    taken = Act(Verb.ACQUIRES, act.subject, act.item, Confidence.LIKELY)
+                    yield Obligation(Kind.HELD, taken, BEFORE, frozenset((act.subject,)))
 
     def _is_shared(self, act: Act) -> bool:
         """Tell whether others see the state: it belongs to an object that outlives the call, and is read."""
@@ -268,7 +292,7 @@ class Obligations:
         found: Witness | None = None
         kept = False
         blocks = self._facts.function.blocks
-        since = self._facts.block_of(obligation.taken)
+        since = self._block_taken(obligation)
         waiting = [edge.to for edge in blocks[block].edges if edge.to > since and edge.leaves in _GOES_ON]
         seen: set[int] = set()
         while waiting:
@@ -329,9 +353,9 @@ class Obligations:
         whose own taking and undoing may be those of another branch; it is not followed.
         """
         facts = self._facts
-        first = facts.block_of(obligation.taken)
+        first = self._block_taken(obligation)
         seen: set[int] = set()
-        waiting = [(first, obligation.taken + 1)]
+        waiting = [(max(first, 0), obligation.taken + 1)]
         while waiting:
             number, start = waiting.pop()
             block = facts.function.blocks[number]
@@ -346,6 +370,10 @@ class Obligations:
                 if not _is_impossible(obligation, block.test, edge.leaves):
                     seen.add(edge.to)
                     waiting.append((edge.to, facts.function.blocks[edge.to].first))
+
+    def _block_taken(self, obligation: Obligation) -> int:
+        """Return the block in which an obligation begins, -1 if it was there before the first."""
+        return BEFORE if obligation.taken == BEFORE else self._facts.block_of(obligation.taken)
 
     def _ends(self, obligation: Obligation, step: int) -> bool:
         """Tell whether a step discharges an obligation: undoes it, hands it on, or takes it on anew."""

@@ -27,13 +27,14 @@ def leaked_acquire(subject: Subject) -> Iterator[RawFinding]:
 
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
-    yield SiteNote(subject.site(debt.taken), taken_on(debt))
+    if debt.taken >= 0:
+        yield SiteNote(subject.site(debt.taken), taken_on(debt))
     if debt.witness is not None:
         yield SiteNote(subject.site(debt.witness.step), "it is given back here, out of a cancellation's way")
 
 
 def _fix(subject: Subject, debt: Debt) -> Fix | None:
-    if debt.witness is None:
+    if debt.witness is None or debt.taken < 0:
         return None
     is_lock = debt.act.item is None and debt.confidence is Confidence.CERTAIN
     edit = Edit.HOLD_IN_ASYNC_WITH if is_lock else Edit.RELEASE_IN_FINALLY
