@@ -54,6 +54,9 @@ UNNAMED_OWNER = Path("const:owner")
 MOST_ACTS = 60
 """Acts of one function that its callers are told of; the undoing ones come first."""
 
+SAID = (Verb.SENDS, Verb.RECEIVES)
+"""What a function may do to a connection matters to its callers, be it on some of its ways only."""
+
 _ADDERS = frozenset({"append", "appendleft", "add", "insert"})
 _REMOVERS = frozenset({"remove", "discard", "pop", "popleft", "popitem", "clear"})
 _CONTAINERS = ("builtins.list.", "builtins.set.", "builtins.dict.", "collections.")
@@ -182,7 +185,7 @@ def acts_for_callers(
                 undone[_for_callers(act)] = None
             elif act.verb not in UNDOES:
                 kept = _taken_on(function, number, act)
-                if kept is not None and not sometimes(number):
+                if kept is not None and (act.verb in SAID or not sometimes(number)):
                     taken[_for_callers(kept)] = None
     settled = {(act.verb, act.subject) for act in undone}
     left = [act for act in taken if (UNDONE_BY.get(act.verb), act.subject) not in settled]

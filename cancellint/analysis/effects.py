@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import structs
 
-from cancellint.analysis.acts import acts_by_name, acts_of_container, acts_of_known
+from cancellint.analysis.acts import SAID, acts_by_name, acts_of_container, acts_of_known
 from cancellint.analysis.conventions import closes_by_name
 from cancellint.analysis.effect import NO_EFFECT, Argument, Effect, Fate, Raced
 from cancellint.analysis.gathering import (
@@ -439,7 +439,7 @@ class Effects:
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         name = self.program.function(callee.key).name
         for act in acts_by_name(frame, name, callee, False) if callee.args else ():
-            if not _releases(gathered, act.subject):
+            if act.verb not in SAID and not _releases(gathered, act.subject):
                 gathered.acts[act] = None
         for index in summary.calls:
             called = given.get(index)
