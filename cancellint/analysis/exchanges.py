@@ -63,9 +63,13 @@ class Exchange(Struct, frozen=True):
 
 
 def may_exchange(facts: Facts) -> bool:
-    """Tell cheaply whether a function sends anything, and takes anything, at all."""
-    sends = any(act.verb is Verb.SENDS for acts in facts.acts.values() for act in acts)
-    return sends and any(True for _ in replies(facts))
+    """Tell cheaply whether a function sends anything, and then takes something from what may be the peer."""
+    requests = tuple(_requests(facts))
+    return bool(requests) and any(
+        step < reply.step and (reply.queued or _pair(facts, act, reply) is not None)
+        for reply in replies(facts)
+        for step, act in requests
+    )
 
 
 def replies(facts: Facts) -> Iterator[Reply]:
@@ -126,7 +130,7 @@ class Exchanges:
     ) -> Iterator[Exchange]:
         """Yield the exchanges that a request begins: it is the last one before the reply is awaited."""
         paired = [(reply, firmly) for reply in found if (firmly := _pair(facts, request, reply)) is not None]
-        if not paired or any(self._comes_before(facts, reply, step, request) for reply, _ in paired):
+        if not paired or self._answers(facts, step, request):
             return
         sends = {number for number, act in _requests(facts) if act.subject == request.subject}
         wanted = {reply.step for reply, _ in paired} | sends
@@ -162,7 +166,9 @@ class Exchanges:
             self._open[asked] = False
             facts = self._facts_of(key)
             self._open[asked] = any(
-                not self._takes_after(facts, step, act) and self._is_open_after(facts, step, act, depth)
+                not self._takes_after(facts, step, act)
+                and not self._answers(facts, step, act)
+                and self._is_open_after(facts, step, act, depth)
                 for step, act in _requests(facts)
                 if is_same(act, request)
             )
@@ -172,6 +178,11 @@ class Exchanges:
         """Tell whether some path from a step that sends leads to one that takes what may be the reply."""
         taking = {reply.step for reply in replies(facts) if _pair(facts, request, reply) is not None}
         return not taking.isdisjoint(_first_reached(facts, step, taking, request))
+
+    def _answers(self, facts: Facts, step: int, request: Act) -> bool:
+        """Tell whether a function has read from the peer what it answers by sending."""
+        found = (reply for reply in replies(facts) if _pair(facts, request, reply) is not None)
+        return any(self._comes_before(facts, reply, step, request) for reply in found)
 
     def _takes_first(self, facts: Facts, reply: Reply, depth: int = DEEPEST) -> bool:
         """Tell whether a call that both takes a reply and sends takes one that it has not asked for."""
