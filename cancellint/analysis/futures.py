@@ -33,7 +33,7 @@ from cancellint.model.ir import (
     Star,
     Temp,
 )
-from cancellint.model.knowledge import RaceKind, Role
+from cancellint.model.knowledge import Entry, RaceKind, Role
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -412,30 +412,69 @@ class Futures:
         for expr, by_call in self.awaited(key, value):
             if self.may_be_future(self.effects.types.of(key, expr)):
                 yield Wait(CallSite(key, number), expr, self.held(key, expr), timed or by_call)
-        if isinstance(value, Temp) and isinstance(self.program.function(key).steps[value.step], Call):
+        if isinstance(value, Temp) and self._is_given_future(key, value.step):
             yield from self._waits_in_helper(key, number, value.step)
+
+    def _is_given_future(self, key: FunctionKey, number: int) -> bool:
+        """Tell, without much ado, whether a call may be given a future that was made here or is kept."""
+        step = self.program.function(key).steps[number]
+        if not isinstance(step, Call):
+            return False
+        makes = bool(self.made_in(key))
+        return any(
+            (makes and isinstance(each, Name)) or (isinstance(each, Attr) and each.name in self._home_names)
+            for each in (*step.args, *(value for _, value in step.keywords))
+        )
+
+    @cached_property
+    def _home_names(self) -> frozenset[str]:
+        """The names of the attributes and variables that keep futures."""
+        return frozenset(name for each in self.made for _, name in each.held.homes)
 
     def awaited(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Expr, bool]]:
         """Yield what is cancelled with an await: its value, or what a race with a time limit is given."""
         if isinstance(value, Name | Attr | Item):
             yield value, False
             return
-        if not isinstance(value, Temp) or not isinstance(self.program.function(key).steps[value.step], Call):
+        if not isinstance(value, Temp):
             return
-        if any(_is_future(each) for each in options(self.effects.types.of(key, value))):
+        step = self.program.function(key).steps[value.step]
+        if not isinstance(step, Call):
+            return
+        name = last_name(step.func)
+        if name in self._returning and any(
+            _is_future(each) for each in options(self.effects.types.of(key, value))
+        ):
             yield value, False
-        for callee in self.effects.types.callees(key, value.step):
-            yield from self._cancelled_by(callee)
+        elif name in self._racing:
+            for callee in self.effects.types.callees(key, value.step):
+                yield from self._cancelled_by(callee)
+
+    @cached_property
+    def _returning(self) -> frozenset[str]:
+        """The names of the functions that return a future they have made."""
+        return frozenset(
+            self.program.function(each.site.function).name for each in self.made if each.is_returned
+        )
+
+    @cached_property
+    def _racing(self) -> frozenset[str]:
+        """The last parts of the names of what cancels the futures it is given, as the tables know them."""
+        knowledge = self.effects.operations.knowledge
+        found: set[str] = set()
+        for name in knowledge.names():
+            entry = knowledge.entry(name)
+            if entry is not None and _cancels_what_it_awaits(entry):
+                found.update(each.rpartition(".")[2] for each in (name, *entry.aliases))
+        return frozenset(found)
 
     def _cancelled_by(self, callee: Callee) -> Iterator[tuple[Expr, bool]]:
         known = self.effects.operations.known(callee)
-        if known is None or known.entry.raced == "body":
+        if known is None or not _cancels_what_it_awaits(known.entry):
             return
-        timed = known.entry.race is RaceKind.CANCELS_RAISES
-        if Role.GATHERS in known.entry.roles or timed:
-            for each in operands(known.entry, known.entry.raced, callee):
-                if isinstance(each, Name | Attr | Item):
-                    yield each, timed
+        for each in operands(known.entry, known.entry.raced, callee):
+            if isinstance(each, Name | Attr | Item):
+                yield each, known.entry.race is RaceKind.CANCELS_RAISES
 
     def _waits_in_helper(self, key: FunctionKey, number: int, call: int) -> Iterator[Wait]:
         """Yield the awaits of a project coroutine on a future that it is given."""
@@ -461,6 +500,13 @@ class Futures:
             return False
         unwinding = self.unwinding(key)
         return any(unwinding.race(region) is not None for region in block.regions)
+
+
+def _cancels_what_it_awaits(entry: Entry) -> bool:
+    """Tell whether a call, when it times out or is cancelled, cancels the futures among its arguments."""
+    if entry.raced == "body":
+        return False
+    return Role.GATHERS in entry.roles or entry.race is RaceKind.CANCELS_RAISES
 
 
 def _is_future(found: Type) -> bool:
