@@ -27,6 +27,11 @@ class _Key(NamedTuple):
     symbol: str
     message: str
 
+    @property
+    def function(self) -> tuple[str, str]:
+        """The rule and the function it is broken in."""
+        return self.code, self.symbol
+
 
 class Rewritten(Struct, frozen=True):
     """A file and its text with fixes."""
@@ -67,7 +72,7 @@ def mend(request: Request, *, unsafe: bool) -> Mending:
 def mend_with(check: Examine, *, unsafe: bool) -> Mending:
     """The same with any kind of check.
 
-    A fix is taken back if its finding stays, or if a new one appears in its file.
+    A fix is taken back if its finding stays, or if its file has more findings of some kind than before.
     """
     return _Mender(check, unsafe).mended()
 
@@ -151,11 +156,28 @@ def _helps(attempt: _Attempt, before: Report, after: Report) -> bool:
 
 
 def _excess(attempt: _Attempt, before: Report, after: Report) -> frozenset[_Key]:
-    """The findings of a file that should be gone, or should not have come."""
-    wanted = _counts(attempt.shown, before)
-    wanted.subtract(attempt.keys)
-    found = _counts(attempt.shown, after)
-    return frozenset(key for key in found if found[key] > wanted[key])
+    """The findings of a file that should be gone, or should not have come.
+
+    Where a rule tells one finding of several, the next of them may stand in the place of what is fixed.
+    """
+    had, found = _counts(attempt.shown, before), _counts(attempt.shown, after)
+    wanted = had - Counter(attempt.keys)
+    rooms = _by_function(had)
+    taken = _by_function(found)
+    fixed = {key.function for key in attempt.keys}
+    return frozenset(
+        key
+        for key in found
+        if found[key] > wanted[key]
+        and (key in attempt.keys or key.function not in fixed or taken[key.function] > rooms[key.function])
+    )
+
+
+def _by_function(counts: Counter[_Key]) -> Counter[tuple[str, str]]:
+    totals: Counter[tuple[str, str]] = Counter()
+    for key, count in counts.items():
+        totals[key.function] += count
+    return totals
 
 
 def _counts(path: str, report: Report) -> Counter[_Key]:

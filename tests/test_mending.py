@@ -115,10 +115,20 @@ def test_a_fix_that_does_not_help_does_not_keep_others_from_being_made() -> None
     assert (mending.fixed, len(mending.report.findings)) == (2, 1)
 
 
+def test_the_next_of_several_findings_may_stand_in_the_place_of_one() -> None:
+    def one_of_two(text: str) -> Iterator[Finding]:
+        yield from tuple(stranded(text)) or (undo("f", 1, (0, 1), message="another"),)
+
+    mending = Checks(BUSY.format("f"), one_of_two).mended()
+
+    assert text_after(mending, "") == FREE.format("f")
+    assert (mending.fixed, [each.message for each in mending.report.findings]) == (1, ["another"])
+
+
 def test_a_fix_that_brings_another_finding_is_taken_back() -> None:
     def moved(text: str) -> Iterator[Finding]:
         found = tuple(stranded(text))
-        yield from found or (undo("f", 1, (0, 1), message="another"),)
+        yield from found or (undo("g", 1, (0, 1), message="another"),)
 
     mending = Checks(BUSY.format("f"), moved).mended()
 
