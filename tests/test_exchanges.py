@@ -248,6 +248,14 @@ SETTLED = {
             while line := await self._receive():
                 await self._send(line)
         """,
+    "of an object whose other methods serve": """
+        async def serve(self):
+            while line := await self._receive():
+                await self._send(line)
+        async def challenge(self, line):
+            await self._send(line)
+            return await self._receive()
+        """,
     "each item of a stream": """
         async def follow(self, line):
             self.writer.write(line)

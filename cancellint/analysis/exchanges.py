@@ -123,6 +123,17 @@ class Exchanges:
                     found[exchange.reply.step, exchange.reply.source] = exchange
         return tuple(found[asked] for asked in sorted(found))
 
+    def serves(self, key: FunctionKey, group: Group) -> bool:
+        """Tell whether a function loops over what it reads from a connection and answers: a server's side."""
+        facts = self._facts_of(key)
+        sending = [step for step, act in _requests(facts) if act.subject == group.request]
+        for reply in replies(facts) if sending else ():
+            cycle = cycle_around(facts.function, reply.step) if reply.source == group.reply else frozenset()
+            turn = [step for step in sending if facts.block_of(step) in cycle and step != reply.step]
+            if turn and min(turn) > reply.step:
+                return True
+        return False
+
     # ------------------------------------------------------------------ pairs
 
     def _answered(

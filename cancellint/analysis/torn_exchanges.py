@@ -156,7 +156,7 @@ class TornExchanges:
         """Return where the error is for what stays in an object: where errors close it, or at the bottom."""
         settled = _settled(reached)
         kept = [level for level in reached if self._is_receivers(level) and level not in settled]
-        if not any(self._is_public(level.key) for level in kept):
+        if not any(self._is_public(level.key) for level in kept) or self._is_served(kept[0]):
             return None
         own = (level for level in kept if self._is_same_object(level, kept[0]))
         believing = next((level for level in own if self._closes_on_error(level)), next(iter(reached)))
@@ -168,6 +168,25 @@ class TornExchanges:
         if cls is None or base is None or level.request != other.request:
             return False
         return self._effects.program.inherits(cls, base) or self._effects.program.inherits(base, cls)
+
+    def _is_served(self, level: _Level) -> bool:
+        """Tell whether another method of the object answers what comes in on the same connection."""
+        cls = self._effects.program.class_of(level.key)
+        family = {cls, *self._effects.program.bases(cls)} if cls is not None else set()
+        return any(
+            self._exchanges.serves(method, level.group)
+            for each in family
+            for method in self._methods.get(each, ())
+        )
+
+    @cached_property
+    def _methods(self) -> dict[str | None, list[FunctionKey]]:
+        """Coroutines by the class they belong to."""
+        found: dict[str | None, list[FunctionKey]] = {}
+        for key in self._effects.program.functions():
+            if self._effects.program.function(key).is_async:
+                found.setdefault(self._effects.program.class_of(key), []).append(key)
+        return found
 
     def _is_public(self, key: FunctionKey) -> bool:
         """Tell whether a method is one that users call while the connection is in service."""
