@@ -218,6 +218,7 @@ def owner(body: str, head: str = "async def get(self, key)") -> str:
         "    def __init__(self):\n"
         "        self.tasks = {}\n"
         "        self.task = None\n"
+        "        self.lock = asyncio.Lock()\n"
         "        self.ready = asyncio.get_running_loop().create_future()\n"
         "    def start(self):\n"
         "        self.task = asyncio.create_task(work())\n"
@@ -247,6 +248,10 @@ SHARED = {
     "with a time limit": (
         "if not self.task:\n    self.start()\nawait asyncio.wait_for(self.task, 1)",
         Confidence.CERTAIN,
+    ),
+    "one at a time": (
+        "async with self.lock:\n    if not self.task:\n        self.start()\n    await self.task",
+        Confidence.LIKELY,
     ),
     "told by somebody else": ("await self.ready", Confidence.LIKELY),
     "running for somebody else": ("if self.task:\n    await self.task", Confidence.LIKELY),

@@ -13,6 +13,7 @@ from cancellint.analysis.tainting import block_of
 from cancellint.analysis.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    CANCEL_EXIT,
     RETURN_EXIT,
     Assign,
     Attr,
@@ -113,7 +114,8 @@ class SharedFutures:
 
     def _shared(self, key: FunctionKey, number: int, future: Expr) -> Shared | None:
         kind = self._kind(key, future)
-        if kind is None or self._handles_cancellation(key, number):
+        ends = self._ends_when_cancelled(key, number)
+        if kind is None or RETURN_EXIT in ends:
             return None
         homes = self._kept_in(key, future)
         if not homes or self._cancels(key, future):
@@ -129,11 +131,13 @@ class SharedFutures:
             awaits = isinstance(function.steps[number], Await)
             sharing = Sharing.MADE_ONCE if awaits else Sharing.HANDED_OUT
             stored: CallSite | None = CallSite(key, made[0])
-        elif makers or self._is_closing(function) or self._is_called_by_makers_only(key):
-            return None  # it is renewed after each use, ended on purpose, or nobody else's
+        elif makers or CANCEL_EXIT not in ends or self._is_closing(function):
+            return None  # it is renewed after each use, or its end is expected
+        elif self._is_called_by_makers_only(key):
+            return None
         else:
             sharing, stored = Sharing.JOINED, self._stored_elsewhere(key, homes)
-        confidence = self._confidence(key, sharing, stored)
+        confidence = self._confidence(CallSite(key, number), sharing, stored)
         return Shared(
             CallSite(key, number), future, sharing, kind, self._is_alone(key, number), stored, confidence
         )
@@ -242,21 +246,20 @@ class SharedFutures:
             for step in self._program.function(key).steps
         )
 
-    def _handles_cancellation(self, key: FunctionKey, number: int) -> bool:
-        """Tell whether a cancelled wait does not simply leave the function cancelled."""
+    def _ends_when_cancelled(self, key: FunctionKey, number: int) -> frozenset[int]:
+        """Return the ways in which the function can end after a wait was cancelled."""
         function = self._futures.unwinding(key).without_idle_edges()
         block = function.blocks[block_of(function, number)]
         waiting = [edge.to for edge in block.edges if edge.leaves is Leaves.CANCELLED]
         seen: set[int] = set()
         while waiting:
             current = waiting.pop()
-            if current == RETURN_EXIT:
-                return True
-            if current < 0 or current in seen:
+            if current in seen:
                 continue
             seen.add(current)
-            waiting.extend(edge.to for edge in function.blocks[current].edges)
-        return False
+            if current >= 0:
+                waiting.extend(edge.to for edge in function.blocks[current].edges)
+        return frozenset(each for each in seen if each < 0)
 
     def _is_closing(self, function: Function) -> bool:
         """Tell whether a function is named like one that ends what it waits for."""
@@ -298,7 +301,8 @@ class SharedFutures:
         callees = self._types.callees(key, made.step)
         return all(isinstance(each, ProjectCallee) and each.constructs for each in callees)
 
-    def _confidence(self, key: FunctionKey, sharing: Sharing, stored: CallSite | None) -> Confidence:
+    def _confidence(self, at: CallSite, sharing: Sharing, stored: CallSite | None) -> Confidence:
+        key = at.function
         function = self._program.function(key)
         callers = [site for site, _ in self._futures.inflows.callers(key)]
         waiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
@@ -306,16 +310,28 @@ class SharedFutures:
             case Sharing.MADE_ONCE if callers and not waiting:
                 return Confidence.POSSIBLE
             case Sharing.MADE_ONCE:
-                return Confidence.LIKELY if self._is_closing(function) else Confidence.CERTAIN
+                firm = not self._is_closing(function) and not self._is_locked(at)
+                return Confidence.CERTAIN if firm else Confidence.LIKELY
             case Sharing.HANDED_OUT:
                 in_container = stored is not None and self._fills_container(stored)
                 return Confidence.LIKELY if in_container else Confidence.POSSIBLE
             case Sharing.JOINED:
-                public = not any(part.startswith("_") for part in function.qualname.split("."))
-                method = function.cls >= 0
+                public = function.cls >= 0 and not any(
+                    part.startswith("_") for part in function.qualname.split(".")
+                )
                 unknown = sum(1 for _ in self._futures.inflows.unknown_callers(key))
                 several = len(waiting) + unknown > 1 or not callers
-                return Confidence.LIKELY if public and method and several else Confidence.POSSIBLE
+                firm = public and several and not self._is_locked(at)
+                return Confidence.LIKELY if firm else Confidence.POSSIBLE
+
+    def _is_locked(self, at: CallSite) -> bool:
+        """Tell whether a step holds a lock, so that only one at a time can wait there."""
+        function = self._program.function(at.function)
+        regions = function.blocks[block_of(function, at.step)].regions
+        return any(
+            self._futures.effects.is_loop_lock(at.function, function.regions[region].value)
+            for region in regions
+        )
 
     def _fills_container(self, site: CallSite) -> bool:
         match self._program.function(site.function).steps[site.step]:
