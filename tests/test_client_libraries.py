@@ -205,3 +205,19 @@ def test_an_iterator_that_is_an_object_survives() -> None:
     )
 
     assert analysed(program).lines("CAN104", possible=True) == []
+
+
+@pytest.mark.parametrize(
+    ("imported", "annotation", "read", "lost"),
+    [
+        ("import redis.asyncio as redis", "redis.Redis", "lpop('jobs')", "carried out by the other side"),
+        ("import aiohttp", "aiohttp.StreamReader", "readline()", "drops what it has read so far"),
+        ("import aiosqlite", "aiosqlite.Cursor", "fetchone()", "goes on in its thread"),
+        ("from tornado.queues import Queue", "Queue", "get()", "drops what was just handed to it"),
+    ],
+)
+def test_the_story_says_how_the_data_is_lost(imported: str, annotation: str, read: str, lost: str) -> None:
+    findings = analysed(raced(imported, annotation, read)).findings()
+    (finding,) = (each for each in findings if each.code == "CAN101")
+
+    assert lost in finding.notes[0].message

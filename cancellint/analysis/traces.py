@@ -1,6 +1,7 @@
 """The story behind a fact: step by step, through the functions it came through."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -8,6 +9,7 @@ from cancellint.analysis.effects import Effects
 from cancellint.analysis.summarize import Fact, Origin, Result
 from cancellint.analysis.written import written
 from cancellint.model.ir import Assign, Name, Temp
+from cancellint.model.knowledge import Mode
 from cancellint.model.summary import Cause, Loss, Path, Unsettled
 from cancellint.model.types import FunctionKey
 
@@ -33,6 +35,18 @@ class Story(Struct, frozen=True):
     owner: FunctionKey
     """the function in whose terms the loss names its source"""
 
+
+_LOST: Mapping[Mode | None, str] = MappingProxyType(
+    {
+        Mode.RACE: "drops what was just handed to it",
+        Mode.REMOTE: "may have been carried out by the other side already, and its reply is dropped",
+        Mode.THREAD_CONTINUES: "goes on in its thread, and nobody gets what it reads",
+        Mode.POISONS: "leaves its source out of step",
+        Mode.KILLS_SOURCE: "ends its source for good",
+        Mode.CLOSES: "closes its source, and drops what it has read so far",
+    }
+)
+"""What becomes of the data, where it is not just a local that is dropped."""
 
 DEEPEST = 12
 """Calls after which a story is cut: recursion can make it as long as one likes."""
@@ -124,7 +138,7 @@ class Traces:
                     f"cancelled here by asyncio itself, `{loss.origin}` drops what was just handed to it",
                 )
             case Cause.PRIMITIVE:
-                yield Line(key, at, f"cancelled here, `{loss.origin}` drops what it has read so far")
+                yield Line(key, at, f"cancelled here, `{loss.origin}` {self._how_lost(loss.origin)}")
             case Cause.WRAPPED:
                 yield Line(
                     key, at, "cancelled here, the task may already have taken the data: its result is gone"
@@ -133,6 +147,11 @@ class Traces:
                 yield Line(key, at, "cancelled here")
             case Cause.DROPPED:
                 yield Line(key, at, "cancelled here, the task reads on and nobody looks at its result")
+
+    def _how_lost(self, origin: str) -> str:
+        """Say what a library call does with the data when it is cancelled."""
+        entry = self._effects.operations.knowledge.entry(origin)
+        return _LOST.get(entry.mode if entry is not None else None, "drops what it has read so far")
 
     def _held_by(self, key: FunctionKey, taken: int) -> str:
         """Name the variable that the data was put into, as far as there is one."""
