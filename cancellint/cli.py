@@ -325,24 +325,28 @@ def check(
         else:
             mending = Mending(examine(request).report)
     report = mending.report
-    is_written = True
     if diff:
         _show_changes(mending)
+        return _ended(report, bool(mending.files) and not exit_zero, force_exclude)
+    is_written = not fix or _make_changes(mending, stdin, config.unsafe_fixes)
+    for output in outputs:
+        output.write(report, config.unsafe_fixes)
+    if statistics:
+        text = _counted(report, output_format)
     else:
-        if fix:
-            is_written = _make_changes(mending, stdin, config.unsafe_fixes)
-        for output in outputs:
-            output.write(report, config.unsafe_fixes)
-        if statistics:
-            text = _counted(report, output_format)
-        else:
-            text = _rendered(report, output_format, _wants_color(color), config.unsafe_fixes)
-        _write(text, to_error=fix and stdin is not None)
+        text = _rendered(report, output_format, _wants_color(color), config.unsafe_fixes)
+    _write(text, to_error=fix and stdin is not None)
+    code = _ended(report, bool(report.findings) and not exit_zero, force_exclude)
+    return code if is_written else TROUBLE
+
+
+def _ended(report: Report, has_findings: bool, force_exclude: bool) -> int:
+    """Tells what went wrong; the exit code."""
     _tell_empty(report.without_files, force_exclude)
     _tell_failures(report.failures)
-    if report.failures or not is_written:
+    if report.failures:
         return TROUBLE
-    return FINDINGS if (mending.files if diff else report.findings) and not exit_zero else CLEAN
+    return FINDINGS if has_findings else CLEAN
 
 
 def _show_changes(mending: "Mending") -> None:
