@@ -415,7 +415,8 @@ def test_the_story_leads_from_the_request_to_whoever_is_next() -> None:
     assert found.told.message.startswith("the reply stays unread on `connection` if this await is cancelled")
     assert [note.message for note in found.notes] == [
         "the request is sent here",
-        "cancelled here, its reply is still to come",
+        "its reply is awaited here, by `Connection._receive`",
+        "cancelled here, the reply is still to come",
         "`connection` goes back here, with the reply on its way",
     ]
 

@@ -46,8 +46,8 @@ class Torn(Struct, frozen=True):
     connection: Path
     """as that function names it; of a method's own object, the part of it that replies come from"""
     sent: CallSite
-    read: CallSite
-    """the await at the bottom, in which the reply is taken"""
+    trail: tuple[CallSite, ...]
+    """the awaits through which the reply is taken, from where it is asked for down to the stream"""
     back: int
     """the step that gives the connection back, -1 where it stays where it is"""
     confidence: Confidence
@@ -123,7 +123,7 @@ class TornExchanges:
                     CallSite(level.key, level.step),
                     self._shown_as(level),
                     CallSite(key, exchange.sent),
-                    self._bottom(key, exchange),
+                    self._trail(key, exchange),
                     decided.back,
                     firmly,
                 )
@@ -341,12 +341,9 @@ class TornExchanges:
                     return True
         return False
 
-    def _bottom(self, key: FunctionKey, exchange: Exchange) -> CallSite:
-        """Return the await in which the reply is taken, through as many calls as it takes."""
-        last = CallSite(key, exchange.reply.step)
-        for below, found in self._takers(key, exchange):
-            last = CallSite(below, found[0].step)
-        return last
+    def _trail(self, key: FunctionKey, exchange: Exchange) -> tuple[CallSite, ...]:
+        below = (CallSite(taker, found[0].step) for taker, found in self._takers(key, exchange))
+        return (CallSite(key, exchange.reply.step), *below)
 
     def _takers(self, key: FunctionKey, exchange: Exchange) -> Iterator[tuple[FunctionKey, list[Reply]]]:
         """Yield the callees through which a reply is taken, each with the awaits that may take it."""

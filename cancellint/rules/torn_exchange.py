@@ -1,6 +1,7 @@
 """CAN108."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from cancellint.analysis.torn_exchanges import Torn
 from cancellint.model.finding import RawFinding, Severity, SiteNote
@@ -26,7 +27,7 @@ def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
             at=_site(torn.at),
             message=f"the reply stays unread on `{name}` if this await is cancelled, and {_harm(torn)}",
             confidence=torn.confidence,
-            notes=tuple(_notes(torn, name)),
+            notes=tuple(_notes(subject, torn, name)),
             help=_CURE,
         )
 
@@ -44,13 +45,16 @@ def _harm(torn: Torn) -> str:
     return "whoever gets it next reads it as an answer of its own"
 
 
-def _notes(torn: Torn, name: str) -> Iterator[SiteNote]:
+def _notes(subject: Subject, torn: Torn, name: str) -> Iterator[SiteNote]:
     if torn.back < 0:
         yield SiteNote(_site(torn.sent), "the request is sent here, as the next one will be")
     else:
         yield SiteNote(_site(torn.sent), "the request is sent here")
-    if torn.read != torn.at:
-        yield SiteNote(_site(torn.read), "cancelled here, its reply is still to come")
+    for here, below in pairwise(torn.trail):
+        reader = subject.project.program.function(below.function).qualname
+        yield SiteNote(_site(here), f"its reply is awaited here, by `{reader}`")
+    if torn.trail[-1] != torn.at:
+        yield SiteNote(_site(torn.trail[-1]), "cancelled here, the reply is still to come")
     if torn.back >= 0:
         back = Site(torn.at.function.module, torn.at.function.function, torn.back)
         yield SiteNote(back, f"`{name}` goes back here, with the reply on its way")
