@@ -87,6 +87,11 @@ class _State(Struct, frozen=True):
     waits: int = -1
     renewed: bool = False
 
+    @property
+    def has_name(self) -> bool:
+        """Whether a variable still leads to the task."""
+        return any(isinstance(place, Name) for place, _ in self.carriers)
+
 
 class Search:
     """Follows one task from the step that starts it, or from the function's start if it is a parameter.
@@ -142,11 +147,7 @@ class Search:
                 self._settle(state)
                 return
             state = followed
-            if (
-                state.renewed
-                and state.waits >= 0
-                and not any(isinstance(place, Name) for place, _ in state.carriers)
-            ):
+            if state.renewed and state.waits >= 0 and not state.has_name:
                 self._found[Left(Way.RENEWED, self._start, state.waits)] = None
                 return
         self._leave(block, state)
@@ -339,6 +340,8 @@ def abandoned(
     effects: Effects, owners: Owners, contenders: Contenders, key: FunctionKey
 ) -> Iterator[Abandoned]:
     """Yield the tasks that a function starts, waits for and leaves running."""
+    if not any(isinstance(step, Await) for step in effects.program.function(key).steps):
+        return
     starts = dict.fromkeys(contenders.bare(key), False) | dict.fromkeys(contenders.started(key), True)
     params = tuple(contenders.given(key))
     if not (starts or params) or contenders.is_main(key):
@@ -346,8 +349,12 @@ def abandoned(
     facts = Facts(effects, owners, key)
     siblings = _meanings(facts, {number for number, started in starts.items() if started})
     for number, started in sorted(starts.items()):
+        ways = Search(contenders, facts, siblings).from_step(number, started)
+        if not ways:
+            continue
         at_stake = stake(effects, key, number)
-        ways = Search(contenders, facts, siblings, at_stake.works_on).from_step(number, started)
+        if at_stake.works_on:
+            ways = Search(contenders, facts, siblings, at_stake.works_on).from_step(number, started)
         if ways:
             yield Abandoned(number, at_stake, ways)
     for name in params:

@@ -114,7 +114,7 @@ class Contenders:
     def bare(self, key: FunctionKey) -> Iterator[int]:
         """Yield the calls that make a coroutine, in a function where several are waited for together."""
         function = self._effects.program.function(key)
-        if not any(self._starts_several(key, number) for number in range(len(function.steps))):
+        if not any(waiting not in (Waiting.SHIELD, Waiting.LIMIT) for waiting in self._waits(key)):
             return
         awaited = {
             step.value.step
@@ -129,19 +129,20 @@ class Contenders:
         """Yield the parameters by which awaitables come in that are not yet tasks, if any are waited for."""
         function = self._effects.program.function(key)
         params = [param.name for param in function.params if _is_awaitables(param.annotation)]
-        waits = (self.waiting(key, number) for number in range(len(function.steps))) if params else ()
-        if any(found is not None and found[0] is Waiting.FIRST for found in waits):
+        if params and Waiting.FIRST in self._waits(key):
             yield from params
 
     def has_race(self, key: FunctionKey) -> bool:
         """Tell whether a function waits for the first of several tasks."""
-        steps = self._effects.program.function(key).steps
-        waits = (self.waiting(key, number) for number in range(len(steps)))
-        return any(found is not None and found[0] is Waiting.FIRST for found in waits)
+        return Waiting.FIRST in self._waits(key)
 
-    def _starts_several(self, key: FunctionKey, number: int) -> bool:
-        waiting = self.waiting(key, number)
-        return waiting is not None and waiting[0] not in (Waiting.SHIELD, Waiting.LIMIT)
+    def _waits(self, key: FunctionKey) -> Iterator[Waiting]:
+        """Yield how a function waits for tasks: by name first, for few calls are worth resolving."""
+        for number, step in enumerate(self._effects.program.function(key).steps):
+            if isinstance(step, Call) and last_name(step.func) in self._waiting_names:
+                found = self.waiting(key, number)
+                if found is not None:
+                    yield found[0]
 
     def _makes_coroutine(self, key: FunctionKey, number: int) -> bool:
         for callee in self._effects.types.callees(key, number):

@@ -104,7 +104,7 @@ def dropped_winners(
     facts = Facts(effects, owners, key)
     for number in starts:
         at_stake = stake(effects, key, number)
-        sources = tuple(take.source for take in at_stake.takes if take.into == RESULT)
+        sources = tuple(take.source for take in at_stake.taken(again=True) if take.into == RESULT)
         if sources:
             ways = _Search(contenders, facts, number, sources).run()
             if ways:

@@ -28,7 +28,7 @@ from cancellint.model.ir import (
     Temp,
 )
 from cancellint.model.knowledge import Role
-from cancellint.model.summary import Path, Take
+from cancellint.model.summary import RESULT, Path, Take
 from cancellint.model.types import Callee, FunctionKey, ProjectCallee
 
 _AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
@@ -36,7 +36,6 @@ _AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
 
 DEEPEST = 3
 """Coroutines that await coroutines that never return: how many levels are followed."""
-
 
 _SENDS = re.compile(r"_*(send|write|publish|request|execute|call|query|fetch|transact)")
 """Names of what asks for an answer."""
@@ -48,7 +47,8 @@ _DEEPEST_GIVEN = 6
 class Stake(Struct, frozen=True):
     """What a task started in a function does.
 
-    `takes` are in the function's terms; `endless` names the coroutine function that never returns.
+    `takes` are in the function's terms: from sources that outlive it, and `own` from those it has made itself
+    before it started the first such task. `endless` names the coroutine function that never returns.
     `works_on` are the objects it is given: closing one of them ends it, sooner or later.
     """
 
@@ -56,8 +56,14 @@ class Stake(Struct, frozen=True):
     takes: tuple[Take, ...]
     endless: str | None
     works_on: tuple[Path, ...]
+    own: tuple[Take, ...] = ()
     given: bool = False
     """it runs what the function was given: only its caller knows what that does"""
+
+    def taken(self, *, again: bool) -> tuple[Take, ...]:
+        """What is missed, what nobody gets first of all; `again` tells that the function itself reads on."""
+        takes = (*self.takes, *self.own) if again else self.takes
+        return tuple(sorted(takes, key=lambda take: (take.into != RESULT, take.confidence.rank)))
 
 
 def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
@@ -78,15 +84,40 @@ def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
             case callee:
                 known = effects.operations.known(callee)
                 runs = runs or (known.name if known is not None else None)
-    visible = tuple(sorted(take for take in takes if _is_waited_for(effects, take)))
-    given = not operations and _runs_given(effects.program.function(key), number)
-    return Stake(runs or "", visible, endless, tuple(works_on), given)
+    function = effects.program.function(key)
+    waited = sorted(take for take in takes if _is_waited_for(effects, take))
+    return Stake(
+        runs or "",
+        tuple(take for take in waited if take.source.is_visible_to_callers),
+        endless,
+        tuple(works_on),
+        tuple(take for take in waited if _is_made_before(function, take.source, number)),
+        not operations and _runs_given(function, number),
+    )
 
 
 def _is_waited_for(effects: Effects, take: Take) -> bool:
-    """Tell whether others wait for the same data: a source beyond the function, and not a mere container."""
+    """Tell whether data is taken from what one waits for, not from a mere container."""
     entry = effects.operations.knowledge.entry(take.origin)
-    return take.source.is_visible_to_callers and entry is not None and entry.awaitable
+    return entry is not None and entry.awaitable
+
+
+def _is_made_before(function: Function, source: Path, number: int) -> bool:
+    """Tell whether a function has made a source itself, and does not make it anew after a step."""
+    kind, _, made = source.root.partition(":")
+    if kind != "temp" or int(made) >= number:
+        return False
+    blocks = function.blocks
+    home = next(index for index, block in enumerate(blocks) if block.first <= int(made) < block.last)
+    start = next(index for index, block in enumerate(blocks) if block.first <= number < block.last)
+    seen: set[int] = set()
+    waiting = [edge.to for edge in blocks[start].edges]
+    while waiting:
+        index = waiting.pop()
+        if index >= 0 and index not in seen:
+            seen.add(index)
+            waiting.extend(edge.to for edge in blocks[index].edges)
+    return home not in seen
 
 
 # --------------------------------------------------------------------------- asked for or not

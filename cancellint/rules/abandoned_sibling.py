@@ -51,22 +51,22 @@ def _judged(subject: Subject, task: Abandoned) -> Iterator[tuple[Left, Confidenc
 def _confidence(subject: Subject, task: Abandoned, left: Left) -> Confidence | None:
     """Return how firmly it stands that a task is missed, None where it merely ends by itself."""
     stake = task.stake
-    if stake.takes:
-        firmest = min((take.confidence for take in stake.takes), key=lambda each: each.rank)
-        return max(firmest, _weight(subject, task, left), key=lambda each: each.rank)
+    takes = stake.taken(again=left.way is Way.RENEWED)
+    if takes:
+        weight = _weight(subject, left, loses=takes[0].into == RESULT)
+        return max(takes[0].confidence, weight, key=lambda each: each.rank)
     if stake.endless is not None or (stake.given and left.way is Way.LEFT):
         return Confidence.POSSIBLE if left.way is Way.FAILED else Confidence.LIKELY
     return None
 
 
-def _weight(subject: Subject, task: Abandoned, left: Left) -> Confidence:
+def _weight(subject: Subject, left: Left, *, loses: bool) -> Confidence:
     """Return how surely it matters that a task goes on to take.
 
     It does where the source surely outlives the task: the task is started anew, or the next call takes from
     it. A coroutine that gives its caller what it has taken is called again; a worker that is cancelled may
     have been the last one to ask. What fails often takes its connection with it.
     """
-    loses = any(take.into == RESULT for take in task.stake.takes)
     match left.way:
         case Way.RENEWED:
             return Confidence.CERTAIN if loses else Confidence.LIKELY
@@ -133,8 +133,9 @@ def _harm(subject: Subject, told: _Told, *, alone: bool) -> str:
     """Say what the task does from then on."""
     stake = told.task.stake
     it = "it" if alone else _name(subject, told.task)
-    if stake.takes:
-        take = min(stake.takes, key=lambda each: (each.into != RESULT, each.confidence.rank))
+    takes = stake.taken(again=told.left.way is Way.RENEWED)
+    if takes:
+        take = takes[0]
         source = subject.project.traces.shown(subject.function, take.source)
         if take.into == RESULT:
             return f"what {it} takes from `{source}` next is lost"

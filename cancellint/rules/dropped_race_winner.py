@@ -56,8 +56,10 @@ def _confidence(subject: Subject, dropped: Dropped, way: Drop) -> Confidence | N
     Where the function ends with nothing, it is the end of the source that has won. One that is cancelled has
     to give what it takes to a caller who may call again; there the moment is short.
     """
-    takes = [take for take in dropped.stake.takes if take.into == RESULT]
-    firmest = min((take.confidence for take in takes), key=lambda each: each.rank)
+    takes = dropped.stake.taken(again=way.ending is Ending.READS_ON)
+    if not takes or takes[0].into != RESULT:
+        return None
+    firmest = takes[0].confidence
     if way.cancelled:
         if not _gives(subject):
             return None
@@ -81,7 +83,7 @@ def _finding(subject: Subject, at: int, alike: list[_Told]) -> RawFinding:
     """Return one finding for the tasks whose results are dropped in one place, with the firmest of them."""
     best = min(alike, key=lambda told: (told.confidence.rank, told.way))
     names = " or ".join(dict.fromkeys(_name(subject, told.dropped) for told in alike))
-    take = next(take for take in best.dropped.stake.takes if take.into == RESULT)
+    take = best.dropped.stake.taken(again=best.way.ending is Ending.READS_ON)[0]
     source = subject.project.traces.shown(subject.function, take.source)
     taken = f"what it has taken from `{source}`" if len(alike) == 1 else "what it has taken"
     unseen = "is cancelled unseen, and may have finished"
