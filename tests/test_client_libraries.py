@@ -221,3 +221,22 @@ def test_the_story_says_how_the_data_is_lost(imported: str, annotation: str, rea
     (finding,) = (each for each in findings if each.code == "CAN101")
 
     assert lost in finding.notes[0].message
+
+
+def test_a_response_that_closes_itself_when_its_reading_is_cancelled_is_not_left_open() -> None:
+    program = analysed(
+        """
+        import asyncio
+        import aiohttp
+
+        async def fetch(session: aiohttp.ClientSession, url: str) -> bytes:
+            while True:
+                response = await session.get(url)
+                try:
+                    return await asyncio.wait_for(response.read(), 5)
+                except TimeoutError:
+                    response.close()
+        """
+    )
+
+    assert program.lines("CAN105", possible=True) == []

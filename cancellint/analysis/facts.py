@@ -35,7 +35,8 @@ from cancellint.model.ir import (
     Op,
     Return,
 )
-from cancellint.model.summary import RESULT, Act, Path, Take
+from cancellint.model.knowledge import Mode
+from cancellint.model.summary import RESULT, Act, Cause, Path, Take
 from cancellint.model.types import FunctionKey
 
 
@@ -77,6 +78,14 @@ class Facts:
         ]
         found.extend(Token(_removal_take(removal), removal.step) for removal in self.removals)
         return tuple(found[:MOST_TOKENS])
+
+    def closed_by_cancelling(self, step: int) -> Iterator[Path]:
+        """Yield what a library call closes by itself if it is cancelled, as the tables say."""
+        knowledge = self._all_effects.operations.knowledge
+        for loss in self.effect(step).losses:
+            entry = knowledge.entry(loss.origin) if loss.cause is Cause.PRIMITIVE else None
+            if entry is not None and entry.mode is Mode.CLOSES:
+                yield loss.source
 
     def takes(self, step: int) -> tuple[Take, ...]:
         """What a step takes, be it by a call or by cutting off the front of a filled container."""

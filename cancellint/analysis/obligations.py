@@ -362,7 +362,7 @@ class Obligations:
             if any(self._ends(obligation, step) for step in range(start, block.last)):
                 continue
             last = block.last - 1
-            if last >= start and (number, last) in self._ways.awaits:
+            if last >= start and self._may_leave_open(obligation, number, last):
                 yield number, last
             for edge in block.edges:
                 if edge.to <= first or edge.leaves in _FAILS or edge.to in seen:
@@ -370,6 +370,12 @@ class Obligations:
                 if not _is_impossible(obligation, block.test, edge.leaves):
                     seen.add(edge.to)
                     waiting.append((edge.to, facts.function.blocks[edge.to].first))
+
+    def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
+        """Tell whether an await can be cancelled, and does not close by itself what is held."""
+        return (block, await_) in self._ways.awaits and obligation.names.isdisjoint(
+            self._facts.closed_by_cancelling(await_)
+        )
 
     def _block_taken(self, obligation: Obligation) -> int:
         """Return the block in which an obligation begins, -1 if it was there before the first."""
