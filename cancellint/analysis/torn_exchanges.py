@@ -13,14 +13,13 @@ from msgspec import Struct
 
 from cancellint.analysis.callers import Caller, Callers
 from cancellint.analysis.connections import Group
-from cancellint.analysis.conventions import begins_or_ends_by_name, gives_back_by_name, last_name
+from cancellint.analysis.conventions import begins_or_ends_by_name
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.exchanges import (
     FAILS,
     Exchange,
     Exchanges,
     Reply,
-    ends,
     is_matched,
     is_same,
     replies,
@@ -28,10 +27,11 @@ from cancellint.analysis.exchanges import (
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.owners import Owners
 from cancellint.analysis.paths import cut
-from cancellint.analysis.ways_out import error_handlers, only_through, way_out
+from cancellint.analysis.settlements import given_back, is_closed_on_error, is_settled
+from cancellint.analysis.ways_out import way_out
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, AwaitKind, Call, Exit, Name, Return, Temp
-from cancellint.model.summary import Act, Path, Take, Verb
+from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Name, Return, Temp
+from cancellint.model.summary import Act, Path, Take
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
 DEEPEST = 6
@@ -256,7 +256,7 @@ class TornExchanges:
         facts = self._facts_of(level.key)
         way = way_out(facts, facts.block_of(level.step))
         for step in way.steps if way is not None else ():
-            given = _given_back(facts, step, level.group)
+            given = given_back(facts, step, level.group)
             if given is not None:
                 return _Decided(level, step, given)
         return _Decided(level, -1, Confidence.LIKELY) if self._is_fetched(level) else None
@@ -304,32 +304,13 @@ class TornExchanges:
         """Tell whether a connection belongs to the object whose method this is."""
         return level.connection.root == "param:0" and self._effects.program.class_of(level.key) is not None
 
-    def _closes_on_error(self, level: _Level) -> bool:
-        """Tell whether a handler of ordinary errors closes the connection: the author knows what it is in."""
-        facts = self._facts_of(level.key)
-        blocks = facts.function.blocks
-        return any(
-            ends(facts, step, level.group)
-            for handler in error_handlers(facts, facts.block_of(level.step))
-            for block in only_through(facts, handler)
-            for step in range(blocks[block].first, blocks[block].last)
-        )
-
     # ------------------------------------------------------------------ what settles it
 
+    def _closes_on_error(self, level: _Level) -> bool:
+        return is_closed_on_error(self._facts_of(level.key), level.step, level.group)
+
     def _is_cured(self, level: _Level) -> bool:
-        """Tell whether the way out of a function closes the connection, marks it, or reads the reply."""
-        facts = self._facts_of(level.key)
-        operations = facts.effect(level.step).operations
-        if operations and all(operation.shielded for operation in operations):
-            return True
-        if not isinstance(facts.function.steps[level.step], Await):
-            return False
-        way = way_out(facts, facts.block_of(level.step))
-        if way is None or not way.leaves:
-            return True
-        usual = _usual_acts(facts, level.step)
-        return any(_settles(facts, step, level.group, usual) for step in way.steps)
+        return is_settled(self._facts_of(level.key), level.step, level.group)
 
     def _is_settled_below(self, key: FunctionKey, exchange: Exchange) -> bool:
         """Tell whether a callee settles it itself, or reads on until it has the reply that belongs here."""
@@ -420,85 +401,3 @@ def _settled(reached: Mapping[_Level, tuple[_Level | None, ...]]) -> set[_Level]
             if callers and all(caller is None or caller in found for caller in callers)
         )
     return found
-
-
-def _settles(facts: Facts, step: int, group: Group, usual: frozenset[Act]) -> bool:
-    """Tell whether a step on the cancelled way leaves no reply behind for others to read.
-
-    A flag that is set just so where nothing was cancelled, `usual`, says nothing about the connection.
-    """
-    if _given_back(facts, step, group) is not None:
-        return False
-    if ends(facts, step, group):
-        return True
-    if any(reply.step == step and _is_end(reply.source, group) for reply in replies(facts)):
-        return True
-    return any(
-        act.verb in (Verb.SETS, Verb.RESETS) and group.has_as_flag(act.subject) and act not in usual
-        for act in facts.acts.get(step, ())
-    )
-
-
-def _is_end(path: Path, group: Group) -> bool:
-    return path in (group.reply, group.request)
-
-
-def _given_back(facts: Facts, step: int, group: Group) -> Confidence | None:
-    """Return how firmly a step puts the connection where others take it from, None where it does not."""
-    names = {group.shared}
-    named = Confidence.LIKELY if _is_named_for_giving_back(facts, step) else Confidence.POSSIBLE
-    root = group.shared.root
-    if root.startswith("temp:"):
-        names.update(_names_of(facts, int(root.removeprefix("temp:"))))
-    for act in facts.acts.get(step, ()):
-        released = act.verb is Verb.RELEASES and (act.subject in names or act.item in names)
-        put_back = act.verb is Verb.ADDS and act.item in names and act.subject.is_visible_to_callers
-        if released or put_back:
-            return min(act.confidence, named, key=lambda each: each.rank)
-    match facts.function.steps[step]:
-        case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
-            entered = f"temp:{facts.function.regions[region].enter}"
-            acts = facts.acts.get(step, ())
-            if root == entered and any(act.verb in (Verb.RELEASES, Verb.ADDS) for act in acts):
-                return Confidence.LIKELY
-        case _:
-            pass
-    return None
-
-
-def _is_named_for_giving_back(facts: Facts, step: int) -> bool:
-    """Tell whether a call says that it gives something back, whichever of several methods it reaches."""
-    node = facts.function.steps[step]
-    if isinstance(node, Await) and isinstance(node.value, Temp):
-        node = facts.function.steps[node.value.step]
-    return isinstance(node, Call) and gives_back_by_name(last_name(node.func))
-
-
-def _names_of(facts: Facts, made: int) -> Iterator[Path]:
-    for step in facts.function.steps:
-        match step:
-            case Assign(target=Name(id=name), value=Temp(step=number)) if number == made:
-                yield Path(f"local:{name}")
-            case _:
-                pass
-
-
-def _usual_acts(facts: Facts, step: int) -> frozenset[Act]:
-    """Return what is done after an await has come back, be it in another copy of a `finally`."""
-    blocks = facts.function.blocks
-    start = facts.block_of(step)
-    seen: set[int] = set()
-    waiting = [edge.to for edge in blocks[start].edges if edge.to >= 0 and edge.leaves not in FAILS]
-    while waiting:
-        number = waiting.pop()
-        if number not in seen:
-            seen.add(number)
-            waiting.extend(
-                edge.to for edge in blocks[number].edges if edge.to >= 0 and edge.leaves not in FAILS
-            )
-    return frozenset(
-        act
-        for block in seen
-        for number in range(blocks[block].first, blocks[block].last)
-        for act in facts.acts.get(number, ())
-    )
