@@ -208,6 +208,9 @@ RACE = "done, pending = await asyncio.wait({job, given[0]}, return_when=asyncio.
         ("if job.cancel():\n    return 1\nreturn job.result()", []),
         ("job.cancel()\nreturn await job", []),
         ("return done", []),
+        ("for one in [job, *given]:\n    one.cancel()\nreturn 1", ["cancelled, returns"]),
+        ("for one in [job, *given]:\n    if not one.done():\n        one.cancel()\nreturn 1", []),
+        ("for one in [job, *given]:\n    if one in pending:\n        one.cancel()\nreturn 1", []),
     ],
 )
 def test_a_result_is_dropped_where_nobody_looks_whether_there_is_one(after: str, expected: list[str]) -> None:

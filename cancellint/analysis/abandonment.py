@@ -313,7 +313,7 @@ class Search:
         wait = self._function.steps[state.waits] if state.waits >= 0 else None
         call = wait.value.step if isinstance(wait, Await) and isinstance(wait.value, Temp) else -1
         verdict = self._tests.of(test, truth, dict(state.carriers), state.undone, call)
-        if verdict.said not in (Said.NOTHING, Said.RUNNING):
+        if verdict.said not in (Said.NOTHING, Said.RUNNING, Said.ITEM):
             return None
         dealt = state.dealt if verdict.loop < 0 else _added(state.dealt, verdict.loop)
         return structs.replace(state, undone=verdict.undone, dealt=dealt)

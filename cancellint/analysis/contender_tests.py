@@ -26,7 +26,9 @@ class Said(enum.IntEnum):
     RUNNING = 2
     ABSENT = 3
     """there is no task, or none is left"""
-    UNCLEAR = 4
+    ITEM = 4
+    """it is about one of those in a loop, which may be the task"""
+    UNCLEAR = 5
     """the test is about the task, in a way nobody understands here"""
 
 
@@ -151,7 +153,7 @@ class _Test:
     def _own(self, mine: Carrier, finished: bool) -> Verdict:
         """Return what is told of the task itself, or of an item that it may be."""
         if mine.part is Part.MEMBER:
-            return self._told(Said.NOTHING, mine.step if finished else -1)
+            return self._told(Said.ITEM, mine.step if finished else -1)
         return self._told(Said.FINISHED if finished else Said.RUNNING)
 
     def _without(self, other: Expr) -> Verdict:

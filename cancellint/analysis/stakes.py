@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.contenders import COPIES
 from cancellint.analysis.conventions import last_name
@@ -74,7 +74,8 @@ def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
     endless = runs = None
     for operation in operations:
         if _takes_unasked(effects, operation.callee):
-            takes.update(dict.fromkeys(effects.of_operation(key, operation).takes))
+            found = effects.of_operation(key, operation).takes
+            takes.update(dict.fromkeys(_with_container(effects, key, take) for take in found))
         works_on.update(dict.fromkeys(_given(effects, key, operation)))
         match operation.callee:
             case ProjectCallee(key=called):
@@ -94,6 +95,24 @@ def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
         tuple(take for take in waited if _is_made_before(function, take.source, number)),
         not operations and _runs_given(function, number),
     )
+
+
+def _with_container(effects: Effects, key: FunctionKey, take: Take) -> Take:
+    """Return a take from a loop's variable as one from an element of what the loop goes over."""
+    kind, _, name = take.source.root.partition(":")
+    if kind != "local":
+        return take
+    steps = effects.program.function(key).steps
+    for step in steps:
+        match step:
+            case Assign(target=Name(id=bound), value=Temp(step=made), op="") if bound == name:
+                item = steps[made]
+                over = effects.frame(key).path(item.value) if isinstance(item, Next) else None
+                if over is not None:
+                    return structs.replace(take, source=over.child("[]", *take.source.fields))
+            case _:
+                pass
+    return take
 
 
 def _is_waited_for(effects: Effects, take: Take) -> bool:
