@@ -128,6 +128,14 @@ class Effects:
             isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
         )
 
+    def is_waiter(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether an expression is of a class that the tables know, or a pending coroutine or task."""
+        return any(
+            isinstance(option, Pending)
+            or (isinstance(option, Instance) and self.operations.knowledge.entry(option.cls) is not None)
+            for option in options(self.types.of(key, value))
+        )
+
     def acts_behind(self, key: FunctionKey, value: Expr) -> tuple[Act, ...]:
         """Return the acts of the functions that a value is, or whose coroutine it is, in their own terms."""
         functions = [found.key for found in _functions_in(self.types.of(key, value))]

@@ -115,6 +115,10 @@ class Facts:
         """What each step takes on that is to be undone, and what it undoes."""
         return acts_by_step(self.frame, self.function, self.effects)
 
+    def is_waiter(self, value: Expr) -> bool:
+        """Tell whether a value is a library's object to wait for: a future, an event, a stream, a queue."""
+        return self._all_effects.is_waiter(self.key, value)
+
     def acts_behind(self, value: Expr) -> tuple[Act, ...]:
         """Return what a function or a coroutine that has not been run yet will do, in its own terms."""
         return self._all_effects.acts_behind(self.key, value)

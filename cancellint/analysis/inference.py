@@ -292,6 +292,8 @@ class Inference:
                 cls
             ):
                 return self._named_tuple_part(cls, int(text))
+            case LibraryFunction(), _:
+                return option
             case Instance(cls), _ if self._program.cls(cls):
                 given = self.uses.special_method(option, "__getitem__")
                 return UNKNOWN if given == NOTHING else given

@@ -37,6 +37,7 @@ from cancellint.model.ir import (
     Item,
     Leaves,
     Name,
+    Op,
     Return,
     Step,
     Temp,
@@ -328,7 +329,7 @@ class Obligations:
         if obligation.kind is not Kind.STATE or not isinstance(step, Assign):
             return None
         registered = self._facts.frame.path(step.value)
-        if registered is None or not _is_local(registered):
+        if registered is None or not _is_local(registered) or not self._facts.is_waiter(step.value):
             return None
         place = self._attributes.removed_at(attribute_of(obligation.act.subject))
         if place is None or registered.root not in _awaited_roots(self._facts, await_):
@@ -367,7 +368,7 @@ class Obligations:
             for edge in block.edges:
                 if edge.to <= first or edge.leaves in _FAILS or edge.to in seen:
                     continue
-                if not _is_impossible(obligation, block.test, edge.leaves):
+                if not _is_impossible(facts.frame, obligation, block.test, edge.leaves):
                     seen.add(edge.to)
                     waiting.append((edge.to, facts.function.blocks[edge.to].first))
 
@@ -509,13 +510,33 @@ def _cures(obligation: Obligation, act: Act) -> bool:
     return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
 
 
-def _is_impossible(obligation: Obligation, test: Expr | None, leaves: Leaves) -> bool:
-    """Tell whether a branch is for the case that there is no object, when one has just been taken on."""
+def _is_impossible(frame: Frame, obligation: Obligation, test: Expr | None, leaves: Leaves) -> bool:
+    """Tell whether a branch is for the case that nothing has been taken on, when something just has been."""
     if test is None or leaves not in (Leaves.TRUE, Leaves.FALSE):
         return False
+    if leaves is _when_idle(frame, obligation.act, test):
+        return True
     empty = empty_when(test, leaves is Leaves.TRUE)
     there = (*obligation.names, obligation.act.item)
     return empty is not None and Path(f"local:{empty}") in there
+
+
+def _when_idle(frame: Frame, taken: Act, test: Expr) -> Leaves | None:
+    """Return how a test comes out that asks for the flag, or the entry, if there is none."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            found = _when_idle(frame, taken, inner)
+            return None if found is None else Leaves.TRUE if found is Leaves.FALSE else Leaves.FALSE
+        case Op(op="in" | "not in" as op, operands=(key, container)) if (
+            frame.path(container) == taken.subject
+        ):
+            if taken.verb is Verb.ADDS and frame.path(key) == taken.item:
+                return Leaves.FALSE if op == "in" else Leaves.TRUE
+        case Name() | Attr() if taken.verb is Verb.SETS and frame.path(test) == taken.subject:
+            return Leaves.FALSE
+        case _:
+            pass
+    return None
 
 
 def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
