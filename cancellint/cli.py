@@ -352,13 +352,14 @@ def _ended(report: Report, has_findings: bool, force_exclude: bool) -> int:
 def _show_changes(mending: "Mending") -> None:
     """Prints what the fixes change."""
     from cancellint.frontend.parse import source_text
-    from cancellint.reporters import diff
+    from cancellint.reporters import diff, fixed
 
     for file in mending.files:
         before, after = source_text(file.before), source_text(file.after)
         _write(diff.render(shown_path(file.path), before, after))
     if mending.files:
-        click.echo(f"cancellint: would fix {_of(mending)}", err=True)
+        amount = fixed.amount(mending.fixed, len(mending.files))
+        click.echo(f"cancellint: would fix {amount}", err=True)
     else:
         click.echo("cancellint: nothing to fix", err=True)
 
@@ -366,6 +367,7 @@ def _show_changes(mending: "Mending") -> None:
 def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool:
     """Writes the fixed files, or what came from standard input to standard output; whether all could be."""
     from cancellint.fixes.files import CannotWrite, rewrite
+    from cancellint.reporters import fixed
 
     is_written = True
     if stdin is not None:
@@ -377,28 +379,10 @@ def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool
             is_written = False
             _complain(f"{shown_path(file.path)} cannot be fixed: {problem}")
     if is_written:
-        click.echo(f"cancellint: {_summed_up(mending, unsafe)}", err=True)
+        left = mending.report.findings
+        told = fixed.render(mending.fixed, len(mending.files), left, unsafe_fixes=unsafe)
+        click.echo(f"cancellint: {told}", err=True)
     return is_written
-
-
-def _of(mending: "Mending") -> str:
-    return f"{_number(mending.fixed, 'finding')} in {_number(len(mending.files), 'file')}"
-
-
-def _summed_up(mending: "Mending", unsafe: bool) -> str:
-    """What was fixed, and why the rest was not."""
-    left = mending.report.findings
-    hidden = sum(each.fix is not None and not each.fix.safe for each in left) if not unsafe else 0
-    parts = [f"fixed {_of(mending)}" if mending.fixed else "nothing to fix"]
-    if len(left) > hidden:
-        parts.append(f"{_number(len(left) - hidden, 'finding')} left without an automatic fix")
-    if hidden:
-        parts.append(f"{_number(hidden, 'finding')} fixable with --unsafe-fixes")
-    return "; ".join(parts)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class Output(msgspec.Struct, frozen=True):

@@ -238,7 +238,7 @@ def test_an_unsafe_fix_is_made_only_where_that_is_asked_for(command: Command) ->
     shown = command("check", "--fix")
 
     assert (shown.code, text_of(command, "a")) == (1, BUSY)
-    assert shown.err == "cancellint: nothing to fix; 1 finding fixable with --unsafe-fixes\n"
+    assert shown.err == "cancellint: nothing fixed; 1 finding fixable with --unsafe-fixes\n"
     assert "[fixable]" not in shown.out
     assert shown.out.endswith("1 fixable with `--fix --unsafe-fixes`.\n")
     assert "[fixable]" in command("check", "--unsafe-fixes").out

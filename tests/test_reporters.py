@@ -9,7 +9,7 @@ import pytest
 from cancellint.model.finding import Confidence, Edit, Finding, Fix, Note, Severity
 from cancellint.model.report import Fact, Report, SymbolSummary
 from cancellint.model.source import Place, Site, Span
-from cancellint.reporters import concise, github, sarif, statistics, text
+from cancellint.reporters import concise, fixed, github, sarif, statistics, text
 from cancellint.reporters import json as json_reporter
 
 SOURCES = {
@@ -93,6 +93,25 @@ def test_safe_and_unsafe_fixes_are_counted_apart() -> None:
 
     assert apart.endswith("1 fixable with `--fix`, 1 more with `--fix --unsafe-fixes`.\n")
     assert together.endswith("2 fixable with `--fix --unsafe-fixes`.\n")
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "unsafe_fixes", "line"),
+    [
+        ((1, 1), [], False, "fixed 1 finding in 1 file"),
+        ((200, 2), [None], False, "fixed 200 findings in 2 files; 1 finding left without an automatic fix"),
+        ((0, 0), [False, False], False, "nothing fixed; 2 findings fixable with --unsafe-fixes"),
+        ((0, 0), [False, None], True, "nothing fixed; 1 finding left without an automatic fix; "
+         "1 finding left because its fix does not help"),
+        ((0, 0), [True], False, "nothing fixed; 1 finding left because its fix does not help"),
+    ],
+)  # fmt: skip
+def test_what_is_fixed_and_what_is_left_is_one_line(
+    done: tuple[int, int], left: list[bool | None], unsafe_fixes: bool, line: str
+) -> None:
+    findings = [finding(Span(1, 1, 1, 2)) if safe is None else fixable(safe=safe) for safe in left]
+
+    assert fixed.render(*done, findings, unsafe_fixes=unsafe_fixes) == line
 
 
 def test_json_and_sarif_say_what_a_fix_would_do() -> None:
