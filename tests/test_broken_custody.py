@@ -25,7 +25,8 @@ from fixtures.mini_redis.connection import Connection as ServerConnection
 from fixtures.mini_redis.db import Database
 from fixtures.mini_redis.handler import Handler
 
-BROKEN = Path(__file__).parent.parent / "fixtures" / "broken"
+CHECKOUT = Path(__file__).parent.parent
+BROKEN = CHECKOUT / "fixtures" / "broken"
 
 CORRECTIONS = {
     "lock_stays_locked": (
@@ -245,6 +246,18 @@ def test_nothing_is_found_in_the_corrected_one(name: str, tmp_path: Path) -> Non
     report = run(Config(root=tmp_path), [tmp_path])
 
     assert (report.files, report.findings, report.failures) == (1, (), ())
+
+
+@pytest.mark.parametrize("name", [name for name in CORRECTIONS if name != "reply_reaches_wrong_caller"])
+def test_no_cancellation_breaks_what_the_fix_makes_of_it(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.py"
+    path.write_text(source(name), encoding="utf-8")
+    fix = [sys.executable, "-m", "cancellint", "check", "--fix", "--unsafe-fixes", "--jobs", "1", str(path)]
+    run = subprocess.run(fix, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=True)
+    fixed = path.read_text("utf-8")
+
+    assert fixed != source(name), run.stdout
+    cancelled_everywhere(name, loaded(name, fixed, tmp_path)).require_safe()
 
 
 def test_each_cancelled_query_costs_the_pool_a_connection(tmp_path: Path) -> None:
