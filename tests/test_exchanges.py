@@ -407,6 +407,16 @@ def test_a_connection_that_is_not_used_again_harms_nobody(name: str) -> None:
     assert program(ASKS, DROPPED[name]).lines("CAN108") == []
 
 
+@pytest.mark.parametrize(
+    ("name", "firmly"),
+    [("in one function", Confidence.LIKELY), ("under a lock", Confidence.CERTAIN)],
+)
+def test_a_lock_shows_that_others_use_the_connection(name: str, firmly: Confidence) -> None:
+    (found,) = (one for one in program(TORN[name]).findings() if one.code == "CAN108")
+
+    assert found.confidence == firmly
+
+
 def test_the_story_leads_from_the_request_to_whoever_is_next() -> None:
     (found,) = (
         one for one in program(ASKS, GOES_BACK["to a list, in a finally"]).findings() if one.code == "CAN108"

@@ -160,7 +160,16 @@ class TornExchanges:
             return None
         own = (level for level in kept if self._is_same_object(level, kept[0]))
         believing = next((level for level in own if self._closes_on_error(level)), next(iter(reached)))
-        return _Decided(believing, -1, Confidence.LIKELY)
+        locked = any(self._is_locked(level) for level in reached)
+        return _Decided(believing, -1, Confidence.CERTAIN if locked else Confidence.LIKELY)
+
+    def _is_locked(self, level: _Level) -> bool:
+        """Tell whether an exchange holds a lock of the loop: others do use the connection after it."""
+        facts = self._facts_of(level.key)
+        regions = facts.function.blocks[facts.block_of(level.step)].regions
+        return any(
+            self._effects.is_loop_lock(level.key, facts.function.regions[region].value) for region in regions
+        )
 
     def _is_same_object(self, level: _Level, other: _Level) -> bool:
         """Tell whether two methods have the connection in the same attribute of one family of classes."""
