@@ -72,11 +72,12 @@ class LostGrants:
         if not grants or self._passes_on(wait, frozenset(each.at.function for each in grants)):
             return None
         grant = grants[0]
-        item = self._hands_item(grant)
-        if not self._leaves_queue(wait, made) and not all(self._skips_the_gone(each) for each in grants):
+        hands_item = self._hands_item(grant)
+        counted = hands_item or self._counts_down(grant.at.function)
+        in_line = counted and all(self._skips_the_gone(each) for each in grants)
+        if not in_line and not self._leaves_queue(wait, made):
             return None
-        counted = item or self._counts_down(grant.at.function)
-        return LostGrant(wait, made, grant, item, Confidence.CERTAIN if counted else Confidence.LIKELY)
+        return LostGrant(wait, made, grant, hands_item, Confidence.CERTAIN if counted else Confidence.LIKELY)
 
     # ----------------------------------------------------------------- the queue
 

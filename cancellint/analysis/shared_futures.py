@@ -82,8 +82,8 @@ _CLOSING = frozenset(
 )
 _KEEPERS = ("param:0", "free:", "global:")
 """Roots of what outlives a call of a method or closure."""
-_MOST_WAYS = 2
-"""Calls by which a function that is not public counts as having several callers."""
+_DEEPEST = 3
+"""Calls that are followed to see whether they make a future."""
 
 
 class SharedFutures:
@@ -121,12 +121,12 @@ class SharedFutures:
         if not homes or self._cancels(key, future):
             return None
         function = self._futures.unwinding(key).without_idle_edges()
-        makers = [each for each in range(len(function.steps)) if self._makes(key, each, homes)]
-        if makers and not _reaches(function, None, number, frozenset(makers)):
+        steps = range(len(function.steps))
+        certain = frozenset(each for each in steps if self._always_fills(key, each, homes, _DEEPEST))
+        if certain and not _reaches(function, None, number, certain):
             return None
-        made = [
-            each for each in makers if self._keeps_new(key, each) and _comes_first(function, each, number)
-        ]
+        makers = [each for each in steps if self._fills(key, each, homes)]
+        made = [each for each in makers if self._is_made_for(key, function, each, number)]
         if made:
             awaits = isinstance(function.steps[number], Await)
             sharing = Sharing.MADE_ONCE if awaits else Sharing.HANDED_OUT
@@ -196,30 +196,52 @@ class SharedFutures:
         path = frame.path(expr)
         return isinstance(expr, Attr) and path is not None and path.root.startswith(_KEEPERS)
 
-    def _makes(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
-        """Tell whether a step puts something into one of the homes, be it through a method it calls."""
-        step = self._program.function(key).steps[number]
-        match step:
+    def _fills(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
+        """Tell whether a step may put something into one of the homes, or calls what does."""
+        return self._stores(key, number, homes) or any(
+            self._stores(callee, inner, homes)
+            for callee in self._called(key, number, _DEEPEST)
+            for inner in range(len(self._program.function(callee).steps))
+        )
+
+    def _is_made_for(self, key: FunctionKey, function: Function, maker: int, number: int) -> bool:
+        """Tell whether what a step puts there is what the function, or its next caller, waits for."""
+        if not self._keeps_new(key, maker):
+            return False
+        if _reaches(function, maker, number):
+            return True
+        return not isinstance(function.steps[maker], Call) and not _reaches(function, number, maker)
+
+    def _always_fills(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
+        """Tell whether a step puts something there whenever it comes back."""
+        if self._stores(key, number, homes):
+            return True
+        callees = self._called(key, number, depth)
+        return bool(callees) and all(self._returns_filled(callee, homes, depth - 1) for callee in callees)
+
+    def _returns_filled(self, key: FunctionKey, homes: frozenset[Home], depth: int) -> bool:
+        function = self._program.function(key)
+        filling = (each for each in range(len(function.steps)) if self._always_fills(key, each, homes, depth))
+        return not _reaches(function, None, RETURN_EXIT, frozenset(filling))
+
+    def _called(self, key: FunctionKey, number: int, depth: int) -> tuple[FunctionKey, ...]:
+        """Return the project functions of the same module that a call reaches."""
+        if not depth or not isinstance(self._program.function(key).steps[number], Call):
+            return ()
+        return tuple(
+            callee.key
+            for callee in self._types.callees(key, number)
+            if isinstance(callee, ProjectCallee) and callee.key.module == key.module
+        )
+
+    def _stores(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
+        match self._program.function(key).steps[number]:
             case Assign(target=Attr() | Item() | Name() as target, value=value):
                 return value != Const("none", "None") and self._is_in(key, target, homes)
             case Call(func=Attr(base=base, name="setdefault")):
                 return self._is_in(key, base, homes)
-            case Call():
-                return any(
-                    isinstance(callee, ProjectCallee) and self._stores(callee.key, homes)
-                    for callee in self._types.callees(key, number)
-                )
             case _:
                 return False
-
-    def _stores(self, key: FunctionKey, homes: frozenset[Home]) -> bool:
-        return any(
-            isinstance(step, Assign)
-            and isinstance(step.target, Attr | Item)
-            and step.value != Const("none", "None")
-            and self._is_in(key, step.target, homes)
-            for step in self._program.function(key).steps
-        )
 
     def _is_in(self, key: FunctionKey, target: Expr, homes: frozenset[Home]) -> bool:
         if isinstance(target, Name) and not self._futures.effects.frame(key).outlives(target.id):
@@ -309,6 +331,8 @@ class SharedFutures:
         match sharing:
             case Sharing.MADE_ONCE if callers and not waiting:
                 return Confidence.POSSIBLE
+            case Sharing.MADE_ONCE if CANCEL_EXIT not in self._ends_when_cancelled(key, at.step):
+                return Confidence.POSSIBLE
             case Sharing.MADE_ONCE:
                 firm = not self._is_closing(function) and not self._is_locked(at)
                 return Confidence.CERTAIN if firm else Confidence.LIKELY
@@ -354,12 +378,16 @@ def _is_task(found: Type) -> bool:
 def _reaches(
     function: Function, start: int | None, goal: int, avoiding: frozenset[int] = frozenset()
 ) -> bool:
-    """Tell whether a step can be reached from another one, or from the entry, past none of some steps."""
+    """Tell whether a step, or the return, can be reached from another one or the entry, past none of some."""
     waiting: list[tuple[int, int]] = [(0, -1)] if start is None else [(block_of(function, start), start)]
-    target = block_of(function, goal)
+    target = goal if goal < 0 else block_of(function, goal)
     seen: set[int] = set()
     while waiting:
         current, after = waiting.pop()
+        if current == RETURN_EXIT == target:
+            return True
+        if current < 0:
+            continue
         block = function.blocks[current]
         passed = [each for each in avoiding if block.first <= each < block.last and each > after]
         if current == target and goal > after and not any(each < goal for each in passed):
@@ -367,12 +395,7 @@ def _reaches(
         if passed:
             continue
         for edge in block.edges:
-            if edge.to >= 0 and edge.to not in seen:
+            if edge.to not in seen:
                 seen.add(edge.to)
                 waiting.append((edge.to, -1))
     return False
-
-
-def _comes_first(function: Function, maker: int, number: int) -> bool:
-    """Tell whether a step is an alternative to waiting, or comes before it, and does not merely follow it."""
-    return _reaches(function, maker, number) or not _reaches(function, number, maker)
