@@ -31,6 +31,7 @@ from cancellint.model.ir import (
     Name,
     Next,
     Op,
+    Param,
     Star,
     Step,
     Temp,
@@ -128,7 +129,7 @@ class Contenders:
     def given(self, key: FunctionKey) -> Iterator[str]:
         """Yield the parameters by which awaitables come in that are not yet tasks, if any are waited for."""
         function = self._effects.program.function(key)
-        params = [param.name for param in function.params if _is_awaitables(param.annotation)]
+        params = [param.name for param in function.params if gives_awaitables(param) and _is_container(param)]
         if params and Waiting.FIRST in self._waits(key):
             yield from params
 
@@ -332,18 +333,27 @@ def is_outstanding(found: Carrier | None) -> bool:
     return found is not None and found.part not in (Part.DONE, Part.OUTCOME)
 
 
-def _is_awaitables(annotation: Expr | None) -> bool:
-    """Tell whether an annotation means a container of awaitables."""
-    waiting: list[Expr] = [annotation] if annotation is not None else []
+def gives_awaitables(param: Param) -> bool:
+    """Tell whether a parameter is declared to bring awaitables that are no tasks yet, one or several."""
+    waiting: list[Expr] = [param.annotation] if param.annotation is not None else []
     while waiting:
         match waiting.pop():
-            case Item(base=base, key=key):
-                if last_name(key.base if isinstance(key, Item) else key) in ("Awaitable", "Coroutine"):
-                    return last_name(base) not in ("Callable", "Optional", "Union")
+            case Name(id=name) | Attr(name=name) if name in ("Awaitable", "Coroutine"):
+                return True
+            case Item(base=base, key=key) if last_name(base) != "Callable":
                 waiting.extend((base, key))
+            case Build(items=parts) | Op(operands=parts):
+                waiting.extend(parts)
             case _:
                 pass
     return False
+
+
+def _is_container(param: Param) -> bool:
+    declared = param.annotation
+    return param.kind == "varargs" or (
+        isinstance(declared, Item) and last_name(declared.base) not in ("Awaitable", "Coroutine", "Optional")
+    )
 
 
 def _kind_of_waiting(known: Known, call: Call) -> Waiting | None:

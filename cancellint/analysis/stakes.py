@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.contenders import COPIES
+from cancellint.analysis.contenders import COPIES, gives_awaitables
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
 from cancellint.analysis.operations import Operation
@@ -179,14 +179,15 @@ def _sends(effects: Effects, key: FunctionKey, number: int) -> bool:
 
 
 def _runs_given(function: Function, number: int) -> bool:
-    """Tell whether a call starts something that came in by a parameter, or in one."""
+    """Tell whether a call starts an awaitable that came in by a parameter, or in one."""
     step = function.steps[number]
     expr: Expr | None = step.args[0] if isinstance(step, Call) and step.args else None
     for _ in range(_DEEPEST_GIVEN):
         match expr:
-            case Name(id=name) if any(param.name == name for param in function.params):
-                return True
-            case Name():
+            case Name(id=name):
+                param = next((param for param in function.params if param.name == name), None)
+                if param is not None:
+                    return gives_awaitables(param)
                 expr = _bound_to(function, expr)
             case Element(value=value) | Star(value=value):
                 expr = value

@@ -142,7 +142,7 @@ def _harm(subject: Subject, told: _Told, *, alone: bool) -> str:
         return f"{it} goes on to take from `{source}`"
     if stake.endless is not None:
         return f"`{stake.endless}` does not end by itself"
-    return "nobody but this function knows the tasks it made of what it was given"
+    return "nobody else can cancel it"
 
 
 def _notes(subject: Subject, left: Left, at: int, alike: list[_Told]) -> Iterator[SiteNote]:
@@ -157,14 +157,14 @@ def _notes(subject: Subject, left: Left, at: int, alike: list[_Told]) -> Iterato
 def _name(subject: Subject, task: Abandoned) -> str:
     """Name a task as its author does."""
     if task.started < 0:
-        return "what it was given"
+        return f"what was given as `{task.stake.runs}`"
     for step in subject.project.program.function(subject.function).steps:
         match step:
             case Assign(target=Name(id=name), value=Temp(step=made), op="") if made == task.started:
                 return f"`{name.partition('@')[0]}`"
             case _:
                 pass
-    return f"the task of `{task.stake.runs}`" if task.stake.runs else "a task"
+    return f"the task of `{task.stake.runs}`" if task.stake.runs else "a task made of what was given"
 
 
 def _listed(names: list[str]) -> str:
