@@ -202,10 +202,17 @@ def test_what_is_made_with_its_object_is_possible_at_most() -> None:
     assert [confidence for _, confidence in confidences(source, "CAN109")] == [Confidence.POSSIBLE]
 
 
-def test_the_copies_of_a_finally_are_one_finding() -> None:
+def test_the_same_is_said_of_all_copies_of_a_finally() -> None:
     complete = f"try:\n    await work()\nfinally:\n    {COMPLETE}"
+    found = Analysed({"main": HEAD + client(BY_KEY + "await fut", complete)}).findings()
 
-    assert len(confidences(client(BY_KEY + "await fut", complete), "CAN109")) == 1
+    assert len({one.told for one in found if one.code == "CAN109"}) == 1
+
+
+def test_every_completion_is_a_finding_of_its_own() -> None:
+    complete = f"if key:\n    {COMPLETE}\nelse:\n    {COMPLETE}"
+
+    assert len(confidences(client(BY_KEY + "await fut", complete), "CAN109")) == 2
 
 
 # --------------------------------------------------------------------------- shared futures

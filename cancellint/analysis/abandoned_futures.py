@@ -4,7 +4,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.futures import Completion, Futures, Held, Made, Wait
@@ -94,16 +94,17 @@ class AbandonedFutures:
             if judged:
                 best = min(judged, key=lambda each: (each.confidence.rank, each.wait is None))
                 found.setdefault(completion.at.function, []).append(best)
-        return {key: list(self._once_each(key, each)) for key, each in found.items()}
+        return {key: list(self._alike(key, each)) for key, each in found.items()}
 
-    def _once_each(self, key: FunctionKey, found: list[Unguarded]) -> Iterator[Unguarded]:
-        """Yield one finding for all copies of a step: a `finally` has one for each way into it."""
+    def _alike(self, key: FunctionKey, found: list[Unguarded]) -> Iterator[Unguarded]:
+        """Say the same of all copies of a step, which a `finally` has for each way into it."""
         steps = self._program.function(key).steps
-        copies: dict[Step, list[Unguarded]] = {}
+        worst: dict[Step, Unguarded] = {}
         for each in found:
-            copies.setdefault(steps[each.completion.at.step], []).append(each)
-        for alike in copies.values():
-            yield min(alike, key=lambda each: (each.confidence.rank, each.harm, each.completion.at))
+            step = steps[each.completion.at.step]
+            worst[step] = min(worst.get(step, each), each, key=lambda one: (one.confidence.rank, one.harm))
+        for each in found:
+            yield structs.replace(worst[steps[each.completion.at.step]], completion=each.completion)
 
     def _judge(self, completion: Completion, made: Made) -> Unguarded | None:
         if not self._may_be(completion.at, completion.held, made) or self._is_fresh(completion, made):
@@ -114,7 +115,7 @@ class AbandonedFutures:
             if each.at.function != completion.at.function and self._may_be(each.at, each.held, made)
         ]
         abandoned = [each for each in waits if self._is_abandoned(each, made)]
-        if not abandoned and (waits or made.returned_to or not made.is_returned):
+        if not abandoned and (waits or made.handed_to or not made.handed_by):
             return None
         wait = min(abandoned, key=lambda each: (not each.is_timed, each.at), default=None)
         harm, victim = self._harm(completion)
@@ -174,7 +175,7 @@ class AbandonedFutures:
         if harm is Harm.CAUGHT or name in ("__init__", "<module>") or name == "__post_init__":
             return Confidence.POSSIBLE
         if wait is None:
-            public = self._is_public(made.site.function)
+            public = any(self._is_public(each) for each in made.handed_by)
             return Confidence.LIKELY if public and harm is not Harm.CALL else Confidence.POSSIBLE
         if wait.is_timed or (self._is_public(wait.at.function) and harm is not Harm.CALL):
             return made.confidence

@@ -80,9 +80,10 @@ class Made(Struct, frozen=True):
     held: Held
     kept_by: tuple[CallSite, ...]
     """the steps that store it in something that outlives the call"""
-    is_returned: bool
-    returned_to: tuple[CallSite, ...]
-    """the calls of the project that get it"""
+    handed_by: tuple[FunctionKey, ...]
+    """the functions that return it, or a race with it"""
+    handed_to: tuple[CallSite, ...]
+    """the calls of the project that get it and keep it to themselves"""
     confidence: Confidence
 
 
@@ -126,7 +127,7 @@ class Futures:
     def made(self) -> tuple[Made, ...]:
         """The futures that are kept, or handed to a caller."""
         found = (self._made(site, confidence) for site, confidence in self._makers)
-        return tuple(each for each in found if each.kept_by or each.is_returned)
+        return tuple(each for each in found if each.kept_by or each.handed_by)
 
     @cached_property
     def completions(self) -> tuple[Completion, ...]:
@@ -229,18 +230,44 @@ class Futures:
             for each in carriers
             if isinstance(each, Name) and (home := self.home(site.function, each)) is not None
         ]
-        returned = any(
-            isinstance(step, Return) and step.value in carriers
-            for step in self.program.function(site.function).steps
-        )
-        callers = tuple(caller for caller, _ in self.inflows.callers(site.function)) if returned else ()
+        handing = (site.function,) if self._is_returned(site.function, carriers) else ()
+        callers = [caller for key in handing for caller, _ in self.inflows.callers(key)]
+        passing = [caller for caller in callers if self._passes_on(caller)]
         return Made(
             site,
             Held(frozenset({site, *callers}), frozenset((*variables, *(home for _, home in stores)))),
             tuple(dict.fromkeys(at for at, _ in stores)),
-            returned,
-            callers,
+            (*handing, *dict.fromkeys(caller.function for caller in passing)),
+            tuple(caller for caller in callers if caller not in passing),
             confidence,
+        )
+
+    def _passes_on(self, call: CallSite) -> bool:
+        """Tell whether a function returns the outcome of a call."""
+        outcome = Temp(call.step)
+        return any(
+            isinstance(step, Return) and step.value == outcome
+            for step in self.program.function(call.function).steps
+        )
+
+    def _is_returned(self, key: FunctionKey, carriers: frozenset[Expr]) -> bool:
+        """Tell whether callers get a future, or something that is cancelled together with it."""
+        returned = [step.value for step in self.program.function(key).steps if isinstance(step, Return)]
+        return any(value in carriers or self._wraps(key, value, carriers) for value in returned)
+
+    def _wraps(self, key: FunctionKey, value: Expr, carriers: frozenset[Expr]) -> bool:
+        """Tell whether a value is a race with one of the carriers, or made by a function that returns one."""
+        if not isinstance(value, Temp):
+            return False
+        if any(expr in carriers for expr, _ in self._cancelled_with(key, value.step)):
+            return True
+        return any(
+            isinstance(step, Return)
+            and isinstance(step.value, Temp)
+            and any(expr == Name(param) for expr, _ in self._cancelled_with(callee, step.value.step))
+            for callee, param in self._given(key, value.step, carriers)
+            if not self.program.function(callee).is_async
+            for step in self.program.function(callee).steps
         )
 
     def _carriers(self, site: CallSite) -> frozenset[Expr]:
@@ -441,21 +468,24 @@ class Futures:
         step = self.program.function(key).steps[value.step]
         if not isinstance(step, Call):
             return
-        name = last_name(step.func)
-        if name in self._returning and any(
+        if last_name(step.func) in self._returning and any(
             _is_future(each) for each in options(self.effects.types.of(key, value))
         ):
             yield value, False
-        elif name in self._racing:
-            for callee in self.effects.types.callees(key, value.step):
+        else:
+            yield from self._cancelled_with(key, value.step)
+
+    def _cancelled_with(self, key: FunctionKey, number: int) -> Iterator[tuple[Expr, bool]]:
+        """Yield what a call cancels when what it returns is cancelled, and whether it has a time limit."""
+        step = self.program.function(key).steps[number]
+        if isinstance(step, Call) and last_name(step.func) in self._racing:
+            for callee in self.effects.types.callees(key, number):
                 yield from self._cancelled_by(callee)
 
     @cached_property
     def _returning(self) -> frozenset[str]:
         """The names of the functions that return a future they have made."""
-        return frozenset(
-            self.program.function(each.site.function).name for each in self.made if each.is_returned
-        )
+        return frozenset(self.program.function(key).name for each in self.made for key in each.handed_by)
 
     @cached_property
     def _racing(self) -> frozenset[str]:

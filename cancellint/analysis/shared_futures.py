@@ -338,7 +338,8 @@ class SharedFutures:
                 return Confidence.CERTAIN if firm else Confidence.LIKELY
             case Sharing.HANDED_OUT:
                 in_container = stored is not None and self._fills_container(stored)
-                return Confidence.LIKELY if in_container else Confidence.POSSIBLE
+                firm = in_container and not function.name.startswith("_")
+                return Confidence.LIKELY if firm else Confidence.POSSIBLE
             case Sharing.JOINED:
                 public = function.cls >= 0 and not any(
                     part.startswith("_") for part in function.qualname.split(".")

@@ -50,8 +50,9 @@ def _notes(program: Program, unguarded: Unguarded) -> Iterator[SiteNote]:
     if made.kept_by and made.kept_by[0] != made.site:
         yield SiteNote(_site(made.kept_by[0]), "it is registered here")
     if wait is None:
-        name = program.function(made.site.function).qualname
-        yield SiteNote(Site(made.site.function.module, made.site.function.function, -1), _handed(name))
+        giver = made.handed_by[-1]
+        name = program.function(giver).qualname
+        yield SiteNote(Site(giver.module, giver.function, -1), _handed(name))
     else:
         ends = "times out or is cancelled" if wait.is_timed else "is cancelled"
         yield SiteNote(
