@@ -123,6 +123,14 @@ TORN = {
             await self._send(line)
             return await self._receive()  # torn
         """,
+    "a reply that only says that all is well": """
+        async def ask(self, line):
+            await self._send(line)
+            await self._check()  # torn
+        async def _check(self):
+            if await self._receive() != b"OK":
+                raise ValueError
+        """,
     "through a function that is passed on": """
         async def ask(self, line):
             async def attempt():
@@ -255,6 +263,17 @@ SETTLED = {
         async def challenge(self, line):
             await self._send(line)
             return await self._receive()
+        """,
+    "handed round by its kind": """
+        async def ask(self, line):
+            await self._send(line)
+            await self._wait_until_open()
+        async def _wait_until_open(self):
+            while not self.usable:
+                await self._next()
+        async def _next(self):
+            line = await self._receive()
+            self.handlers[line[:3]](line)
         """,
     "each item of a stream": """
         async def follow(self, line):

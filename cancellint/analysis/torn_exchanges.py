@@ -146,6 +146,8 @@ class TornExchanges:
         level = _Level(key, exchange.reply.step, exchange.request.subject, exchange.reply.source)
         if self._is_cured(level) or self._is_settled_below(key, exchange):
             return None
+        if not self._is_looked_at(key, exchange):
+            return None
         reached = self._up(level)
         decided = [each for one in reached if (each := self._decided_at(one)) is not None]
         if decided:
@@ -157,6 +159,8 @@ class TornExchanges:
         settled = _settled(reached)
         kept = [level for level in reached if self._is_receivers(level) and level not in settled]
         if not any(self._is_public(level.key) for level in kept) or self._is_served(kept[0]):
+            return None
+        if begins_or_ends_by_name(self._name(next(iter(reached)).key)):
             return None
         own = (level for level in kept if self._is_same_object(level, kept[0]))
         believing = next((level for level in own if self._closes_on_error(level)), next(iter(reached)))
@@ -199,8 +203,11 @@ class TornExchanges:
 
     def _is_public(self, key: FunctionKey) -> bool:
         """Tell whether a method is one that users call while the connection is in service."""
-        name = self._effects.program.function(key).name
-        return not name.startswith("_") and not begins_or_ends_by_name(name)
+        public = not self._effects.program.function(key).name.startswith("_")
+        return public and not begins_or_ends_by_name(self._name(key))
+
+    def _name(self, key: FunctionKey) -> str:
+        return self._effects.program.function(key).name.lstrip("_")
 
     # ------------------------------------------------------------------ up the stack
 
@@ -331,6 +338,19 @@ class TornExchanges:
                     return True
         return False
 
+    def _is_looked_at(self, key: FunctionKey, exchange: Exchange) -> bool:
+        """Tell whether what is read is this request's: its value is used here, or in the function called.
+
+        Where all that comes in is handed round by its kind, nobody who sends looks at what is read next.
+        """
+        if _is_used(self._facts_of(key), exchange.reply.step):
+            return True
+        nearest = next(self._takers(key, exchange), None)
+        if nearest is None:
+            return False
+        facts = self._facts_of(nearest[0])
+        return any(_is_used(facts, reply.step) for reply in nearest[1])
+
     def _trail(self, key: FunctionKey, exchange: Exchange) -> tuple[CallSite, ...]:
         below = (CallSite(taker, found[0].step) for taker, found in self._takers(key, exchange))
         return (CallSite(key, exchange.reply.step), *below)
@@ -398,6 +418,11 @@ class TornExchanges:
             if self._makes_before(via[0], via[1], RETURN_EXIT, depth - 1):
                 return True
         return False
+
+
+def _is_used(facts: Facts, step: int) -> bool:
+    node = facts.function.steps[step]
+    return isinstance(node, Await) and node.used
 
 
 def _settled(reached: Mapping[_Level, tuple[_Level | None, ...]]) -> set[_Level]:
