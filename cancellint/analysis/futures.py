@@ -437,7 +437,7 @@ class Futures:
     def _waits(self, key: FunctionKey, number: int, value: Expr) -> Iterator[Wait]:
         timed = self._in_timeout(key, number)
         for expr, by_call in self.awaited(key, value):
-            if self.may_be_future(self.effects.types.of(key, expr)):
+            if isinstance(expr, Temp) or self.may_be_future(self.effects.types.of(key, expr)):
                 yield Wait(CallSite(key, number), expr, self.held(key, expr), timed or by_call)
         if isinstance(value, Temp) and self._is_given_future(key, value.step):
             yield from self._waits_in_helper(key, number, value.step)
@@ -469,7 +469,8 @@ class Futures:
         if not isinstance(step, Call):
             return
         if last_name(step.func) in self._returning and any(
-            _is_future(each) for each in options(self.effects.types.of(key, value))
+            isinstance(callee, ProjectCallee) and callee.key in self._handing
+            for callee in self.effects.types.callees(key, value.step)
         ):
             yield value, False
         else:
@@ -485,7 +486,11 @@ class Futures:
     @cached_property
     def _returning(self) -> frozenset[str]:
         """The names of the functions that return a future they have made."""
-        return frozenset(self.program.function(key).name for each in self.made for key in each.handed_by)
+        return frozenset(self.program.function(key).name for key in self._handing)
+
+    @cached_property
+    def _handing(self) -> frozenset[FunctionKey]:
+        return frozenset(key for each in self.made for key in each.handed_by)
 
     @cached_property
     def _racing(self) -> frozenset[str]:
