@@ -252,6 +252,8 @@ class Futures:
 
     def _is_returned(self, key: FunctionKey, carriers: frozenset[Expr]) -> bool:
         """Tell whether callers get a future, or something that is cancelled together with it."""
+        if self.program.function(key).is_async:
+            return False
         returned = [step.value for step in self.program.function(key).steps if isinstance(step, Return)]
         return any(value in carriers or self._wraps(key, value, carriers) for value in returned)
 
