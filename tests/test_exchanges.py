@@ -361,6 +361,30 @@ GOES_BACK = {
             finally:
                 await pool.release(connection)
         """,
+    "by a method that releases the attribute it is in": """
+        class Pipeline:
+            def __init__(self, pool):
+                self.pool = pool
+                self.connection: Connection | None = None
+            async def execute(self, line):
+                connection = self.connection
+                if connection is None:
+                    connection: Connection = await self.pool.acquire()
+                    self.connection = connection
+                attempt = self._attempt
+                try:
+                    return await twice(lambda: attempt(connection, line))  # torn
+                finally:
+                    await self.reset()
+            async def _attempt(self, connection: Connection, line):
+                return await connection.ask(line)
+            async def reset(self):
+                if self.connection:
+                    await self.pool.release(self.connection)
+                    self.connection = None
+        async def twice(f):
+            return await f()
+        """,
     "when a `with` is left": """
         class Lease:
             def __init__(self, pool):

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Closure, Expr, Return, Temp
+from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Name, Return, Temp
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
 MOST_CALLERS = 16
@@ -43,7 +43,8 @@ class Callers:
         return (*islice(self._calling(key), MOST_CALLERS), *self._enclosing(key))
 
     def _calling(self, key: FunctionKey) -> Iterator[Caller]:
-        sites = self._calls.get(self._program.function(key).name, [])
+        name = self._program.function(key).name
+        sites = [*self._calls.get(name, []), *self._calls_of_variables(key.module, name)]
         near = sorted(sites, key=lambda site: site.function.module != key.module)
         for site in near[:_MOST_NAMESAKES]:
             for callee in self._effects.types.callees(site.function, site.step):
@@ -91,6 +92,26 @@ class Callers:
         return not function.is_async and any(
             isinstance(step, Return) and step.value == Temp(site.step) for step in function.steps
         )
+
+    def _calls_of_variables(self, module: str, name: str) -> Iterator[CallSite]:
+        """Yield the calls of variables that may hold a function of this name, in its own module."""
+        for variable in self._variables.get(name, ()):
+            for site in self._calls.get(variable, ()):
+                if site.function.module == module and variable != name:
+                    yield site
+
+    @cached_property
+    def _variables(self) -> dict[str, dict[str, None]]:
+        """The variables that are assigned an attribute, by the attribute's name."""
+        found: dict[str, dict[str, None]] = {}
+        for key in self._program.functions():
+            for step in self._program.function(key).steps:
+                match step:
+                    case Assign(target=Name(id=variable), value=Attr(name=name)):
+                        found.setdefault(name, {})[variable] = None
+                    case _:
+                        pass
+        return found
 
     @cached_property
     def _calls(self) -> dict[str, list[CallSite]]:

@@ -8,7 +8,7 @@ from cancellint.analysis.exchanges import FAILS, ends, replies
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.ways_out import error_handlers, only_through, way_out
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Exit, Name, Temp
+from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Exit, Name, Temp
 from cancellint.model.summary import Act, Path, Verb
 
 
@@ -60,16 +60,15 @@ def _is_end(path: Path, group: Group) -> bool:
 
 def given_back(facts: Facts, step: int, group: Group) -> Confidence | None:
     """Return how firmly a step puts the connection where others take it from, None where it does not."""
-    names = {group.shared}
+    names = {group.shared, *_other_names(facts, group.shared)}
     named = Confidence.LIKELY if _is_named_for_giving_back(facts, step) else Confidence.POSSIBLE
     root = group.shared.root
-    if root.startswith("temp:"):
-        names.update(_names_of(facts, int(root.removeprefix("temp:"))))
     for act in facts.acts.get(step, ()):
         released = act.verb is Verb.RELEASES and (act.subject in names or act.item in names)
         put_back = act.verb is Verb.ADDS and act.item in names and act.subject.is_visible_to_callers
         if released or put_back:
-            return min(act.confidence, named, key=lambda each: each.rank)
+            said = Confidence.LIKELY if released else named
+            return min(act.confidence, said, key=lambda each: each.rank)
     match facts.function.steps[step]:
         case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
             entered = f"temp:{facts.function.regions[region].enter}"
@@ -89,13 +88,24 @@ def _is_named_for_giving_back(facts: Facts, step: int) -> bool:
     return isinstance(node, Call) and gives_back_by_name(last_name(node.func))
 
 
-def _names_of(facts: Facts, made: int) -> Iterator[Path]:
+def _other_names(facts: Facts, connection: Path) -> Iterator[Path]:
+    """Yield what else a local connection is known by: variables, and attributes that have it too."""
+    if connection.fields or not connection.root.startswith(("local:", "temp:")):
+        return
     for step in facts.function.steps:
-        match step:
-            case Assign(target=Name(id=name), value=Temp(step=number)) if number == made:
-                yield Path(f"local:{name}")
-            case _:
-                pass
+        if not isinstance(step, Assign) or step.op:
+            continue
+        target, value = facts.frame.path(step.target), facts.frame.path(step.value)
+        if value == connection and target is not None:
+            yield target
+        elif target == connection and value is not None and isinstance(step.value, Attr):
+            yield value
+        if isinstance(step.target, Name) and step.value == Temp(_made(connection)):
+            yield Path(f"local:{step.target.id}")
+
+
+def _made(connection: Path) -> int:
+    return int(connection.root.removeprefix("temp:")) if connection.root.startswith("temp:") else -1
 
 
 def _usual_acts(facts: Facts, step: int) -> frozenset[Act]:
