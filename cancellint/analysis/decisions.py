@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from cancellint.analysis.custody import content, empty_when
-from cancellint.model.ir import Leaves
+from cancellint.model.ir import Block, Leaves, Name, Op, Raise
 from cancellint.model.summary import Path
 from cancellint.model.types import Callee, LibraryCallee, ProjectCallee, UnresolvedCallee
 
@@ -24,12 +24,12 @@ def decisions(facts: Facts) -> dict[int, int]:
     A test decides if its two outcomes lead to different next takes from the token's source. Taking the
     same way again (`get` until something fits) is a filter, which discards on purpose. Where the test
     says that nothing was read, nothing can be lost. An item of a queue is whole by itself: what has been
-    tested has been dealt with.
+    tested has been dealt with. An `assert` decides nothing: it says what cannot be otherwise.
     """
     found: dict[int, int] = {}
     for index, block in enumerate(facts.function.blocks):
         state = facts.custody.at_end(index) if block.test is not None else None
-        if block.test is None or state is None:
+        if block.test is None or state is None or _is_assertion(facts, block):
             continue
         carried = facts.custody.value(state, block.test)
         for number in facts.custody.named(content(carried) | content(carried >> 1)):
@@ -48,6 +48,21 @@ def decisions(facts: Facts) -> dict[int, int]:
                 if step != token.step and not _same_call(facts, step, token.step):
                     found[step] = found.get(step, 0) | 1 << 2 * number
     return found
+
+
+def _is_assertion(facts: Facts, block: Block) -> bool:
+    """Tell whether one outcome of a test does nothing but raise an AssertionError."""
+    for edge in block.edges:
+        failed = facts.function.blocks[edge.to] if edge.to >= 0 else None
+        if edge.leaves is Leaves.FALSE and failed is not None and failed.first < failed.last:
+            match facts.function.steps[failed.first]:
+                case Raise(value=Name(id="AssertionError")):
+                    return True
+                case Raise(value=Op(operands=(Name(id="AssertionError"), *_))):
+                    return True
+                case _:
+                    pass
+    return False
 
 
 def is_whole(origin: str) -> bool:
