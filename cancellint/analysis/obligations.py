@@ -234,9 +234,9 @@ class Obligations:
         """Return the debt of an obligation that is easiest to see, None where every way out discharges it."""
         owed: Debt | None = None
         outstanding = tuple(self._outstanding(obligation))
-        elsewhere = self._undone_on_cancellation(obligation, outstanding)
+        undoing, elsewhere = self._undone_on_cancellation(obligation, outstanding)
         for block, await_ in outstanding:
-            debt = self._debt_at(obligation, block, await_, elsewhere)
+            debt = self._debt_at(obligation, block, await_, elsewhere if await_ < undoing else None)
             if debt is not None and (owed is None or (owed.handler < 0 <= debt.handler)):
                 owed = debt
         return owed
@@ -314,14 +314,18 @@ class Obligations:
 
     def _undone_on_cancellation(
         self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]
-    ) -> Witness | None:
-        """Return where it is undone if another await is cancelled."""
-        for block, _ in outstanding:
+    ) -> tuple[int, Witness | None]:
+        """Return the last await whose cancellation undoes it, and where.
+
+        What comes after that may well keep it: the call has succeeded by then.
+        """
+        found: tuple[int, Witness | None] = (-1, None)
+        for block, await_ in outstanding:
             way = way_out(self._facts, block)
             act = self._undone_at(obligation, way.steps if way is not None else ())
-            if act is not None:
-                return Witness(*act, Belief.CLEANUP)
-        return None
+            if act is not None and await_ > found[0]:
+                found = await_, Witness(*act, Belief.CLEANUP)
+        return found
 
     def _answered(self, obligation: Obligation, await_: int) -> Witness | None:
         """Return where a waiter that is registered here and awaited is taken out by whoever answers it."""
