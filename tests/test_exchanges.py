@@ -361,6 +361,20 @@ GOES_BACK = {
             finally:
                 await pool.release(connection)
         """,
+    "by a decorator of the project's own": """
+        def leased(func):
+            async def wrapper(self, *args):
+                connection = await self.pool.acquire()
+                try:
+                    return await func(self, connection, *args)  # torn
+                finally:
+                    self.pool.release(connection)
+            return wrapper
+        class Client:
+            @leased
+            async def get(self, connection: Connection, line):
+                return await connection.ask(line)
+        """,
     "by a method that releases the attribute it is in": """
         class Pipeline:
             def __init__(self, pool):
@@ -410,6 +424,21 @@ GOES_BACK = {
 }
 
 DROPPED = {
+    "a `with` that looks at the exception": """
+        class Lease:
+            def __init__(self, pool):
+                self.pool = pool
+            async def __aenter__(self) -> Connection:
+                self.connection: Connection = self.pool.pop()
+                return self.connection
+            async def __aexit__(self, kind, *args):
+                if kind is not None:
+                    self.connection.writer.close()
+                self.pool.append(self.connection)
+        async def f(pool, line):
+            async with Lease(pool) as connection:
+                return await connection.ask(line)
+        """,
     "made here": """
         async def f(line):
             connection = Connection(*await asyncio.open_connection("host", 1))

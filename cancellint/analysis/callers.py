@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.effects import Effects
+from cancellint.analysis.type_algebra import options
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Name, Return, Temp
-from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
+from cancellint.model.types import CallSite, FunctionKey, ProjectCallee, ProjectFunction
 
 MOST_CALLERS = 16
 _MOST_NAMESAKES = 64
@@ -40,7 +41,8 @@ class Callers:
 
     def of(self, key: FunctionKey) -> tuple[Caller, ...]:
         """Return the calls that are known to reach a function, the first few, and where a closure is made."""
-        return (*islice(self._calling(key), MOST_CALLERS), *self._enclosing(key))
+        calling = islice(self._calling(key), MOST_CALLERS)
+        return (*calling, *self._enclosing(key), *self._decorating(key))
 
     def _calling(self, key: FunctionKey) -> Iterator[Caller]:
         name = self._program.function(key).name
@@ -72,6 +74,29 @@ class Callers:
                 site = CallSite(parent, number)
                 awaited = self._awaited(site)
                 yield Caller(site, (), awaited, awaited < 0 and self._is_returned(site), encloses=True)
+
+    def _decorating(self, key: FunctionKey) -> Iterator[Caller]:
+        """Yield the calls by which a decorator of the project's own calls what it decorates."""
+        function = self._program.function(key)
+        scope = FunctionKey(key.module, max(function.parent, 0))
+        for decorator in function.decorators:
+            for option in options(self._effects.types.of(scope, decorator)):
+                if isinstance(option, ProjectFunction):
+                    yield from self._calls_of_parameter(option.key)
+
+    def _calls_of_parameter(self, decorator: FunctionKey) -> Iterator[Caller]:
+        """Yield where the functions that a decorator makes call the function it is given."""
+        params = self._program.function(decorator).params
+        functions = self._program.module(decorator.module).functions
+        for index, wrapper in enumerate(functions):
+            if wrapper.parent != decorator.function or not params:
+                continue
+            for number, step in enumerate(wrapper.steps):
+                if isinstance(step, Call) and step.func == Name(params[0].name):
+                    site = CallSite(FunctionKey(decorator.module, index), number)
+                    awaited = self._awaited(site)
+                    given = tuple(enumerate(step.args))
+                    yield Caller(site, given, awaited, awaited < 0 and self._is_returned(site))
 
     def _awaited(self, site: CallSite) -> int:
         """Return the await that waits for a call, be it through a timeout or a shield."""

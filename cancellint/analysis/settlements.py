@@ -44,7 +44,7 @@ def _settles(facts: Facts, step: int, group: Group, usual: frozenset[Act]) -> bo
     """
     if given_back(facts, step, group) is not None:
         return False
-    if ends(facts, step, group):
+    if ends(facts, step, group) or _may_end_lease(facts, step, group):
         return True
     if any(reply.step == step and _is_end(reply.source, group) for reply in replies(facts)):
         return True
@@ -62,22 +62,41 @@ def given_back(facts: Facts, step: int, group: Group) -> Confidence | None:
     """Return how firmly a step puts the connection where others take it from, None where it does not."""
     names = {group.shared, *_other_names(facts, group.shared)}
     named = Confidence.LIKELY if _is_named_for_giving_back(facts, step) else Confidence.POSSIBLE
-    root = group.shared.root
+    node = facts.function.steps[step]
+    leaves = isinstance(node, Exit) or (isinstance(node, Await) and node.kind is AwaitKind.EXIT)
+    if leaves and any(act.verb is Verb.CLOSES for act in facts.acts.get(step, ())):
+        return None  # it is told of the exception, and may well close the connection then
     for act in facts.acts.get(step, ()):
         released = act.verb is Verb.RELEASES and (act.subject in names or act.item in names)
         put_back = act.verb is Verb.ADDS and act.item in names and act.subject.is_visible_to_callers
         if released or put_back:
             said = Confidence.LIKELY if released else named
             return min(act.confidence, said, key=lambda each: each.rank)
+    return Confidence.LIKELY if _leaves_lease(facts, step, group) else None
+
+
+def _leaves_lease(facts: Facts, step: int, group: Group) -> bool:
+    """Tell whether a step leaves the `with` whose `as` is the connection, and gives something back."""
     match facts.function.steps[step]:
         case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
             entered = f"temp:{facts.function.regions[region].enter}"
             acts = facts.acts.get(step, ())
-            if root == entered and any(act.verb in (Verb.RELEASES, Verb.ADDS) for act in acts):
-                return Confidence.LIKELY
+            return group.shared.root == entered and any(
+                act.verb in (Verb.RELEASES, Verb.ADDS) for act in acts
+            )
         case _:
-            pass
-    return None
+            return False
+
+
+def _may_end_lease(facts: Facts, step: int, group: Group) -> bool:
+    """Tell whether the `with` whose `as` is the connection closes something when it is left."""
+    match facts.function.steps[step]:
+        case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+            entered = f"temp:{facts.function.regions[region].enter}"
+            closes = any(act.verb is Verb.CLOSES for act in facts.acts.get(step, ()))
+            return closes and group.shared.root == entered
+        case _:
+            return False
 
 
 def _is_named_for_giving_back(facts: Facts, step: int) -> bool:
