@@ -123,8 +123,8 @@ def _place(subject: Subject, left: Left) -> tuple[int, str]:
         case Way.FAILED:
             return left.at, "if this await fails"
         case Way.LEFT:
-            step = subject.project.program.function(subject.function).steps[left.at]
-            if isinstance(step, Return | Raise):
+            steps = subject.project.program.function(subject.function).steps
+            if left.at >= 0 and isinstance(steps[left.at], Return | Raise):
                 return left.at, "here"
             return left.waits, "after this wait"
 
