@@ -261,8 +261,10 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
         cancel_safe_decorators=config.cancel_safe_decorators,
     )
 
+    paths = {module: shown_path(reading.sources[module].path) for module in reading.modules}
+
     def boundary(module: str) -> AbstractContextManager[None]:
-        return _boundary(shown_path(reading.sources[module].path), failures)
+        return _boundary(paths[module], failures)
 
     with _boundary("the project as a whole", failures):
         return analyse(Program(reading.modules, reading.packages), known, settings, boundary)
