@@ -49,6 +49,7 @@ class Program:
         self._methods: dict[tuple[str, str], tuple[FunctionKey, ...]] = {}
         self._subclasses: dict[str, tuple[str, ...]] | None = None
         self._descendants: dict[str, tuple[str, ...]] = {}
+        self._overrides: dict[tuple[str, str], tuple[FunctionKey, ...]] = {}
 
     def _add_class(self, module: str, index: int, definition: ir.Class) -> None:
         name = f"{module}.{definition.qualname}"
@@ -420,7 +421,12 @@ class Program:
 
     def overrides(self, cls: str, name: str) -> tuple[FunctionKey, ...]:
         """The definitions of a method in project subclasses, nearest first."""
-        return tuple(key for child in self.descendants(cls) for key in self.own_methods(child, name))
+        known = self._overrides.get((cls, name))
+        if known is None:
+            known = self._overrides[cls, name] = tuple(
+                key for child in self.descendants(cls) for key in self.own_methods(child, name)
+            )
+        return known
 
 
 def _prefixes(name: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ class Types:
         self._program = program
         self._inference = Inference(program, knowledge)
         self._callees = Callees(program)
+        self._called: dict[tuple[FunctionKey, int], tuple[Callee, ...]] = {}
 
     def of(self, function: FunctionKey, expr: ir.Expr) -> Type:
         """The type of an expression of a function."""
@@ -29,8 +30,13 @@ class Types:
 
     def callees(self, function: FunctionKey, step: int) -> tuple[Callee, ...]:
         """What a call step may reach, at least one."""
-        call = self._inference.call_step(function, step)
-        return self._callees.of(function, call, self.of(function, call.func))
+        found = self._called.get((function, step))
+        if found is None:
+            call = self._inference.call_step(function, step)
+            found = self._called[function, step] = self._callees.of(
+                function, call, self.of(function, call.func)
+            )
+        return found
 
     def awaited(self, function: FunctionKey, step: int) -> Type:
         """The type of the value that an await step awaits, enters, leaves or iterates over."""
