@@ -107,6 +107,14 @@ ABANDONED = {
         BY_KEY + "await fut",
         "try:\n    self.pending[key].set_result(1)\nexcept KeyError:\n    pass",
     ),
+    "an error ends the loop": (
+        BY_KEY + "await fut",
+        f"try:\n    {COMPLETE}\nexcept Exception:\n    break",
+    ),
+    "an error is raised again": (
+        BY_KEY + "await fut",
+        f"try:\n    {COMPLETE}\nexcept Exception:\n    print(key)\n    raise",
+    ),
     "something else is done": (BY_KEY + "await fut", f"if not self.task.done():\n    {COMPLETE}"),
 }
 
@@ -191,6 +199,29 @@ def test_a_helper_that_does_not_look_is_where_the_error_is_raised() -> None:
 def test_what_a_caller_handles_is_possible_at_most() -> None:
     source = client(BY_KEY + "await fut", "try:\n    self.on_reply(key)\nexcept Exception:\n    print(key)")
     source += f"    def on_reply(self, key):\n        {COMPLETE}\n"
+
+    assert [confidence for _, confidence in confidences(source, "CAN109")] == [Confidence.POSSIBLE]
+
+
+def test_a_caller_that_handles_it_and_stops_is_no_cure() -> None:
+    source = client(BY_KEY + "await fut", "try:\n    self.on_reply(key)\nexcept Exception:\n    break")
+    source += f"    def on_reply(self, key):\n        {COMPLETE}\n"
+
+    assert [confidence for _, confidence in confidences(source, "CAN109")] == [Confidence.CERTAIN]
+
+
+def test_a_task_of_its_own_keeps_the_error_from_the_loop() -> None:
+    source = client(BY_KEY + "await fut", "self.tasks.append(asyncio.create_task(self.on_reply(key)))")
+    source += f"    async def on_reply(self, key):\n        {COMPLETE}\n        self.told(key)\n"
+    (one,) = (each for each in Analysed({"main": HEAD + source}).findings() if each.code == "CAN109")
+
+    assert "and `Client.on_reply` ends" in one.told.message
+
+
+def test_an_error_after_which_nothing_would_happen_is_possible_at_most() -> None:
+    source = (
+        client(BY_KEY + "await fut", "print(key)") + f"    def on_reply(self, key):\n        {COMPLETE}\n"
+    )
 
     assert [confidence for _, confidence in confidences(source, "CAN109")] == [Confidence.POSSIBLE]
 

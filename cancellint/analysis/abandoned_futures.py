@@ -9,10 +9,11 @@ from msgspec import Struct, structs
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.futures import Completion, Futures, Held, Made, Wait
 from cancellint.analysis.homes import Home
-from cancellint.analysis.tainting import block_of, cycle_around, in_blocks
+from cancellint.analysis.tainting import after, block_of, cycle_around, in_blocks
 from cancellint.analysis.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
@@ -62,6 +63,8 @@ class Unguarded(Struct, frozen=True):
 
 
 _REMOVES = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear", "get_nowait", "__delitem__"})
+_LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
+"""Methods of futures and exit stacks that call a function when all is over."""
 _ASKS = frozenset({"done", "cancelled"})
 _CATCHES = frozenset({"InvalidStateError", "Exception", "BaseException"})
 _CLOSING_METHODS = frozenset({"data_received", "buffer_updated", "eof_received"})
@@ -119,7 +122,7 @@ class AbandonedFutures:
             return None
         wait = min(abandoned, key=lambda each: (not each.is_timed, each.at), default=None)
         harm, victim = self._harm(completion)
-        return Unguarded(completion, made, wait, harm, victim, self._confidence(made, wait, harm))
+        return Unguarded(completion, made, wait, harm, victim, self._confidence(completion, made, wait, harm))
 
     def _may_be(self, at: CallSite, held: Held, made: Made) -> bool:
         """Tell whether what a step speaks of may be a future: siblings do not share their attributes."""
@@ -166,20 +169,31 @@ class AbandonedFutures:
         callers = [site for site, _ in self._futures.inflows.callers(key)]
         return bool(callers) and all(self._futures.is_given_to(site, Role.SHIELDS) for site in callers)
 
-    def _confidence(self, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
+    def _confidence(self, completion: Completion, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
         """Return how firmly it stands that somebody is hurt.
 
-        What is made once with its object is mostly thrown away with it when the waiter is cancelled.
+        What is made once with its object is mostly thrown away with it when the waiter is cancelled. An
+        error at the end of a function that nobody is known to call leaves a line in the log.
         """
         name = self._program.function(made.site.function).name
-        if harm is Harm.CAUGHT or name in ("__init__", "<module>") or name == "__post_init__":
+        if harm is Harm.CAUGHT or name in ("__init__", "__post_init__", "<module>"):
             return Confidence.POSSIBLE
         if wait is None:
             public = any(self._is_public(each) for each in made.handed_by)
             return Confidence.LIKELY if public and harm is not Harm.CALL else Confidence.POSSIBLE
-        if wait.is_timed or (self._is_public(wait.at.function) and harm is not Harm.CALL):
+        public = self._is_public(wait.at.function)
+        if harm is Harm.CALL and self._is_last(completion.at):
+            return Confidence.LIKELY if wait.is_timed else Confidence.POSSIBLE
+        if wait.is_timed or (public and harm is not Harm.CALL):
             return made.confidence
-        return Confidence.LIKELY if self._is_public(wait.at.function) else Confidence.POSSIBLE
+        return Confidence.LIKELY if public else Confidence.POSSIBLE
+
+    def _is_last(self, at: CallSite) -> bool:
+        """Tell whether nothing is called after a step."""
+        function = self._program.function(at.function)
+        block = function.blocks[block_of(function, at.step)]
+        following = (*range(at.step + 1, block.last), *in_blocks(function, after(function, at.step)))
+        return not any(isinstance(function.steps[each], Call | Await) for each in following)
 
     def _is_public(self, key: FunctionKey) -> bool:
         parts = self._program.function(key).qualname.split(".")
@@ -202,15 +216,22 @@ class AbandonedFutures:
         return False
 
     def _is_caught(self, at: CallSite) -> bool:
-        """Tell whether the function catches what a call raises: in a handler, or by `suppress`."""
+        """Tell whether a function survives what a call raises: it suppresses that, or handles it and goes on.
+
+        To go on is to come round again where the call stands in a loop.
+        """
         function = self._program.function(at.function)
         block = block_of(function, at.step)
-        return any(
-            not names or not _CATCHES.isdisjoint(names) for names in _handlers(function, block)
-        ) or any(
+        if any(
             not _CATCHES.isdisjoint(self._suppressed(function, region))
             for region in function.blocks[block].regions
-        )
+        ):
+            return True
+        for handler, names in _handlers(function, block):
+            if not names or not _CATCHES.isdisjoint(names):
+                goal = block if cycle_around(function, at.step) else RETURN_EXIT
+                return "InvalidStateError" in names or goal in _reachable(function, [handler])
+        return False
 
     def _suppressed(self, function: Function, region: int) -> tuple[str, ...]:
         value = function.regions[region].value
@@ -284,32 +305,49 @@ class AbandonedFutures:
         match value:
             case Attr(base=base, name=name) if name in _REMOVES and self._is_in(key, base, homes):
                 return True
-            case Closure(function=index):
-                return self._settles(FunctionKey(key.module, index), homes)
-            case Attr() | Name() | Temp():
-                return any(
-                    isinstance(each, ProjectFunction) and self._settles(each.key, homes)
-                    for each in options(self._types.of(key, value))
-                )
             case _:
-                return False
+                return any(self._function_removes(each, homes, 1) for each in self._meant(key, value))
 
-    def _settles(self, key: FunctionKey, homes: frozenset[Home]) -> bool:
-        """Tell whether a function deregisters, or does something else about a cancelled future."""
-        return self._function_removes(key, homes, 1) or any(
-            isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name == "cancelled"
-            for step in self._program.function(key).steps
-        )
+    def _meant(self, key: FunctionKey, value: Expr) -> Iterator[FunctionKey]:
+        """Yield the project functions that a value means."""
+        match value:
+            case Closure(function=index):
+                yield FunctionKey(key.module, index)
+            case Attr() | Name() | Temp():
+                for each in options(self._types.of(key, value)):
+                    if isinstance(each, ProjectFunction):
+                        yield each.key
+            case _:
+                pass
 
     def _undone_by_callback(self, key: FunctionKey, homes: frozenset[Home]) -> bool:
         """Tell whether a function has the future deregistered when it is done, cancelled or not."""
-        return any(
-            isinstance(step, Call)
-            and isinstance(step.func, Attr)
-            and step.func.name in ("add_done_callback", "callback", "push_async_callback")
-            and any(self._gives_remover(key, each, homes) for each in step.args)
-            for step in self._program.function(key).steps
-        )
+        for step in self._program.function(key).steps:
+            match step:
+                case Call(func=Attr(name=name), args=args) if name in _LATER:
+                    if any(self._gives_remover(key, each, homes) for each in args):
+                        return True
+                    meant = [called for each in args for called in self._meant(key, each)]
+                    if name == "add_done_callback" and any(self._settles(each) for each in meant):
+                        return True
+                case _:
+                    pass
+        return False
+
+    def _settles(self, key: FunctionKey) -> bool:
+        """Tell whether a done-callback takes something out of somewhere, or looks whether it was cancelled.
+
+        What it takes out may be what leads to the future, and not the future itself.
+        """
+        for step in self._program.function(key).steps:
+            match step:
+                case Delete(target=Item() | Attr()):
+                    return True
+                case Call(func=Attr(name=name)) if name in _REMOVES or name == "cancelled":
+                    return True
+                case _:
+                    pass
+        return False
 
     def _is_kept_weakly(self, made: Made) -> bool:
         for site in made.kept_by:
@@ -350,9 +388,10 @@ class AbandonedFutures:
             elif self._closes_transport(at.function):
                 yield Harm.CONNECTION, at
             elif depth < _DEEPEST:
-                callers = [(site, depth + 1) for site, _ in self._futures.inflows.callers(at.function)]
-                waiting.extend(callers)
-                if not callers:
+                callers = [site for site, _ in self._futures.inflows.callers(at.function)]
+                awaiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
+                waiting.extend((site, depth + 1) for site in awaiting)
+                if not callers or len(awaiting) < len(callers):
                     yield Harm.CALL, at
 
     def _closes_transport(self, key: FunctionKey) -> bool:
@@ -364,34 +403,41 @@ class AbandonedFutures:
         )
 
 
-def _handlers(function: Function, block: int) -> Iterator[tuple[str, ...]]:
-    """Yield what the handlers name that may catch an exception raised in a block; nothing for a bare one."""
+def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the handlers that an exception raised in a block may meet, innermost first, with their types."""
     waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
-    seen: set[int] = set()
-    while waiting:
-        current = waiting.pop()
-        if current < 0 or current in seen:
+    for current in waiting:
+        if current < 0:
             continue
-        seen.add(current)
         node = function.blocks[current]
         first = function.steps[node.first] if node.last > node.first else None
         if isinstance(first, Catch):
-            yield tuple(last_name(each) or "" for each in first.types)
+            yield current, tuple(last_name(each) or "" for each in first.types)
             continue
+        passed = (Leaves.CAUGHT, Leaves.NORMAL, Leaves.RAISED)
         waiting.extend(
-            edge.to for edge in node.edges if edge.leaves in (Leaves.RAISED, Leaves.CAUGHT, Leaves.NORMAL)
+            edge.to
+            for leaves in passed
+            for edge in node.edges
+            if edge.leaves is leaves and edge.to not in waiting
         )
 
 
 def _cancelled_blocks(function: Function, step: int) -> Iterable[int]:
     """Return the blocks that may run after an await was cancelled."""
     start = function.blocks[block_of(function, step)]
-    waiting = [edge.to for edge in start.edges if edge.leaves is Leaves.CANCELLED]
-    seen: set[int] = set()
+    starts = [edge.to for edge in start.edges if edge.leaves is Leaves.CANCELLED]
+    return (each for each in _reachable(function, starts) if each >= 0)
+
+
+def _reachable(function: Function, blocks: Iterable[int]) -> frozenset[int]:
+    """Return the blocks, and the exits, that can be reached from some."""
+    waiting, seen = list(blocks), set[int]()
     while waiting:
         current = waiting.pop()
-        if current < 0 or current in seen:
+        if current in seen:
             continue
         seen.add(current)
-        waiting.extend(edge.to for edge in function.blocks[current].edges)
-    return seen
+        if current >= 0:
+            waiting.extend(edge.to for edge in function.blocks[current].edges)
+    return frozenset(seen)
