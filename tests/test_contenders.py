@@ -110,6 +110,18 @@ finally:
     assert ways(body) == []
 
 
+def test_a_look_whether_the_task_has_finished_is_no_cleanup() -> None:
+    body = """
+try:
+    await asyncio.wait({job})
+except asyncio.CancelledError:
+    if job.done():
+        print(job.result())
+    raise
+"""
+    assert ways(body) == ["cancelled"]
+
+
 def test_a_cleanup_in_a_handler_for_errors_cures_no_cancellation() -> None:
     body = """
 try:
@@ -208,6 +220,7 @@ RACE = "done, pending = await asyncio.wait({job, given[0]}, return_when=asyncio.
         ("if job.cancel():\n    return 1\nreturn job.result()", []),
         ("job.cancel()\nreturn await job", []),
         ("return done", []),
+        ("print(await self.jobs.get())\nif job in done:\n    return 1\njob.cancel()", []),
         ("for one in [job, *given]:\n    one.cancel()\nreturn 1", ["cancelled, returns"]),
         ("for one in [job, *given]:\n    if not one.done():\n        one.cancel()\nreturn 1", []),
         ("for one in [job, *given]:\n    if one in pending:\n        one.cancel()\nreturn 1", []),

@@ -216,10 +216,7 @@ class Search:
     def _along(self, block: Block, edge: Edge, state: _State) -> _State | None:
         """Return the state on an edge that no await and no loop stands before."""
         if edge.leaves in (Leaves.TRUE, Leaves.FALSE) and block.test is not None:
-            followed = self._tested(block.test, edge.leaves is Leaves.TRUE, state)
-            if followed is None:
-                self._settle(state)
-            return followed
+            return self._tested(block.test, edge.leaves is Leaves.TRUE, state)
         if edge.leaves is Leaves.CAUGHT and not self._catches(edge.to, state.cause):
             return None
         if edge.leaves is Leaves.RAISED and len(block.edges) > 1 and block.last > block.first:
@@ -313,7 +310,9 @@ class Search:
         wait = self._function.steps[state.waits] if state.waits >= 0 else None
         call = wait.value.step if isinstance(wait, Await) and isinstance(wait.value, Temp) else -1
         verdict = self._tests.of(test, truth, dict(state.carriers), state.undone, call)
-        if verdict.said not in (Said.NOTHING, Said.RUNNING, Said.ITEM):
+        if verdict.said is Said.UNCLEAR:
+            self._settle(state)
+        if verdict.said in (Said.UNCLEAR, Said.FINISHED, Said.ABSENT):
             return None
         dealt = state.dealt if verdict.loop < 0 else _added(state.dealt, verdict.loop)
         return structs.replace(state, undone=verdict.undone, dealt=dealt)

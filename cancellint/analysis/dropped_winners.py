@@ -159,9 +159,9 @@ class _Search:
         self._leave(block, state)
 
     def _reads_on(self, number: int, state: _State) -> bool:
-        """Tell whether a step takes from the source again after the race."""
+        """Tell whether a step takes from the source again after the task was cancelled unseen."""
         step = self._function.steps[number]
-        if state.wait < 0 or number == state.wait:
+        if state.dropped < 0:
             return False
         if isinstance(step, Await) and is_outstanding(meaning(step.value, dict(state.carriers))):
             return False

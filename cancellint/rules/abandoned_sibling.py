@@ -93,11 +93,13 @@ def _finding(subject: Subject, group: list[_Told]) -> RawFinding:
     """Return one finding for what is waited for together, where it is left."""
     best = min(group, key=lambda told: (told.confidence.rank, told.left))
     alike = [told for told in group if _is_alike(told.left, best.left)]
-    names = _listed([_name(subject, told.task) for told in alike]) + (" are" if len(alike) > 1 else " is")
+    names = tuple(dict.fromkeys(_name(subject, told.task) for told in alike))
+    alone = len(names) == 1
     at, when = _place(subject, best.left)
     return RawFinding(
         at=subject.site(at),
-        message=f"{names} left running {when}: {_harm(subject, best, alone=len(alike) == 1)}",
+        message=f"{_listed(names)} {'is' if alone else 'are'} left running {when}:"
+        f" {_harm(subject, best, alone=alone)}",
         confidence=best.confidence,
         notes=tuple(_notes(subject, best.left, at, alike)),
         help=_RENEWAL_CURE if best.left.way is Way.RENEWED else _CURE,
@@ -167,6 +169,5 @@ def _name(subject: Subject, task: Abandoned) -> str:
     return f"the task of `{task.stake.runs}`" if task.stake.runs else "a task made of what was given"
 
 
-def _listed(names: list[str]) -> str:
-    distinct = list(dict.fromkeys(names))
-    return " and ".join((", ".join(distinct[:-1]), distinct[-1])) if len(distinct) > 1 else distinct[0]
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
