@@ -176,6 +176,14 @@ SETTLED = {
                 self.usable = False
                 raise
         """,
+    "marked until it has answered": """
+        async def ask(self, line):
+            self.usable = False
+            await self._send(line)
+            answer = await self._receive()
+            self.usable = True
+            return answer
+        """,
     "read after all": """
         async def ask(self, line):
             await self._send(line)

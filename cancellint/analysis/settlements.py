@@ -6,7 +6,7 @@ from cancellint.analysis.connections import Group
 from cancellint.analysis.conventions import gives_back_by_name, last_name
 from cancellint.analysis.exchanges import FAILS, ends, replies
 from cancellint.analysis.facts import Facts
-from cancellint.analysis.ways_out import error_handlers, only_through, way_out
+from cancellint.analysis.ways_out import WayOut, error_handlers, only_through, way_out
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Exit, Name, Temp
 from cancellint.model.summary import Act, Path, Verb
@@ -23,7 +23,28 @@ def is_settled(facts: Facts, step: int, group: Group) -> bool:
     if way is None or not way.leaves:
         return True
     usual = _usual_acts(facts, step)
+    if _is_marked(facts, step, group, usual, way):
+        return True
     return any(_settles(facts, each, group, usual) for each in way.steps)
+
+
+def _is_marked(facts: Facts, step: int, group: Group, usual: frozenset[Act], way: WayOut) -> bool:
+    """Tell whether a flag says that a reply is awaited: set before, set back after it, and only then."""
+    back = {_flag(act) for act in usual if group.has_as_flag(act.subject)}
+    kept = back - {_flag(act) for each in way.steps for act in facts.acts.get(each, ())}
+    return any(
+        (_OPPOSITE.get(act.verb), act.subject) in kept
+        for number, acts in facts.acts.items()
+        if number < step
+        for act in acts
+    )
+
+
+_OPPOSITE = {Verb.SETS: Verb.RESETS, Verb.RESETS: Verb.SETS}
+
+
+def _flag(act: Act) -> tuple[Verb | None, Path]:
+    return act.verb, act.subject
 
 
 def is_closed_on_error(facts: Facts, step: int, group: Group) -> bool:
