@@ -335,6 +335,33 @@ def test_an_old_coroutine_awaits_by_yielding() -> None:
     assert [each for _, each in confidences(source, "CAN110")] == [Confidence.LIKELY]
 
 
+OF_THE_MODULE = {
+    "a variable": (
+        "TASK = None\n\n\nasync def get():\n    global TASK\n"
+        "    if TASK is None:\n        TASK = asyncio.create_task(work())\n    await TASK\n"
+    ),
+    "a dict": (
+        "TASKS = {}\n\n\nasync def get(key):\n"
+        "    if key not in TASKS:\n        TASKS[key] = asyncio.ensure_future(work())\n    await TASKS[key]\n"
+    ),
+    "of the class": (
+        "class Owner:\n    task = None\n    @classmethod\n    async def get(cls):\n"
+        "        if cls.task is None:\n            cls.task = asyncio.create_task(work())\n"
+        "        await cls.task\n"
+    ),
+    "of a closure": (
+        "def cached(make):\n    tasks = {}\n    async def get(key):\n"
+        "        if key not in tasks:\n            tasks[key] = asyncio.create_task(make())\n"
+        "        return await tasks[key]\n    return get\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", OF_THE_MODULE.values(), ids=OF_THE_MODULE)
+def test_what_outlives_the_call_is_shared(source: str) -> None:
+    assert [each for _, each in confidences(source, "CAN110")] == [Confidence.CERTAIN]
+
+
 # --------------------------------------------------------------------------- fixes
 
 

@@ -2,11 +2,12 @@
 
 import enum
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 
 from msgspec import Struct
 
-from cancellint.analysis.conventions import CLOSERS
+from cancellint.analysis.conventions import CLOSERS, last_name
 from cancellint.analysis.futures import FUTURE, Futures
 from cancellint.analysis.homes import Home
 from cancellint.analysis.tainting import block_of
@@ -82,6 +83,7 @@ _CLOSING = frozenset(
 )
 _KEEPERS = ("param:0", "free:", "global:")
 """Roots of what outlives a call of a method or closure."""
+_MAKERS = frozenset({"create_task", "ensure_future", "create_future", "Future", "Task"})
 _DEEPEST = 3
 """Calls that are followed to see whether they make a future."""
 
@@ -114,11 +116,13 @@ class SharedFutures:
 
     def _shared(self, key: FunctionKey, number: int, future: Expr) -> Shared | None:
         kind = self._kind(key, future)
-        ends = self._ends_when_cancelled(key, number)
-        if kind is None or RETURN_EXIT in ends:
+        if kind is None and not self._may_be_kept(future):
             return None
         homes = self._kept_in(key, future)
-        if not homes or self._cancels(key, future):
+        if kind is None:
+            kind = next((self._kept[home][1] for home in sorted(homes) if home in self._kept), None)
+        ends = self._ends_when_cancelled(key, number)
+        if kind is None or RETURN_EXIT in ends or not homes or self._cancels(key, future):
             return None
         function = self._futures.unwinding(key).without_idle_edges()
         steps = range(len(function.steps))
@@ -136,7 +140,8 @@ class SharedFutures:
         elif self._is_called_by_makers_only(key):
             return None
         else:
-            sharing, stored = Sharing.JOINED, self._stored_elsewhere(key, homes)
+            sharing = Sharing.JOINED
+            stored = next((self._kept[home][0] for home in sorted(homes) if home in self._kept), None)
         confidence = self._confidence(CallSite(key, number), sharing, stored)
         return Shared(
             CallSite(key, number), future, sharing, kind, self._is_alone(key, number), stored, confidence
@@ -288,19 +293,29 @@ class SharedFutures:
         words = function.name.strip("_").split("_")
         return words[0] in _CLOSING
 
-    def _stored_elsewhere(self, key: FunctionKey, homes: frozenset[Home]) -> CallSite | None:
-        for other in self._program.functions():
-            if other.module != key.module:
+    @cached_property
+    def _kept(self) -> dict[Home, tuple[CallSite, bool]]:
+        """Where futures and tasks are put, by their homes, and whether they are tasks."""
+        found: dict[Home, tuple[CallSite, bool]] = {}
+        for key in self._program.functions():
+            steps = self._program.function(key).steps
+            if not any(isinstance(step, Call) and last_name(step.func) in _MAKERS for step in steps):
                 continue
-            for number, step in enumerate(self._program.function(other).steps):
-                if (
-                    isinstance(step, Assign)
-                    and isinstance(step.target, Attr | Item)
-                    and self._is_in(other, step.target, homes)
-                    and self._kind(other, step.value) is not None
-                ):
-                    return CallSite(other, number)
-        return None
+            for number, step in enumerate(steps):
+                if isinstance(step, Assign) and isinstance(step.target, Attr | Item):
+                    kind = self._kind(key, step.value)
+                    home = self._futures.home(key, step.target)
+                    if kind is not None and home is not None:
+                        found.setdefault(home, (CallSite(key, number), kind))
+        return found
+
+    def _may_be_kept(self, future: Expr) -> bool:
+        """Tell, without much ado, whether an expression of unknown type may be a future that is kept."""
+        return isinstance(future, Item) and last_name(future) in self._kept_names
+
+    @cached_property
+    def _kept_names(self) -> frozenset[str]:
+        return frozenset(name for _, name in self._kept)
 
     def _is_called_by_makers_only(self, key: FunctionKey) -> bool:
         """Tell whether every known caller has made the object whose method this is, or shields the call."""
