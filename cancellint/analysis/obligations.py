@@ -32,6 +32,7 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
+    Catch,
     Enter,
     Expr,
     Item,
@@ -108,12 +109,22 @@ class Obligation(Struct, frozen=True):
 
 def may_owe(facts: Facts) -> bool:
     """Tell cheaply whether a function can have debts at all."""
-    if not any(True for _ in facts.awaits()):
+    if not facts.acts or not any(True for _ in facts.awaits()):
         return False
+    acts = [(number, act) for number, found in facts.acts.items() for act in found]
+    if any(
+        act.verb in (Verb.ACQUIRES, Verb.RELEASES) or (act.verb in UNDOES and _gives_back_local(act))
+        for _, act in acts
+    ):
+        return True
+    shared = [(number, act) for number, act in acts if not _is_local(act.subject) or act.subject.fields]
+    undone = {(act.verb, act.subject) for _, act in shared if act.verb in UNDOES}
+    if undone and any(isinstance(step, Catch) for step in facts.function.steps):
+        return True
     return any(
-        act.verb in UNDOES or act.verb in (Verb.ACQUIRES, Verb.ADDS)
-        for acts in facts.acts.values()
-        for act in acts
+        (UNDONE_BY.get(act.verb), act.subject) in undone
+        or (act.verb is Verb.ADDS and isinstance(facts.function.steps[number], Assign))
+        for number, act in shared
     )
 
 
