@@ -2,7 +2,7 @@
 
 import gc
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -97,12 +97,12 @@ def examine(
         commented = _commented(reading, choice, failures)
         checked = _check(project, reading, choice, config, failures) if project else ()
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
-        places = _place(sites_by_module(drafts), reading, failures)
+        places, fixes = _look_up(drafts, reading, failures)
         silenced = silence(drafts, places, commented)
         shown = tuple(each for each in silenced.kept if each.is_shown)
         told = (
             *_refusals(reading, choice),
-            *finish(_with_possible_fixes(shown, reading, failures), places),
+            *finish(_with_possible_fixes(shown, fixes), places),
             *invalid(commented, catalogue(), choice),
             *(() if failures else unused(silenced, commented, catalogue(), choice)),
         )
@@ -306,18 +306,32 @@ def _place(
     return placed
 
 
-def _with_possible_fixes(
+def _look_up(
     drafts: Sequence[Draft], reading: Reading, failures: list[Failure]
-) -> Iterator[Draft]:
-    """The drafts, without fixes that the text does not admit."""
-    wanted = fixes_by_module(drafts)
+) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
+    """Where the drafts stand, and which of their fixes the text admits: one tree for each file."""
+    placed: dict[Site, Place] = {}
     possible: set[Fix] = set()
-    for module, fixes in wanted.items():
-        from cancellint.fixes.mend import possible as possible_in
+    fixes = fixes_by_module(each for each in drafts if each.is_shown)
+    for module, sites in sites_by_module(drafts).items():
+        from cancellint.frontend.parse import parse
+        from cancellint.frontend.places import places_in
 
         source = reading.sources[module]
+        data = source.data or b""
         with _boundary(shown_path(source.path), failures):
-            possible |= possible_in(source.data or b"", fixes)
+            tree = parse(data)
+            if not isinstance(tree, Refusal):
+                placed.update(places_in(tree, source, reading.modules[module], sites))
+                if module in fixes:
+                    from cancellint.fixes.mend import possible_in
+
+                    possible |= possible_in(tree, data, fixes[module])
+    return placed, frozenset(possible)
+
+
+def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> Iterator[Draft]:
+    """The drafts, without fixes that the text does not admit."""
     for each in drafts:
         yield each if each.raw.fix in possible else each.without_fix()
 

@@ -29,8 +29,13 @@ class Mended(NamedTuple):
 
 def possible(data: bytes, fixes: Iterable[Fix]) -> frozenset[Fix]:
     """Those of a file's fixes that its text admits, each on its own."""
-    tree = _tree(data)
-    return frozenset() if tree is None else frozenset(_changes(tree, fixes))
+    tree = parse(data)
+    return frozenset() if isinstance(tree, Refusal) else possible_in(tree, data, fixes)
+
+
+def possible_in(tree: cst.Module, data: bytes, fixes: Iterable[Fix]) -> frozenset[Fix]:
+    """The same of a file whose tree is there already."""
+    return frozenset(_changes(tree, fixes)) if _gives_back(tree, data) else frozenset()
 
 
 def mended(data: bytes, fixes: Iterable[Fix]) -> Mended | None:
@@ -52,8 +57,12 @@ def mended(data: bytes, fixes: Iterable[Fix]) -> Mended | None:
 def _tree(data: bytes) -> cst.Module | None:
     """The tree of a text that it gives back to the byte."""
     tree = parse(data)
+    return None if isinstance(tree, Refusal) or not _gives_back(tree, data) else tree
+
+
+def _gives_back(tree: cst.Module, data: bytes) -> bool:
     with room_to_recurse():
-        return None if isinstance(tree, Refusal) or tree.bytes != data else tree
+        return tree.bytes == data
 
 
 def _changes(tree: cst.Module, fixes: Iterable[Fix]) -> Mapping[Fix, Change]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import libcst
+
 from cancellint.frontend import positions
 from cancellint.frontend.discover import Source, shown_path
 from cancellint.frontend.guards import Refusal
@@ -16,10 +18,15 @@ START = Span(1, 1, 1, 1)
 
 def places(source: Source, module: ir.Module, sites: Iterable[Site]) -> Mapping[Site, Place]:
     """The place of each of these sites, all of which lie in this file."""
-    wanted = tuple(sorted(set(sites)))
     tree = parse(source.data or b"")
-    if isinstance(tree, Refusal):
-        return {}
+    return {} if isinstance(tree, Refusal) else places_in(tree, source, module, sites)
+
+
+def places_in(
+    tree: libcst.Module, source: Source, module: ir.Module, sites: Iterable[Site]
+) -> Mapping[Site, Place]:
+    """The same of a file whose tree is there already."""
+    wanted = tuple(sorted(set(sites)))
     spans = positions.spans(tree, [(site.function, site.step) for site in wanted])
     path = shown_path(source.path)
     return {
