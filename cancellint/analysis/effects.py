@@ -31,7 +31,9 @@ from cancellint.analysis.types import Types
 from cancellint.model.ir import (
     Await,
     AwaitKind,
+    Build,
     Call,
+    Const,
     Enter,
     Evaluate,
     Exit,
@@ -174,27 +176,31 @@ class Effects:
     def _summaries_of(self, key: FunctionKey, callee: Callee) -> Iterator[FunctionKey]:
         if isinstance(callee, ProjectCallee):
             yield callee.key
-        for value in (*callee.args, *(value for _, value in callee.keywords)):
-            for function in _functions_in(self.types.of(key, value)):
-                yield function.key
+        for value in _all_arguments(callee):
+            if not isinstance(value, Const | Build):
+                for function in _functions_in(self.types.of(key, value)):
+                    yield function.key
 
     # ------------------------------------------------------------------ calls
 
     def _of_call(self, key: FunctionKey, number: int) -> Effect:
         step = self.program.function(key).steps[number]
         assert isinstance(step, Call)
-        gathered = Gathering()
-        parts = []
         callees = self.types.callees(key, number)
-        for callee in self.implemented(callees):
-            part = Gathering()
-            if self._is_pending(callee):
-                part.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
-            else:
-                self._gather(part, key, number, callee, step.used)
-            parts.append(part)
+        parts = [self._of_callee(key, number, callee, step.used) for callee in self.implemented(callees)]
+        if len(parts) == 1:
+            return parts[0].effect()
+        gathered = Gathering()
         merge_alternatives(gathered, parts, _are_all(callees))
         return gathered.effect()
+
+    def _of_callee(self, key: FunctionKey, number: int, callee: Callee, used: bool) -> Gathering:
+        gathered = Gathering()
+        if self._is_pending(callee):
+            gathered.arguments.extend(Argument(value, Fate.PASSES) for value in _all_arguments(callee))
+        else:
+            self._gather(gathered, key, number, callee, used)
+        return gathered
 
     def implemented(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
         """Return the callees without abstract methods, unless there is nothing else."""

@@ -178,6 +178,7 @@ class Knowledge:
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = dict(entries)
         self._aliases = {alias: name for name, entry in entries.items() for alias in entry.aliases}
+        self._public: dict[str, str] = {}
         self._resolved: dict[str, Entry | None] = {}
         self._shaped: dict[tuple[str, CallShape], Entry | None] = {}
 
@@ -189,6 +190,11 @@ class Knowledge:
         """The public name of what may be known under another one; an unknown name is its own."""
         if name in self._entries:
             return name
+        if name not in self._public:
+            self._public[name] = self._find_public(name)
+        return self._public[name]
+
+    def _find_public(self, name: str) -> str:
         for prefix, rest in _splits(name):
             public = self._aliases.get(prefix)
             if public is not None:

@@ -84,6 +84,8 @@ class Operations:
     def _known(
         self, name: str, callee: LibraryCallee | UnresolvedCallee, confidence: Confidence
     ) -> Known | None:
+        if self.knowledge.entry(name) is None:
+            return None
         shape = call_shape(callee.args, callee.keywords, self._python)
         entry = self.knowledge.facts(name, shape)
         return Known(self.knowledge.canonical(name), entry, confidence) if entry else None
