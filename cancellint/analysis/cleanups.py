@@ -13,7 +13,7 @@ from cancellint.analysis.obligations import MOST_CALLS, Debt, Kind, Witness
 from cancellint.analysis.ways import Belief, Ways, attribute_of
 from cancellint.analysis.ways_out import catch_step
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Attr
+from cancellint.model.ir import Assign, Attr, Const
 from cancellint.model.summary import Act, Path, Verb
 
 Undone = tuple[tuple[int, Act], ...]
@@ -49,15 +49,23 @@ class _Cleanups:
         """Return the acts of a handler that a cancellation misses, none if its own way makes up for any."""
         if self._ways.belief(handler) is not Belief.ANY_ERROR or not self._ways.raises_again(handler):
             return ()
+        if self._goes_on(await_):
+            return ()
         touched = self._touched(handler, await_)
         undone = tuple(
             (step, act)
             for step, act in self._ways.acts_in(handler)
-            if self._outlives(act) and (self._closes(act, touched) or self._marks(act, block, await_))
+            if self._outlives(act)
+            and (self._closes(act, touched) or self._marks(step, act, handler, block, await_))
         )
         names = frozenset(act.subject for _, act in undone)
         cured = not undone or self._ways.is_cured(block, partial(_touches_any, undone), names)
         return () if cured else undone
+
+    def _goes_on(self, await_: int) -> bool:
+        """Tell whether a shield lets what is awaited go on, so that there is nothing to clean up yet."""
+        operations = self._facts.effect(await_).operations
+        return bool(operations) and all(operation.shielded for operation in operations)
 
     def _outlives(self, act: Act) -> bool:
         """Tell whether a cleanup matters after the function has ended, and is this function's own doing."""
@@ -70,25 +78,43 @@ class _Cleanups:
         """
         match act.verb:
             case Verb.REMOVES:
-                return True
+                return act.calls == 0 or act.item is not None
             case Verb.CLOSES | Verb.RELEASES:
                 return any(act.subject.is_within(path) or path.is_within(act.subject) for path in touched)
             case _:
                 return False
 
-    def _marks(self, act: Act, block: int, await_: int) -> bool:
-        """Tell whether a handler sets a flag that other code decides by.
+    def _marks(self, step: int, act: Act, handler: int, block: int, await_: int) -> bool:
+        """Tell whether a handler, whatever the error, sets a flag that other code decides by.
 
         A flag that says an error has happened does not count where all that was cancelled is a read that
-        loses nothing: no error has happened. Nor where the cancellation has a handler of its own.
+        loses nothing: no error has happened. Nor where the cancellation has a handler of its own, nor one
+        that a helper sets, which tells of the error.
         """
-        if act.verb not in (Verb.SETS, Verb.RESETS) or self._ways.thinks_of_cancellation(block):
+        if act.verb not in (Verb.SETS, Verb.RESETS) or (act.verb is Verb.SETS and act.calls):
             return False
-        if not self._attributes.is_tested(attribute_of(act.subject)):
+        if not self._attributes.is_tested(attribute_of(act.subject)) or self._ways.may_skip(handler, step):
+            return False
+        if self._ways.thinks_of_cancellation(block) or self._forgets(step, act, handler):
             return False
         effect = self._facts.effect(await_)
         safe_read = bool(effect.takes) and not effect.losses and not effect.unknown
         return act.verb is Verb.RESETS or not safe_read
+
+    def _forgets(self, step: int, act: Act, handler: int) -> bool:
+        """Tell whether an attribute is made None that the function has not set before."""
+        match self._facts.function.steps[step]:
+            case Assign(value=Const(kind="none")):
+                pass
+            case _:
+                return False
+        within = frozenset(self._ways.steps_in(handler))
+        assigned = (
+            self._facts.frame.path(each.target)
+            for number, each in enumerate(self._facts.function.steps)
+            if isinstance(each, Assign) and number not in within
+        )
+        return act.subject not in assigned
 
     def _touched(self, handler: int, await_: int) -> frozenset[Path]:
         """Return the objects that the function assigns, calls, hands on, reads from or writes to.

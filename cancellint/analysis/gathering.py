@@ -209,13 +209,17 @@ def _weaken(part: Gathering, others: list[Gathering], complete: bool) -> None:
 
 
 def _weaken_acts(part: Gathering, others: list[Gathering], complete: bool) -> None:
-    """Lower the confidence of what only some alternatives take on or undo."""
+    """Lower the confidence of what only some alternatives take on or undo.
+
+    What all of them are named for is as likely as what one of them is.
+    """
     for act in tuple(part.acts):
         shared = complete and all(
             any(act.verb is each.verb and _alike(act.subject, each.subject) for each in other.acts)
             for other in others
         )
-        lower = structs.replace(act, confidence=_lower(act.confidence, shared))
+        kept = shared and act.confidence is Confidence.LIKELY
+        lower = act if kept else structs.replace(act, confidence=_lower(act.confidence, shared))
         del part.acts[act]
         part.acts[lower] = None
         if act in part.via:

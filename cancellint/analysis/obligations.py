@@ -478,7 +478,7 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
     if obligation.kind is Kind.STATE and witness.belief is Belief.NORMAL:
         adds = obligation.act.verb is Verb.ADDS
         limits.append(Confidence.POSSIBLE if adds else Confidence.LIKELY)
-    if obligation.act.verb is Verb.SETS and obligation.act.calls:
+    if obligation.act.verb is Verb.SETS and (obligation.act.calls or witness.act.calls):
         limits.append(Confidence.POSSIBLE)
     if any(name.root.startswith("local:$") for name in obligation.names):
         limits.append(Confidence.POSSIBLE)

@@ -17,6 +17,7 @@ from cancellint.model.ir import (
     Const,
     Delete,
     Exit,
+    Leaves,
     Name,
     Raise,
     Step,
@@ -91,6 +92,22 @@ class Ways:
 
     def raises_again(self, handler: int) -> bool:
         return any(isinstance(self.facts.function.steps[step], Raise) for step in self.steps_in(handler))
+
+    def may_skip(self, handler: int, step: int) -> bool:
+        """Tell whether a handler may raise again without having run one of its steps."""
+        function = self.facts.function
+        seen = {self.facts.block_of(step)}
+        waiting = [handler]
+        while waiting:
+            number = waiting.pop()
+            if number < 0 or number in seen:
+                continue
+            seen.add(number)
+            block = function.blocks[number]
+            if block.last > block.first and isinstance(function.steps[block.last - 1], Raise):
+                return True
+            waiting.extend(edge.to for edge in block.edges if edge.leaves is not Leaves.RAISED)
+        return False
 
     def belief(self, handler: int) -> Belief:
         """Return what a handler is for: any error, a timeout, or other errors."""
