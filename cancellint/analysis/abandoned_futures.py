@@ -1,11 +1,12 @@
 """Futures whose waiter may be gone when they are completed: `set_result` then raises InvalidStateError."""
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.aftermath import after_leaving, blocks_among, reachable
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.futures import Completion, Futures, Held, Made, Wait
 from cancellint.analysis.homes import Home
@@ -230,7 +231,7 @@ class AbandonedFutures:
         for handler, names in _handlers(function, block):
             if not names or not _CATCHES.isdisjoint(names):
                 goal = block if cycle_around(function, at.step) else RETURN_EXIT
-                return "InvalidStateError" in names or goal in _reachable(function, [handler])
+                return "InvalidStateError" in names or goal in reachable(function, [handler])
         return False
 
     def _suppressed(self, function: Function, region: int) -> tuple[str, ...]:
@@ -260,7 +261,9 @@ class AbandonedFutures:
         function = self._futures.unwinding(at.function).without_idle_edges()
         return any(
             self._removes(at.function, number, homes, _DEEPEST_CLEANUP)
-            for number in in_blocks(function, _cancelled_blocks(function, at.step))
+            for number in in_blocks(
+                function, blocks_among(after_leaving(function, at.step, Leaves.CANCELLED))
+            )
         )
 
     def _removes(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
@@ -421,23 +424,3 @@ def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, 
             for edge in node.edges
             if edge.leaves is leaves and edge.to not in waiting
         )
-
-
-def _cancelled_blocks(function: Function, step: int) -> Iterable[int]:
-    """Return the blocks that may run after an await was cancelled."""
-    start = function.blocks[block_of(function, step)]
-    starts = [edge.to for edge in start.edges if edge.leaves is Leaves.CANCELLED]
-    return (each for each in _reachable(function, starts) if each >= 0)
-
-
-def _reachable(function: Function, blocks: Iterable[int]) -> frozenset[int]:
-    """Return the blocks, and the exits, that can be reached from some."""
-    waiting, seen = list(blocks), set[int]()
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if current >= 0:
-            waiting.extend(edge.to for edge in function.blocks[current].edges)
-    return frozenset(seen)

@@ -51,7 +51,7 @@ FILLS = frozenset({"append", "appendleft", "add", "insert", "setdefault", "put",
 TAKES = frozenset({"pop", "popleft", "popitem", "get", "get_nowait", "values", "items", "copy", "setdefault"})
 """Methods that give something that is in a container, whether it stays there or not."""
 _PASSES = frozenset(
-    {"next", "iter", "list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "cast"}
+    {"next", "iter", "list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "cast"} | {"heappop"}
 )
 """Functions whose result has what they are given."""
 _MAKERS = frozenset({"create_future", "Future"})

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from cancellint.analysis.aftermath import after_leaving, blocks_among
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.futures import Completion, Futures, Made, Wait
-from cancellint.analysis.tainting import block_of, cycle_around, in_blocks
+from cancellint.analysis.tainting import cycle_around, in_blocks
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     Assign,
@@ -188,15 +189,8 @@ class LostGrants:
 
     def _cancelled_steps(self, wait: Wait) -> Iterator[int]:
         function = self._futures.unwinding(wait.at.function).without_idle_edges()
-        start = function.blocks[block_of(function, wait.at.step)]
-        waiting = [edge.to for edge in start.edges if edge.leaves is Leaves.CANCELLED]
-        seen: set[int] = set()
-        while waiting:
-            current = waiting.pop()
-            if current >= 0 and current not in seen:
-                seen.add(current)
-                waiting.extend(edge.to for edge in function.blocks[current].edges)
-        yield from in_blocks(function, seen)
+        found = after_leaving(function, wait.at.step, Leaves.CANCELLED)
+        yield from in_blocks(function, blocks_among(found))
 
     def _asks(self, key: FunctionKey, number: int, future: Expr) -> bool:
         match self._program.function(key).steps[number]:

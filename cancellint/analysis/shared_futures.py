@@ -7,6 +7,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from cancellint.analysis.aftermath import after_leaving, blocks_among
 from cancellint.analysis.conventions import CLOSERS, last_name
 from cancellint.analysis.futures import FUTURE, Futures
 from cancellint.analysis.homes import Home
@@ -276,17 +277,8 @@ class SharedFutures:
     def _ends_when_cancelled(self, key: FunctionKey, number: int) -> frozenset[int]:
         """Return the ways in which the function can end after a wait was cancelled."""
         function = self._futures.unwinding(key).without_idle_edges()
-        block = function.blocks[block_of(function, number)]
-        waiting = [edge.to for edge in block.edges if edge.leaves is Leaves.CANCELLED]
-        seen: set[int] = set()
-        while waiting:
-            current = waiting.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            if current >= 0:
-                waiting.extend(edge.to for edge in function.blocks[current].edges)
-        return frozenset(each for each in seen if each < 0)
+        found = after_leaving(function, number, Leaves.CANCELLED)
+        return found - blocks_among(found)
 
     def _is_closing(self, function: Function) -> bool:
         """Tell whether a function is named like one that ends what it waits for."""

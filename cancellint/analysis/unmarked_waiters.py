@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from cancellint.analysis.aftermath import after_leaving, blocks_among
 from cancellint.analysis.futures import Futures
-from cancellint.analysis.tainting import block_of, in_blocks, parts
+from cancellint.analysis.tainting import in_blocks, parts
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -123,21 +124,9 @@ def _looks_at(function: Function, mark: str) -> bool:
 
 
 def _after(function: Function, number: int, leaves: Leaves) -> frozenset[int]:
-    """Return the handlers' and `finally` blocks that run when an await ends in such a way."""
-    block = function.blocks[block_of(function, number)]
-    waiting = [edge.to for edge in block.edges if edge.leaves is leaves]
-    resumed = _closure(function, [edge.to for edge in block.edges if edge.leaves is Leaves.RESUMED])
-    return _closure(function, waiting) - resumed
-
-
-def _closure(function: Function, start: Iterable[int]) -> frozenset[int]:
-    waiting, seen = list(start), set[int]()
-    while waiting:
-        current = waiting.pop()
-        if current >= 0 and current not in seen:
-            seen.add(current)
-            waiting.extend(edge.to for edge in function.blocks[current].edges)
-    return frozenset(seen)
+    """Return the handlers' and `finally` blocks that run only when an await ends in such a way."""
+    resumed = after_leaving(function, number, Leaves.RESUMED)
+    return blocks_among(after_leaving(function, number, leaves) - resumed)
 
 
 def _marks(function: Function, blocks: Iterable[int], receiver: Name) -> Iterator[tuple[str, int]]:
