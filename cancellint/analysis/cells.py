@@ -72,6 +72,8 @@ class _Provisional(Generic[_Cell, _Value]):
 
     def partition(self, position: int) -> int:
         """Put what leans on `position` or above last, and return the mark where it begins."""
+        if not self._order:
+            return 0
         segments = self._segments()
         self._rebuild([each for each in segments if each[1] < position])
         mark = self.mark()

@@ -185,6 +185,7 @@ class Scopes:
         self.name = name
         self.module = module
         self._bindings: dict[int, Bindings] = {}
+        self._holders: dict[tuple[int, str], int | None] = {}
         self._class_of_body = {cls.body: index for index, cls in enumerate(module.classes)}
         self._outer_writers: dict[tuple[int, str], list[int]] | None = None
         self._storing: dict[int, tuple[int, ...]] | None = None
@@ -198,6 +199,12 @@ class Scopes:
 
     def scope(self, function: int, name: str) -> int | None:
         """The function whose local `name` is, seen from `function`; None if no function here binds it."""
+        asked = (function, name)
+        if asked not in self._holders:
+            self._holders[asked] = self._find_scope(function, name)
+        return self._holders[asked]
+
+    def _find_scope(self, function: int, name: str) -> int | None:
         start = self.module.functions[function]
         if name in start.global_names:
             return 0

@@ -48,6 +48,7 @@ class Variables:
         self._annotations = core.annotations
         self._callees = Callees(core.program)
         self._call_sites = CallSites(core.program)
+        self._has_attribute: dict[tuple[str, str], bool] = {}
 
     def local(self, key: FunctionKey, name: str) -> Type:
         scopes = self._program.scopes(key.module)
@@ -236,6 +237,12 @@ class Variables:
 
     def has_attribute(self, cls: str, name: str) -> bool:
         """Whether the class or a project base declares or assigns a data attribute of this name."""
+        known = self._has_attribute.get((cls, name))
+        if known is None:
+            known = self._has_attribute[cls, name] = self._binds_attribute(cls, name)
+        return known
+
+    def _binds_attribute(self, cls: str, name: str) -> bool:
         for base in self._program.order(cls):
             info = self._program.cls(base)
             if info is not None:
