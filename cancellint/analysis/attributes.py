@@ -1,5 +1,6 @@
 """What the code of a program does with attributes of a name, whoever's they are."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -9,6 +10,7 @@ from cancellint.model.ir import (
     Attr,
     Build,
     Call,
+    Const,
     Delete,
     Element,
     Expr,
@@ -40,6 +42,20 @@ class Attributes:
         """Return the first place where an entry is taken out of a mapping of that name, None if nowhere."""
         return self._removed.get(name)
 
+    def times_set(self, module: str, name: str) -> int:
+        """Return in how many places of a module an attribute of that name is made True."""
+        return self._set[module, name]
+
+    @cached_property
+    def _set(self) -> Counter[tuple[str, str]]:
+        program = self._program
+        return Counter(
+            (key.module, step.target.name)
+            for key in program.functions()
+            for step in program.function(key).steps
+            if isinstance(step, Assign) and isinstance(step.target, Attr) and step.value == _TRUE
+        )
+
     @cached_property
     def _tested(self) -> frozenset[str]:
         program = self._program
@@ -54,6 +70,9 @@ class Attributes:
                 if name is not None:
                     found.setdefault(name, CallSite(key, number))
         return found
+
+
+_TRUE = Const("bool", "True")
 
 
 def _tested_in(function: Function) -> Iterator[str]:

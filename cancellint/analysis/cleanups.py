@@ -4,7 +4,7 @@ Nothing needs to have been taken on in sight. That a handler closes, releases or
 raises again is the code's own word that a failure must not leave it as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from cancellint.analysis.acts import UNDOES
@@ -15,6 +15,9 @@ from cancellint.analysis.ways_out import catch_step
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const
 from cancellint.model.summary import Act, Path, Verb
+
+MOST_MARKS = 3
+"""Places of a module that set a flag, above which it is a record of what happened, and no mark of something left."""
 
 Undone = tuple[tuple[int, Act], ...]
 """The acts of a handler that count, by step."""
@@ -34,7 +37,7 @@ def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterat
                 seen.add(caught)
                 step, act = min(undone, key=_plainest)
                 witness = Witness(step, act, Belief.ANY_ERROR, caught)
-                yield Debt(Kind.CLEANUP, act, -1, await_, witness, Confidence.LIKELY)
+                yield Debt(Kind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler))
 
 
 class _Cleanups:
@@ -122,12 +125,39 @@ class _Cleanups:
         What takes part in an exchange on one attribute of an object speaks for its whole connection.
         """
         within = frozenset(self._ways.steps_in(handler))
-        found: set[Path] = set()
-        for number in range(len(self._facts.function.steps)):
-            if number not in within:
-                found.update(path for path in self._objects_of(number) if path.fields)
+        steps = (number for number in range(len(self._facts.function.steps)) if number not in within)
         received_on = {Path(take.source.root) for take in self._facts.effect(await_).takes}
-        return frozenset(found | received_on)
+        return frozenset(self._objects(steps)) | received_on
+
+    def confidence(self, act: Act, handler: int) -> Confidence:
+        """Return how firmly a cleanup is owed of which nobody sees the beginning.
+
+        It is likely where the `try` itself has been at work on what is closed, or where few places mark
+        something so. That an entry is taken out which somebody else has put there may be an eviction.
+        """
+        match act.verb:
+            case Verb.REMOVES:
+                return Confidence.POSSIBLE
+            case Verb.SETS:
+                module = self._facts.key.module
+                rare = self._attributes.times_set(module, attribute_of(act.subject)) <= MOST_MARKS
+                return Confidence.LIKELY if rare else Confidence.POSSIBLE
+            case _:
+                near = self._at_work(handler)
+                related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)
+                return Confidence.LIKELY if related else Confidence.POSSIBLE
+
+    def _at_work(self, handler: int) -> frozenset[Path]:
+        """Return the objects that the body of a handler's `try` is at work on."""
+        blocks = self._facts.function.blocks
+        guarded = [number for number in range(len(blocks)) if handler in self._ways.error_handlers(number)]
+        steps = [step for block in guarded for step in range(blocks[block].first, blocks[block].last)]
+        received_on = {Path(take.source.root) for step in steps for take in self._facts.effect(step).takes}
+        return frozenset(self._objects(steps)) | received_on
+
+    def _objects(self, steps: Iterable[int]) -> Iterator[Path]:
+        for number in steps:
+            yield from (path for path in self._objects_of(number) if path.fields)
 
     def _objects_of(self, number: int) -> Iterator[Path]:
         frame = self._facts.frame
@@ -142,6 +172,7 @@ class _Cleanups:
                 yield path
         yield from (act.subject for act in effect.acts if act.verb in (Verb.SENDS, Verb.ACQUIRES))
         yield from (take.source for take in effect.takes)
+        yield from effect.replaces
 
 
 def _touches_any(undone: Undone, act: Act) -> bool:

@@ -96,6 +96,8 @@ class Witness(Struct, frozen=True):
     belief: Belief
     handler: int = -1
     elsewhere: CallSite | None = None
+    sometimes: bool = False
+    """the handler may raise again without it"""
 
 
 class Obligation(Struct, frozen=True):
@@ -286,7 +288,9 @@ class Obligations:
             for step, act in self._ways.acts_in(handler):
                 if _undoes(obligation, act):
                     widened = belief is not Belief.SOME_ERROR
-                    return Witness(step, act, belief, catch_step(self._facts, handler) if widened else -1)
+                    caught = catch_step(self._facts, handler) if widened else -1
+                    sometimes = self._ways.may_skip(handler, step)
+                    return Witness(step, act, belief, caught, sometimes=sometimes)
         return None
 
     def _says_undo(self, handler: int, belief: Belief) -> bool:
@@ -482,7 +486,7 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
         limits.append(Confidence.POSSIBLE)
     if any(name.root.startswith("local:$") for name in obligation.names):
         limits.append(Confidence.POSSIBLE)
-    if witness.belief is Belief.TIMEOUT:
+    if witness.belief is Belief.TIMEOUT or witness.sometimes:
         limits.append(Confidence.LIKELY)
     if witness.belief is Belief.ANSWERED:
         limits.append(Confidence.LIKELY if _is_new(obligation.act.item) else Confidence.POSSIBLE)
