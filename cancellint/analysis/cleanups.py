@@ -17,7 +17,7 @@ from cancellint.model.ir import Assign, Attr, Const
 from cancellint.model.summary import Act, Path, Verb
 
 MOST_MARKS = 3
-"""Places of a module that set a flag, above which it is a record of what happened, and no mark of something left."""
+"""Places of a module that set a flag, above which it is a record of what happened, and marks nothing."""
 
 Undone = tuple[tuple[int, Act], ...]
 """The acts of a handler that count, by step."""
