@@ -8,7 +8,20 @@ from msgspec import Struct
 from cancellint.analysis.effect import Fate
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.values import Holder, holder, holders
-from cancellint.model.ir import Assign, Await, Call, Enter, Expr, Name, Next, Raise, Return, Yield
+from cancellint.model.ir import (
+    Assign,
+    Await,
+    Call,
+    Const,
+    Enter,
+    Expr,
+    Name,
+    Next,
+    Raise,
+    Return,
+    Temp,
+    Yield,
+)
 from cancellint.model.summary import Path
 
 
@@ -72,6 +85,15 @@ class _Flow:
         )
 
     def _value(self, expr: Expr) -> int:
+        match expr:  # nearly all arguments are one of these
+            case Const():
+                return 0
+            case Name(id=name):
+                return self._held.get(holder(self._facts.frame, name), 0)
+            case Temp(step=step):
+                return self._held.get(step, 0)
+            case _:
+                pass
         bits = 0
         for place, content in holders(self._facts.frame, expr):
             if content:
