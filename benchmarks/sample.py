@@ -39,6 +39,10 @@ Follow the calls, also into other files of the package. Write into {verdicts}, f
 * `harmless`: it can happen as claimed, but nothing that anybody cares about comes of it.
 * `false`: it cannot happen, or what is claimed (lost, kept, never given back) is not so.
 
+Take it as given that the await is cancelled: a library cannot see who will. What decides is what is left
+afterwards. It is harmless if the object, task or entry cannot live on: it was made for this call alone, or
+whoever can cancel here ends it too.
+
 and in `why` the lines that decide it, in a sentence or two. Do not guess: open the file.
 """
 
