@@ -1,6 +1,6 @@
 """The debts of the whole program: what functions owe when cancelled, as far as no caller pays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import structs
 
@@ -15,6 +15,7 @@ from cancellint.analysis.owners import Owners
 from cancellint.analysis.summarize import Result
 from cancellint.analysis.ways import Ways
 from cancellint.analysis.ways_out import way_out
+from cancellint.model.finding import Confidence
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
 
@@ -46,7 +47,7 @@ class Debts:
             (*own, *cleanups(ways, self._attributes, told)),
             key=lambda debt: (debt.cancelled, debt.taken, debt.kind),
         )
-        return tuple(debt for debt in found if not self._is_paid_by_callers(key, debt))
+        return tuple(self._after_callers(key, found))
 
     def _facts_of(self, key: FunctionKey) -> Facts:
         if key not in self._facts:
@@ -55,10 +56,21 @@ class Debts:
 
     # ------------------------------------------------------------------ callers
 
-    def _is_paid_by_callers(self, key: FunctionKey, debt: Debt) -> bool:
-        """Tell whether all callers of a function that is not public undo, when cancelled, what it leaves."""
-        name = self._effects.program.function(key).name
-        if not _is_private(name) or not debt.act.subject.is_visible_to_callers:
+    def _after_callers(self, key: FunctionKey, debts: Iterable[Debt]) -> Iterator[Debt]:
+        """Yield what is left of a function's debts when its callers have undone what they undo.
+
+        A private function has no other callers than those in sight. Who else calls a public one, nobody
+        knows, but its authors have seen to what they call themselves.
+        """
+        for debt in debts:
+            if not self._is_paid(key, debt):
+                yield debt
+            elif not _is_private(self._effects.program.function(key).name):
+                yield structs.replace(debt, confidence=Confidence.POSSIBLE)
+
+    def _is_paid(self, key: FunctionKey, debt: Debt) -> bool:
+        """Tell whether all callers in sight undo, when cancelled, what a function leaves."""
+        if not debt.act.subject.is_visible_to_callers:
             return False
         callers = self._callers.of(key)
         return bool(callers) and all(self._pays(caller, debt.act.subject) for caller in callers)

@@ -247,6 +247,8 @@ class Obligations:
         """Return the debt of an obligation that is easiest to see, None where every way out discharges it."""
         owed: Debt | None = None
         outstanding = tuple(self._outstanding(obligation))
+        if any(self._has_callback(obligation, step) for step in self._facts.function.steps):
+            return None
         undoing, elsewhere = self._undone_on_cancellation(obligation, outstanding)
         for block, await_ in outstanding:
             debt = self._debt_at(obligation, block, await_, elsewhere if await_ < undoing else None)
@@ -267,8 +269,47 @@ class Obligations:
         if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
             return None
         confidence = _confidence(obligation, witness)
+        if self._is_latch(obligation, block):
+            confidence = Confidence.POSSIBLE
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
+        """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
+
+        A guard refuses instead: it leaves, or waits for whoever has set it.
+        """
+        if obligation.act.verb is not Verb.SETS:
+            return False
+        blocks = self._facts.function.blocks
+        through = self._block_taken(obligation)
+        asks = any(
+            block.test is not None and self._asks_for(obligation, block.test) for block in blocks[:through]
+        )
+        seen = {through}
+        waiting = [0] if asks else []
+        while waiting:
+            number = waiting.pop()
+            if number < 0 or number in seen:
+                continue
+            if number == awaiting:
+                return True
+            seen.add(number)
+            waiting.extend(edge.to for edge in blocks[number].edges if edge.leaves not in _FAILS)
+        return False
+
+    def _asks_for(self, obligation: Obligation, test: Expr) -> bool:
+        """Tell whether a test reads the flag, alone or among other things."""
+        waiting = [test]
+        while waiting:
+            match waiting.pop():
+                case Op(operands=operands):
+                    waiting.extend(operands)
+                case part if self._facts.frame.path(part) == obligation.act.subject:
+                    return True
+                case _:
+                    pass
+        return False
 
     # ------------------------------------------------------------------ witnesses
 
@@ -414,6 +455,15 @@ class Obligations:
             return True
         return obligation.kind is Kind.HELD and self._hands_on(obligation, step, node)
 
+    def _has_callback(self, obligation: Obligation, step: Step) -> bool:
+        """Tell whether a step has something undone as soon as a task or future is done, cancelled or not."""
+        return (
+            isinstance(step, Call)
+            and isinstance(step.func, Attr)
+            and step.func.name == "add_done_callback"
+            and self._leaves_to_others(obligation, step)
+        )
+
     def _leaves_to_others(self, obligation: Obligation, call: Call) -> bool:
         """Tell whether a call is given a function, or a coroutine to start, that will undo it later."""
         wanted = UNDONE_BY[obligation.act.verb]
@@ -486,7 +536,9 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
         limits.append(Confidence.POSSIBLE)
     if any(name.root.startswith("local:$") for name in obligation.names):
         limits.append(Confidence.POSSIBLE)
-    if witness.belief is Belief.TIMEOUT or witness.sometimes:
+    if witness.sometimes or obligation.taken == BEFORE:
+        limits.append(Confidence.POSSIBLE)
+    if witness.belief is Belief.TIMEOUT:
         limits.append(Confidence.LIKELY)
     if witness.belief is Belief.ANSWERED:
         limits.append(Confidence.LIKELY if _is_new(obligation.act.item) else Confidence.POSSIBLE)

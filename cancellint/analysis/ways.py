@@ -17,8 +17,10 @@ from cancellint.model.ir import (
     Const,
     Delete,
     Exit,
+    Expr,
     Leaves,
     Name,
+    Op,
     Raise,
     Step,
     Temp,
@@ -94,7 +96,11 @@ class Ways:
         return any(isinstance(self.facts.function.steps[step], Raise) for step in self.steps_in(handler))
 
     def may_skip(self, handler: int, step: int) -> bool:
-        """Tell whether a handler may raise again without having run one of its steps."""
+        """Tell whether a handler may raise again without having run one of its steps.
+
+        That a local says whether there is anything to undo, or a container whether the entry is there, is
+        part of the undoing.
+        """
         function = self.facts.function
         seen = {self.facts.block_of(step)}
         waiting = [handler]
@@ -106,7 +112,8 @@ class Ways:
             block = function.blocks[number]
             if block.last > block.first and isinstance(function.steps[block.last - 1], Raise):
                 return True
-            waiting.extend(edge.to for edge in block.edges if edge.leaves is not Leaves.RAISED)
+            if block.test is None or _asks_for_state(block.test):
+                waiting.extend(edge.to for edge in block.edges if edge.leaves is not Leaves.RAISED)
         return False
 
     def belief(self, handler: int) -> Belief:
@@ -156,6 +163,20 @@ class Ways:
             if path is not None and any(name.is_within(path) for name in names):
                 return True
         return False
+
+
+def _asks_for_state(test: Expr) -> bool:
+    """Tell whether a test reads an attribute, and not merely a local or whether a container has an entry."""
+    waiting = [test]
+    while waiting:
+        match waiting.pop():
+            case Attr():
+                return True
+            case Op(op=op, operands=operands) if op not in ("in", "not in"):
+                waiting.extend(operands)
+            case _:
+                pass
+    return False
 
 
 def _is_bound(steps: tuple[Step, ...], caught: int) -> bool:

@@ -24,7 +24,7 @@ def _kept(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(lost.wait.at.step),
             message=_message(giver, lost),
-            confidence=lost.confidence,
+            confidence=max(lost.confidence, Confidence.LIKELY, key=lambda each: each.rank),
             notes=tuple(_notes(lost)),
             help=f"when cancelled, see whether `{shown(lost.wait.value)}` is done and not cancelled, "
             "and then serve the next one",

@@ -1,0 +1,196 @@
+"""What a function owes when it is cancelled: each kind of witness, each way out, and what callers are told.
+
+In the examples `# owed` marks the awaits, or the handlers, at which something stays undone.
+"""
+
+from textwrap import dedent, indent
+
+import pytest
+
+from cancellint.analysis.facts import Facts
+from cancellint.analysis.ways import Ways
+from cancellint.analysis.ways_out import way_out
+from cancellint.model.summary import Verb
+from tests.analysed import Analysed, analysed, marked
+
+HEADER = """\
+import asyncio
+async def pause(): await asyncio.sleep(1)
+class Gate:
+    def __init__(self):
+        self.inside = 0
+        self.busy = False
+        self.names = set()
+        self.lock = asyncio.Lock()
+    def enter(self): self.inside += 1
+    def leave(self): self.inside -= 1
+    def try_enter(self):
+        if self.inside > 3:
+            return False
+        self.inside += 1
+        return True
+    def bump(self):
+        self.inside += 1
+        self.inside -= 1
+    def is_full(self): return self.inside > 9 or self.busy
+    async def f(self, name, pool, flag):
+"""
+
+
+def source(body: str) -> str:
+    return HEADER + indent(dedent(body).strip("\n"), "        ") + "\n"
+
+
+def program(body: str) -> Analysed:
+    return analysed(source(body))
+
+
+def owed(found: Analysed) -> list[str]:
+    """The lines at which something stays undone, however firmly."""
+    codes = ("CAN105", "CAN106", "CAN107")
+    return [line for code in codes for line in found.lines(code, possible=True)]
+
+
+def facts(found: Analysed, symbol: str) -> Facts:
+    return Facts(found.project.effects, found.project.owners, found.key(symbol))
+
+
+OWED = {
+    "a counter": "self.inside += 1\nawait pause()  # owed\nself.inside -= 1",
+    "a counter by helpers": "self.enter()\nawait pause()  # owed\nself.leave()",
+    "a flag": "self.busy = True\nawait pause()  # owed\nself.busy = False",
+    "a lock": "await self.lock.acquire()\nawait pause()  # owed\nself.lock.release()",
+    "a pooled object": "conn = await pool.acquire()\nawait conn.ask()  # owed\nawait pool.release(conn)",
+    "a narrow handler": """
+        self.names.add(name)
+        try:
+            await pause()
+        except Exception:  # owed
+            self.names.discard(name)
+            raise
+    """,
+    "undone only where a later await is cancelled": """
+        self.names.add(name)
+        await pause()  # owed
+        try:
+            await pause()
+        except BaseException:
+            self.names.discard(name)
+            raise
+    """,
+    "a lock that some error gives back": """
+        await self.lock.acquire()
+        try:
+            await pause()  # owed
+        except OSError:
+            self.lock.release()
+            raise
+    """,
+}
+
+NOT_OWED = {
+    "undone in finally": "self.inside += 1\ntry:\n    await pause()\nfinally:\n    self.inside -= 1",
+    "undone before": "self.inside += 1\nself.inside -= 1\nawait pause()",
+    "never undone": "self.inside += 1\nawait pause()",
+    "kept on one way to the end": """
+        self.busy = True
+        await pause()
+        if flag:
+            self.busy = False
+    """,
+    "taken on sometimes only": "self.try_enter()\nawait pause()\nself.leave()",
+    "balanced in a helper": "self.bump()\nawait pause()\nself.leave()",
+    "handed to a callback": """
+        self.inside += 1
+        task = asyncio.ensure_future(pause())
+        task.add_done_callback(lambda _: self.leave())
+        await task
+        self.leave()
+    """,
+    "another entry": "self.names.add(name)\nawait pause()\nself.names.discard(flag)",
+    "after the undoing await has come back": """
+        self.names.add(name)
+        try:
+            await pause()
+        except BaseException:
+            self.names.discard(name)
+            raise
+        await pause()
+    """,
+    "an await in finally": """
+        self.inside += 1
+        try:
+            pass
+        finally:
+            await pause()
+            self.inside -= 1
+    """,
+    "the branch of nothing taken": """
+        self.busy = True
+        if self.busy:
+            self.busy = False
+        else:
+            await pause()
+            self.busy = False
+    """,
+}
+
+
+@pytest.mark.parametrize("body", OWED.values(), ids=OWED)
+def test_what_only_other_paths_undo_is_owed(body: str) -> None:
+    assert owed(program(body)) == list(marked(source(body), "owed"))
+
+
+@pytest.mark.parametrize("body", NOT_OWED.values(), ids=NOT_OWED)
+def test_what_the_cancelled_path_undoes_or_nobody_has_to_is_not_owed(body: str) -> None:
+    assert owed(program(body)) == []
+
+
+def verbs(found: Analysed, symbol: str) -> set[tuple[Verb, tuple[str, ...]]]:
+    return {(act.verb, act.subject.fields) for act in found.summary(symbol).acts}
+
+
+def test_callers_are_told_what_a_helper_takes_on_and_what_it_undoes() -> None:
+    found = program("self.enter()\nawait pause()\nself.leave()")
+
+    assert (Verb.RAISES, ("inside",)) in verbs(found, "main.Gate.enter")
+    assert (Verb.LOWERS, ("inside",)) in verbs(found, "main.Gate.leave")
+
+
+def test_callers_are_not_told_what_a_helper_takes_on_sometimes() -> None:
+    found = program("self.try_enter()\nawait pause()")
+
+    assert verbs(found, "main.Gate.try_enter") == set()
+
+
+def test_callers_are_not_told_what_only_an_error_undoes() -> None:
+    found = program("try:\n    self.enter()\nexcept ValueError:\n    self.leave()\nawait pause()")
+
+    assert (Verb.LOWERS, ("inside",)) not in verbs(found, "main.Gate.f")
+
+
+def test_a_timeout_of_the_functions_own_is_no_way_out_for_a_cancellation() -> None:
+    found = program("""
+        try:
+            async with asyncio.timeout(1):
+                await pause()
+        except TimeoutError:
+            self.leave()
+    """)
+    known = facts(found, "main.Gate.f")
+    ways = [way_out(known, block) for block, _ in Ways(known).awaits]
+    steps = [step for way in ways if way is not None for step in way.steps]
+
+    assert ways
+    assert all(act.verb is not Verb.LOWERS for step in steps for act in known.acts.get(step, ()))
+
+
+def test_a_private_helper_owes_nothing_that_all_its_callers_undo() -> None:
+    found = analysed(
+        HEADER.replace("async def f(", "async def _f(")
+        + "        self.inside += 1\n        await pause()\n        self.inside -= 1\n"
+        + "    async def g(self):\n        try:\n            await self._f(1, 2, 3)\n"
+        + "        finally:\n            self.inside = 0\n            self.leave()\n"
+    )
+
+    assert found.project.debts(found.key("main.Gate._f")) == ()
