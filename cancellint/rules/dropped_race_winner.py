@@ -15,7 +15,7 @@ _CURE = "look at every task in `done`, or keep it for the next turn, before it i
 _CANCELLED_CURE = "take without a task in between, or look whether it has finished before it is cancelled"
 
 
-@rule("CAN103", Severity.WARNING)
+@rule("CAN103", Severity.WARNING, by_version=True)
 def dropped_race_winner(subject: Subject) -> Iterator[RawFinding]:
     """Several tasks of a race may be done at once, and what one of them has taken is dropped."""
     project = subject.project

@@ -17,7 +17,7 @@ _CURE = "keep what was read in an object that outlives the call, or take the pro
 _UNDO = "undo it in a `finally` that a cancellation passes too, or take the promise back"
 
 
-@rule("CAN112", Severity.ERROR)
+@rule("CAN112", Severity.ERROR, by_version=True)
 def false_cancel_safe_claim(subject: Subject) -> Iterator[RawFinding]:
     """A function is declared cancel-safe, and loses something when it is cancelled."""
     if subject.project.contracts.made_at(subject.function) is not None:

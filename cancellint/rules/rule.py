@@ -35,27 +35,27 @@ class Rule(Struct, frozen=True):
     pedantic: bool
     summary: str
     check: Check
+    by_version: bool = False
+    """whether it rests on what a cancelled library call does with data, which versions of it change"""
 
 
-def rule(code: str, severity: Severity, *, pedantic: bool = False) -> Callable[[Check], Rule]:
+def rule(
+    code: str, severity: Severity, *, pedantic: bool = False, by_version: bool = False
+) -> Callable[[Check], Rule]:
     """Turn a check into a rule that is named for its function and summed up by its docstring's first line."""
 
     def make(check: Check) -> Rule:
         lines = (check.__doc__ or "").strip().splitlines()
         name = check.__name__.replace("_", "-")
-        return Rule(code, name, severity, pedantic, lines[0] if lines else "", check)
+        return Rule(code, name, severity, pedantic, lines[0] if lines else "", check, by_version)
 
     return make
-
-
-_ABOUT_CANCELLATION = ("CAN1", "CAN5")
-"""Groups of rules whose findings tell what a cancellation does at the steps they name."""
 
 
 def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
     """Yield what a rule reports of a function, with what older Python versions do otherwise there."""
     for raw in rule.check(subject):
-        if rule.code.startswith(_ABOUT_CANCELLATION):
+        if rule.by_version:
             sites = (raw.at, *(note.at for note in raw.notes))
             older = tuple(subject.project.older_versions.notes(sites))
             yield structs.replace(raw, notes=(*raw.notes, *older)) if older else raw

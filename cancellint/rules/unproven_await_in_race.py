@@ -15,7 +15,7 @@ from cancellint.rules.rule import Subject, rule
 _CURE = "declare it cancel-safe, describe it in a table of library knowledge, or do not race it"
 
 
-@rule("CAN113", Severity.WARNING, pedantic=True)
+@rule("CAN113", Severity.WARNING, pedantic=True, by_version=True)
 def unproven_await_in_race(subject: Subject) -> Iterator[RawFinding]:
     """A race may cancel something that is not proven to be cancel-safe."""
     told: set[int] = set()
