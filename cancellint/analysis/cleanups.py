@@ -49,17 +49,19 @@ class _Cleanups:
         self._attributes = attributes
 
     def owed(self, block: int, await_: int, handler: int) -> Undone:
-        """Return the acts of a handler that a cancellation misses, none if its own way makes up for any."""
+        """Return the acts of a handler that a cancellation misses, none if its own way makes up for any.
+
+        A cancellation with a handler of its own, that does more than pass it on, has been thought of.
+        """
         if self._ways.belief(handler) is not Belief.ANY_ERROR or not self._ways.raises_again(handler):
             return ()
-        if self._goes_on(await_):
+        if self._goes_on(await_) or self._ways.thinks_of_cancellation(block):
             return ()
         touched = self._touched(handler, await_)
         undone = tuple(
             (step, act)
             for step, act in self._ways.acts_in(handler)
-            if self._outlives(act)
-            and (self._closes(act, touched) or self._marks(step, act, handler, block, await_))
+            if self._outlives(act) and (self._closes(act, touched) or self._marks(step, act, handler, await_))
         )
         names = frozenset(act.subject for _, act in undone)
         cured = not undone or self._ways.is_cured(block, partial(_touches_any, undone), names)
@@ -87,18 +89,17 @@ class _Cleanups:
             case _:
                 return False
 
-    def _marks(self, step: int, act: Act, handler: int, block: int, await_: int) -> bool:
+    def _marks(self, step: int, act: Act, handler: int, await_: int) -> bool:
         """Tell whether a handler, whatever the error, sets a flag that other code decides by.
 
         A flag that says an error has happened does not count where all that was cancelled is a read that
-        loses nothing: no error has happened. Nor where the cancellation has a handler of its own, nor one
-        that a helper sets, which tells of the error.
+        loses nothing: no error has happened. Nor does one that a helper sets, which tells of the error.
         """
         if act.verb not in (Verb.SETS, Verb.RESETS) or (act.verb is Verb.SETS and act.calls):
             return False
         if not self._attributes.is_tested(attribute_of(act.subject)) or self._ways.may_skip(handler, step):
             return False
-        if self._ways.thinks_of_cancellation(block) or self._forgets(step, act, handler):
+        if self._forgets(step, act, handler):
             return False
         effect = self._facts.effect(await_)
         safe_read = bool(effect.takes) and not effect.losses and not effect.unknown
