@@ -22,7 +22,7 @@ from cancellint.model.ir import (
     Star,
     Step,
 )
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, FunctionKey
 
 
 class Attributes:
@@ -38,9 +38,10 @@ class Attributes:
         """
         return name in self._tested
 
-    def removed_at(self, name: str) -> CallSite | None:
-        """Return the first place where an entry is taken out of a mapping of that name, None if nowhere."""
-        return self._removed.get(name)
+    def removed_at(self, name: str, outside: FunctionKey) -> CallSite | None:
+        """Return the first place outside of a function that takes an entry out of a mapping of that name."""
+        places = self._removed.get(name, ())
+        return next((place for place in places if place.function != outside), None)
 
     def times_set(self, module: str, name: str) -> int:
         """Return in how many places of a module an attribute of that name is made True."""
@@ -62,13 +63,13 @@ class Attributes:
         return frozenset(name for key in program.functions() for name in _tested_in(program.function(key)))
 
     @cached_property
-    def _removed(self) -> dict[str, CallSite]:
-        found: dict[str, CallSite] = {}
+    def _removed(self) -> dict[str, list[CallSite]]:
+        found: dict[str, list[CallSite]] = {}
         for key in self._program.functions():
             for number, step in enumerate(self._program.function(key).steps):
                 name = _removed_from(step)
                 if name is not None:
-                    found.setdefault(name, CallSite(key, number))
+                    found.setdefault(name, []).append(CallSite(key, number))
         return found
 
 

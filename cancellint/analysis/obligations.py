@@ -271,8 +271,26 @@ class Obligations:
         confidence = _confidence(obligation, witness)
         if self._is_latch(obligation, block):
             confidence = Confidence.POSSIBLE
+        elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
+            confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _may_end_by_itself(self, obligation: Obligation, witness: Witness | None) -> bool:
+        """Tell whether state that stays behind may do no harm: its object ends, or somebody else removes it.
+
+        That errors have to be cleaned up after says more than that the end of the call does.
+        """
+        if obligation.kind is not Kind.STATE:
+            return False
+        any_error = witness is not None and witness.belief is Belief.ANY_ERROR
+        return not any_error or (
+            obligation.act.verb is Verb.ADDS and self._removed_at(obligation) is not None
+        )
+
+    def _removed_at(self, obligation: Obligation) -> CallSite | None:
+        """Return where another function takes entries out of the same container."""
+        return self._attributes.removed_at(attribute_of(obligation.act.subject), self._facts.key)
 
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
         """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
@@ -391,7 +409,7 @@ class Obligations:
         registered = self._facts.frame.path(step.value)
         if registered is None or not _is_local(registered) or not self._facts.is_waiter(step.value):
             return None
-        place = self._attributes.removed_at(attribute_of(obligation.act.subject))
+        place = self._removed_at(obligation)
         if place is None or registered.root not in _awaited_roots(self._facts, await_):
             return None
         act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)

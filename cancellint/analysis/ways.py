@@ -102,7 +102,8 @@ class Ways:
         part of the undoing.
         """
         function = self.facts.function
-        seen = {self.facts.block_of(step)}
+        through = self.facts.block_of(step)
+        seen = {through}
         waiting = [handler]
         while waiting:
             number = waiting.pop()
@@ -112,8 +113,23 @@ class Ways:
             block = function.blocks[number]
             if block.last > block.first and isinstance(function.steps[block.last - 1], Raise):
                 return True
-            if block.test is None or _asks_for_state(block.test):
+            asks_what_to_undo = block.test is not None and not _asks_for_state(block.test)
+            if not (asks_what_to_undo and self._reaches(number, through)):
                 waiting.extend(edge.to for edge in block.edges if edge.leaves is not Leaves.RAISED)
+        return False
+
+    def _reaches(self, block: int, wanted: int) -> bool:
+        """Tell whether control may get from one block to another without an exception."""
+        blocks = self.facts.function.blocks
+        seen: set[int] = set()
+        waiting = [block]
+        while waiting:
+            number = waiting.pop()
+            if number == wanted:
+                return True
+            if number >= 0 and number not in seen:
+                seen.add(number)
+                waiting.extend(edge.to for edge in blocks[number].edges if edge.leaves is not Leaves.RAISED)
         return False
 
     def belief(self, handler: int) -> Belief:
