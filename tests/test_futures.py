@@ -388,3 +388,29 @@ def test_a_shield_is_an_unsafe_fix() -> None:
 
 def test_a_group_is_not_shielded() -> None:
     assert edits(owner("await asyncio.gather(self.ready, work())")) == []
+
+
+def test_functions_that_are_given_to_each_other_do_not_send_the_search_round() -> None:
+    found = Analysed({"main": HEAD + RING}).lines("CAN109", possible=True)
+
+    assert found == ["self.waiter.set_result(1)"]
+
+
+RING = """
+class Client:
+    def __init__(self):
+        self.waiter = None
+    async def wait(self):
+        self.waiter = asyncio.get_running_loop().create_future()
+        self.waiter.add_done_callback(self.one)
+        await self.waiter
+    def one(self, *args):
+        later(self.two)
+    def two(self, *args):
+        later(self.one)
+    def answer(self):
+        self.waiter.set_result(1)
+
+def later(function):
+    function()
+"""

@@ -274,7 +274,9 @@ class AbandonedFutures:
                 return self._is_in(key, target, homes)
             case Call(func=Attr(base=base, name=name)) if name in _REMOVES and self._is_in(key, base, homes):
                 return True
-            case Call(args=args) if any(self._gives_remover(key, each, homes) for each in args):
+            case Call(args=args) if depth and any(
+                self._gives_remover(key, each, homes, depth - 1) for each in args
+            ):
                 return True
             case Call() | Await() | Exit() if depth:
                 return any(self._function_removes(each, homes, depth - 1) for each in self._run(key, number))
@@ -303,13 +305,16 @@ class AbandonedFutures:
         home = self._futures.home(key, expr)
         return home is not None and home in homes
 
-    def _gives_remover(self, key: FunctionKey, value: Expr, homes: frozenset[Home]) -> bool:
-        """Tell whether a value is a function that deregisters, which a callee will call."""
+    def _gives_remover(self, key: FunctionKey, value: Expr, homes: frozenset[Home], depth: int) -> bool:
+        """Tell whether a value is a function that deregisters, which a callee will call.
+
+        Functions may be given to functions that give them on, and so round in a ring.
+        """
         match value:
             case Attr(base=base, name=name) if name in _REMOVES and self._is_in(key, base, homes):
                 return True
             case _:
-                return any(self._function_removes(each, homes, 1) for each in self._meant(key, value))
+                return any(self._function_removes(each, homes, depth) for each in self._meant(key, value))
 
     def _meant(self, key: FunctionKey, value: Expr) -> Iterator[FunctionKey]:
         """Yield the project functions that a value means."""
@@ -328,7 +333,7 @@ class AbandonedFutures:
         for step in self._program.function(key).steps:
             match step:
                 case Call(func=Attr(name=name), args=args) if name in _LATER:
-                    if any(self._gives_remover(key, each, homes) for each in args):
+                    if any(self._gives_remover(key, each, homes, _DEEPEST_CLEANUP) for each in args):
                         return True
                     meant = [called for each in args for called in self._meant(key, each)]
                     if name == "add_done_callback" and any(self._settles(each) for each in meant):
