@@ -23,7 +23,7 @@ from cancellint.analysis.facts import Facts
 from cancellint.analysis.paths import Frame
 from cancellint.analysis.values import holders
 from cancellint.analysis.ways import Belief, Ways, attribute_of, is_exit, replaces
-from cancellint.analysis.ways_out import catch_step, way_out
+from cancellint.analysis.ways_out import catch_step
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -395,7 +395,7 @@ class Obligations:
         """
         found: tuple[int, Witness | None] = (-1, None)
         for block, await_ in outstanding:
-            way = way_out(self._facts, block)
+            way = self._ways.way_out(block)
             act = self._undone_at(obligation, way.steps if way is not None else ())
             if act is not None and await_ > found[0]:
                 found = await_, Witness(*act, Belief.CLEANUP)

@@ -7,7 +7,7 @@ from functools import cached_property
 from cancellint.analysis.conventions import last_name
 from cancellint.analysis.facts import Facts
 from cancellint.analysis.paths import Frame
-from cancellint.analysis.ways_out import catch_step, error_handlers, only_through, way_out
+from cancellint.analysis.ways_out import WayOut, catch_step, error_handlers, only_through, way_out
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -52,6 +52,7 @@ class Ways:
         self.facts = facts
         self._handlers: dict[int, tuple[int, ...]] = {}
         self._handled: dict[int, tuple[tuple[int, Act], ...]] = {}
+        self._ways_out: dict[int, WayOut | None] = {}
 
     @cached_property
     def awaits(self) -> dict[tuple[int, int], None]:
@@ -143,9 +144,15 @@ class Ways:
 
     # ------------------------------------------------------------------ cancellations
 
+    def way_out(self, block: int) -> WayOut | None:
+        """Return the way of a cancellation at the await that ends a block; it is walked once."""
+        if block not in self._ways_out:
+            self._ways_out[block] = way_out(self.facts, block)
+        return self._ways_out[block]
+
     def is_cured(self, block: int, cures: Callable[[Act], bool], names: frozenset[Path]) -> bool:
         """Tell whether something on the way of a cancellation discharges, or may well discharge, it."""
-        way = way_out(self.facts, block)
+        way = self.way_out(block)
         if way is None or not way.leaves:
             return True
         for step in way.steps:
@@ -158,7 +165,7 @@ class Ways:
 
     def thinks_of_cancellation(self, block: int) -> bool:
         """Tell whether a handler that names the cancellation does more than pass it on."""
-        way = way_out(self.facts, block)
+        way = self.way_out(block)
         steps = self.facts.function.steps
         for step in way.steps if way is not None else ():
             caught = steps[step]
