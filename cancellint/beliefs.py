@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cancellint.analysis.describe import Description
+from cancellint.analysis.explain.descriptions import Description
 from cancellint.drafts import placed_notes
 from cancellint.model.report import Fact, SymbolSummary
 from cancellint.model.source import Place, Site

@@ -66,7 +66,7 @@ def _tell_fault(kind: type[BaseException], error: BaseException, trace: Tracebac
 
 
 def _run_command() -> int:
-    from cancellint.analysis.knowledge import KnowledgeError
+    from cancellint.analysis.library.knowledge import KnowledgeError
     from cancellint.selection import UnknownRule
 
     try:

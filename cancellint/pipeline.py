@@ -11,9 +11,9 @@ from time import perf_counter
 import msgspec
 from msgspec import Struct
 
-from cancellint.analysis import knowledge
-from cancellint.analysis.describe import Description
-from cancellint.analysis.program import Program
+from cancellint.analysis.explain.descriptions import Description
+from cancellint.analysis.library import knowledge
+from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.beliefs import is_named, sites_of, summary_of
 from cancellint.config import AssumeRaced, Config

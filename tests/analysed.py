@@ -7,9 +7,9 @@ from textwrap import dedent
 import libcst
 from msgspec import Struct
 
-from cancellint.analysis import knowledge
-from cancellint.analysis.knowledge import Knowledge
-from cancellint.analysis.program import Program
+from cancellint.analysis.library import knowledge
+from cancellint.analysis.library.knowledge import Knowledge
+from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.frontend.lower import lower
 from cancellint.frontend.positions import spans

@@ -5,8 +5,8 @@ from textwrap import dedent
 
 import libcst
 
-from cancellint.analysis.program import Program
-from cancellint.analysis.types import Types
+from cancellint.analysis.program.program import Program
+from cancellint.analysis.types.types import Types
 from cancellint.frontend.lower import lower
 from cancellint.model import ir
 from cancellint.model.knowledge import Entry

@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from cancellint.analysis.backlogs import shown
+from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Const, Expr, Item, Name
 from tests.analysed import Analysed, Reported, analysed, marked

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from cancellint.analysis.cells import Cells
+from cancellint.analysis.engine.demand import Cells
 
 Graph = Mapping[int, tuple[int, ...]]
 

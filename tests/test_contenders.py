@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from analysed import Analysed
 
-from cancellint.analysis.abandonment import abandoned
-from cancellint.analysis.dropped_winners import dropped_winners
-from cancellint.analysis.stakes import never_returns
+from cancellint.analysis.hazards.tasks.abandonment import abandoned
+from cancellint.analysis.hazards.tasks.dropped_winners import dropped_winners
+from cancellint.analysis.hazards.tasks.stakes import never_returns
 
 HEAD = """
 import asyncio

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from cancellint import markers
-from cancellint.analysis.contracts import MARKERS
+from cancellint.analysis.program.promises import MARKERS
 from cancellint.analysis.project import AnalysisSettings
 from cancellint.config import Config, ConfigError, load
 from cancellint.pipeline import run

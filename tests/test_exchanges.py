@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from cancellint.analysis.connections import Group, one_connection
+from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Function, Param
 from cancellint.model.summary import Path

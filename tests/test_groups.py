@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from cancellint.analysis.groups import groups
+from cancellint.analysis.engine.components import groups
 
 Graph = tuple[tuple[int, ...], ...]
 """The successors of each node."""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from packaging.version import Version
 
 from cancellint import resources
-from cancellint.analysis.knowledge import (
+from cancellint.analysis.library.knowledge import (
     CallShape,
     KnowledgeError,
     argument,

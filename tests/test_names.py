@@ -2,8 +2,8 @@
 
 import pytest
 
-from cancellint.analysis.names import Denotation, External, Value
-from cancellint.analysis.program import Program
+from cancellint.analysis.program.names import Denotation, External, Value
+from cancellint.analysis.program.program import Program
 from cancellint.model import ir
 from cancellint.model.types import ClassObject, FunctionKey, ModuleObject, ProjectFunction
 from tests.linked import key_of, link

@@ -7,9 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
-from cancellint.analysis.facts import Facts
-from cancellint.analysis.ways import Ways
-from cancellint.analysis.ways_out import way_out
+from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.ways import Ways
 from cancellint.model.summary import Verb
 from tests.analysed import Analysed, analysed, marked
 

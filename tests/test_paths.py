@@ -2,8 +2,8 @@
 
 import pytest
 
-from cancellint.analysis.paths import LONGEST, Frame, cut
-from cancellint.analysis.program import Program
+from cancellint.analysis.memory.access_paths import LONGEST, Frame, cut
+from cancellint.analysis.program.program import Program
 from cancellint.model.ir import Assign, Call, Name
 from cancellint.model.summary import KEPT, RESULT, Path
 from cancellint.model.types import FunctionKey

@@ -3,7 +3,7 @@
 import pytest
 from analysed import Analysed
 
-from cancellint.analysis.stepped_generators import cuts
+from cancellint.analysis.hazards.dataloss.stepped_generators import cuts
 
 HEAD = """
 import asyncio

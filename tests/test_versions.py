@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from cancellint.analysis.knowledge import CallShape, load
+from cancellint.analysis.library.knowledge import CallShape, load
 from cancellint.config import Config
 from cancellint.config import load as load_config
 from cancellint.model.finding import Finding

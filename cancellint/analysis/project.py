@@ -8,33 +8,33 @@ from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from cancellint.analysis.abandoned_futures import AbandonedFutures
-from cancellint.analysis.backlogs import Backlogs
-from cancellint.analysis.contenders import Contenders
-from cancellint.analysis.contracts import Contracts
-from cancellint.analysis.debts import Debts
-from cancellint.analysis.describe import Description, Evidence, describe
-from cancellint.analysis.effects import Effects
-from cancellint.analysis.facts import Facts
-from cancellint.analysis.futures import Futures
-from cancellint.analysis.groups import groups
-from cancellint.analysis.handles import Handles
-from cancellint.analysis.knowledge import Knowledge
-from cancellint.analysis.lost_grants import LostGrants
-from cancellint.analysis.obligations import Debt
-from cancellint.analysis.older_versions import OlderVersions, Supported
-from cancellint.analysis.operations import Operations
-from cancellint.analysis.owing import Owed, orphans
-from cancellint.analysis.owners import Owners
-from cancellint.analysis.program import Program
-from cancellint.analysis.proofs import Proofs
-from cancellint.analysis.refutations import Refutations
-from cancellint.analysis.shared_futures import SharedFutures
-from cancellint.analysis.summarize import Result, summarize
-from cancellint.analysis.torn_exchanges import TornExchanges
-from cancellint.analysis.traces import Traces
-from cancellint.analysis.types import Types
-from cancellint.analysis.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.callgraph.handles import Handles
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.operations import Operations
+from cancellint.analysis.engine.components import groups
+from cancellint.analysis.explain.descriptions import Description, Evidence, describe
+from cancellint.analysis.explain.traces import Traces
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
+from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
+from cancellint.analysis.hazards.futures.futures import Futures
+from cancellint.analysis.hazards.futures.lost_grants import LostGrants
+from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
+from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.hazards.obligations.debts import Debts
+from cancellint.analysis.hazards.obligations.obligations import Debt
+from cancellint.analysis.hazards.promises.owing import Owed, orphans
+from cancellint.analysis.hazards.promises.proofs import Proofs
+from cancellint.analysis.hazards.promises.refutations import Refutations
+from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.tasks.contenders import Contenders
+from cancellint.analysis.library.knowledge import Knowledge
+from cancellint.analysis.library.older_versions import OlderVersions, Supported
+from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.program.program import Program
+from cancellint.analysis.program.promises import Contracts
+from cancellint.analysis.summaries.summarize import Result, summarize
+from cancellint.analysis.types.types import Types
 from cancellint.model.knowledge import Role
 from cancellint.model.summary import NOTHING, Summary
 from cancellint.model.types import FunctionKey

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.abandonment import Abandoned, Left, Way, abandoned
+from cancellint.analysis.hazards.tasks.abandonment import Abandoned, Left, Way, abandoned
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Assign, Await, Const, Name, Raise, Return, Temp
 from cancellint.model.summary import RESULT

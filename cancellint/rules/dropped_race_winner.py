@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.abandonment import Way, abandoned
-from cancellint.analysis.dropped_winners import Drop, Dropped, Ending, dropped_winners
+from cancellint.analysis.hazards.tasks.abandonment import Way, abandoned
+from cancellint.analysis.hazards.tasks.dropped_winners import Drop, Dropped, Ending, dropped_winners
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Assign, Const, Name, Return, Temp
 from cancellint.model.summary import RESULT

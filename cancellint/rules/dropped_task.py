@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.handle_trails import Ending
-from cancellint.analysis.handles import Dropped
+from cancellint.analysis.callgraph.handle_trails import Ending
+from cancellint.analysis.callgraph.handles import Dropped
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite

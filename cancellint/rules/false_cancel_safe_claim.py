@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.owing import began, cancelled_at, left
-from cancellint.analysis.refutations import Refutation
-from cancellint.analysis.traces import Line
+from cancellint.analysis.explain.owing import began, left
+from cancellint.analysis.explain.traces import Line
+from cancellint.analysis.hazards.promises.owing import cancelled_at
+from cancellint.analysis.hazards.promises.refutations import Refutation
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import Loss

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.backlogs import shown
-from cancellint.analysis.lost_grants import LostGrant
+from cancellint.analysis.hazards.futures.lost_grants import LostGrant
+from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite

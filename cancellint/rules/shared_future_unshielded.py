@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.backlogs import shown
-from cancellint.analysis.shared_futures import Shared, Sharing
+from cancellint.analysis.hazards.futures.shared_futures import Shared, Sharing
+from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.rules.rule import Subject, rule

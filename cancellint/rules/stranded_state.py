@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.obligations import Debt, Kind
-from cancellint.analysis.wording import left_undone, taken_on
+from cancellint.analysis.explain.wording import left_undone, taken_on
+from cancellint.analysis.hazards.obligations.obligations import Debt, Kind
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.rules.rule import Subject, rule

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.program import Program
+from cancellint.analysis.program.program import Program
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Assign, Imported
 from cancellint.rules.rule import Subject, rule

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.stepped_generators import Cut, cuts
+from cancellint.analysis.hazards.dataloss.stepped_generators import Cut, cuts
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Call, Expr, Name, Temp
 from cancellint.model.source import Site

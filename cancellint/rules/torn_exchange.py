@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from cancellint.analysis.torn_exchanges import Torn
+from cancellint.analysis.hazards.exchanges.torn_exchanges import Torn
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import Verb

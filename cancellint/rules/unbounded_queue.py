@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.backlogs import Backlog, Kind
-from cancellint.analysis.inflows import Growth
+from cancellint.analysis.flow.inflows import Growth
+from cancellint.analysis.hazards.queues.backlogs import Backlog, Kind
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.abandoned_futures import Harm, Unguarded
-from cancellint.analysis.backlogs import shown
-from cancellint.analysis.program import Program
+from cancellint.analysis.hazards.futures.abandoned_futures import Harm, Unguarded
+from cancellint.analysis.hazards.queues.backlogs import shown
+from cancellint.analysis.program.program import Program
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from cancellint.analysis.backlogs import shown
-from cancellint.analysis.owing import cancelled_at, left
-from cancellint.analysis.proofs import Gap, Lack, RacedAwait, raced_awaits
+from cancellint.analysis.explain.owing import left
+from cancellint.analysis.hazards.promises.owing import cancelled_at
+from cancellint.analysis.hazards.promises.proofs import Gap, Lack, RacedAwait, raced_awaits
+from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Call, Expr, Temp
 from cancellint.model.source import Site

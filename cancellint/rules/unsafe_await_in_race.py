@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.traces import Line, Story, Traces
+from cancellint.analysis.explain.traces import Line, Story, Traces
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import Cause, Unsettled

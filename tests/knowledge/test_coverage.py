@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cancellint.analysis.knowledge import load
+from cancellint.analysis.library.knowledge import load
 from cancellint.model.knowledge import Entry, Role
 from tests.knowledge import (
     asyncio_trials,

@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio
 
-from cancellint.analysis.knowledge import CallShape, load
+from cancellint.analysis.library.knowledge import CallShape, load
 from cancellint.model.knowledge import RaceKind, Role
 from tests.knowledge.worlds import World, within
 

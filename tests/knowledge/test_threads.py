@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio
 
-from cancellint.analysis.knowledge import CallShape, load
+from cancellint.analysis.library.knowledge import CallShape, load
 from cancellint.model.knowledge import Cancel, Mode
 
 KNOWLEDGE = load()

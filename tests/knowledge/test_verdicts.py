@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from packaging.version import Version
 
-from cancellint.analysis.knowledge import CallShape, load
+from cancellint.analysis.library.knowledge import CallShape, load
 from cancellint.model.knowledge import Cancel, Entry
 from tests.knowledge import asyncio_trials, connecting, redis_trials, scope_trials
 from tests.knowledge.trials import Trial

@@ -1,0 +1,1 @@
+"""Who calls whom, which tasks are spawned and who keeps their handles."""

@@ -1,0 +1,1 @@
+"""Graph and fixpoint machinery that knows nothing of Python."""

@@ -1,0 +1,1 @@
+"""Findings and beliefs in words: traces, descriptions, wording."""

@@ -1,0 +1,1 @@
+"""What is solved over the control-flow graph of one function."""

@@ -1,0 +1,224 @@
+"""Everything solved for one function under the summaries known so far."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import structs
+
+from cancellint.analysis.effects.acts import acts_by_step
+from cancellint.analysis.effects.effect import NO_EFFECT, Effect
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.constants import Constants, constants_before
+from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
+from cancellint.analysis.flow.decisions import decisions
+from cancellint.analysis.flow.liveness import Live, live_at_entry
+from cancellint.analysis.flow.unwinding import Unwinding
+from cancellint.analysis.memory.access_paths import Frame
+from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.memory.values import Holder
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Const,
+    Delete,
+    Enter,
+    Exit,
+    Expr,
+    Function,
+    Item,
+    Name,
+    Next,
+    Op,
+    Return,
+)
+from cancellint.model.knowledge import Mode
+from cancellint.model.summary import RESULT, Act, Cause, Path, Take
+from cancellint.model.types import FunctionKey
+
+
+class Facts:
+    """One function: its effects by step and, on demand, custody and liveness."""
+
+    def __init__(self, effects: Effects, owners: Owners, key: FunctionKey) -> None:
+        self.key = key
+        self.frame: Frame = effects.frame(key)
+        self.unwinding = Unwinding(effects, key)
+        self.function: Function = self.unwinding.without_idle_edges()
+        self._owners = owners
+        self._all_effects = effects
+        self.effects: dict[int, Effect] = {}
+        drains: dict[Path, None] = {}
+        for number, step in enumerate(self.function.steps):
+            if isinstance(step, Call | Await | Enter | Exit | Next):
+                effect = effects.of(key, number)
+                drains.update({take.source: None for take in effect.takes if is_removal(take)})
+                self.effects[number] = _without_idle_removals(effect, key, owners)
+        self.removed_from = tuple(drains)
+
+    def effect(self, step: int) -> Effect:
+        return self.effects.get(step, NO_EFFECT)
+
+    @cached_property
+    def removals(self) -> tuple[Removal, ...]:
+        """Places where data read from a filled container is deleted from it."""
+        return tuple(self._removals())
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """Places where data comes into this function's custody."""
+        found = [
+            Token(take, step)
+            for step, effect in self.effects.items()
+            for take in effect.takes
+            if take.into == RESULT or (not take.into.is_visible_to_callers and take.into.root != "kept")
+        ]
+        found.extend(Token(_removal_take(removal), removal.step) for removal in self.removals)
+        return tuple(found[:MOST_TOKENS])
+
+    def closed_by_cancelling(self, step: int) -> Iterator[Path]:
+        """Yield what a library call closes by itself if it is cancelled, as the tables say."""
+        knowledge = self._all_effects.operations.knowledge
+        for loss in self.effect(step).losses:
+            entry = knowledge.entry(loss.origin) if loss.cause is Cause.PRIMITIVE else None
+            if entry is not None and entry.mode is Mode.CLOSES:
+                yield loss.source
+
+    def takes(self, step: int) -> tuple[Take, ...]:
+        """What a step takes, be it by a call or by cutting off the front of a filled container."""
+        cut = tuple(_removal_take(removal) for removal in self.removals if removal.step == step)
+        return (*self.effect(step).takes, *cut)
+
+    @cached_property
+    def custody(self) -> Custody:
+        return Custody(self.frame, self.function, self.effects, self.tokens, self.removals)
+
+    @cached_property
+    def live(self) -> tuple[Live, ...]:
+        """Per block, the holders whose content is used from its start on."""
+        return live_at_entry(self.frame, self.function, self.effects)
+
+    def waits_for_lock_only(self, step: int) -> bool:
+        """Tell whether an await does nothing but enter a lock of the event loop."""
+        node = self.function.steps[step]
+        return (
+            isinstance(node, Await)
+            and node.kind is AwaitKind.ENTER
+            and self._all_effects.is_loop_lock(self.key, node.value)
+        )
+
+    @cached_property
+    def acts(self) -> dict[int, tuple[Act, ...]]:
+        """What each step takes on that is to be undone, and what it undoes."""
+        return acts_by_step(self.frame, self.function, self.effects)
+
+    def is_waiter(self, value: Expr) -> bool:
+        """Tell whether a value is a library's object to wait for: a future, an event, a stream, a queue."""
+        return self._all_effects.is_waiter(self.key, value)
+
+    def acts_behind(self, value: Expr) -> tuple[Act, ...]:
+        """Return what a function or a coroutine that has not been run yet will do, in its own terms."""
+        return self._all_effects.acts_behind(self.key, value)
+
+    @cached_property
+    def decisions(self) -> dict[int, int]:
+        """Per consuming await, the tokens whose data decided that it is the one that runs."""
+        return decisions(self)
+
+    @cached_property
+    def _constants(self) -> tuple[Constants, ...]:
+        return constants_before(self.frame, self.function)
+
+    def known_before(self, step: int) -> tuple[tuple[Holder, Const], ...]:
+        """Constants that variables hold when an await, which ends its block, is cancelled."""
+        known = self._constants[self.block_of(step)]
+        return tuple(sorted(known.items(), key=lambda pair: str(pair[0])))
+
+    @cached_property
+    def returns_value(self) -> bool:
+        """Whether some `return` of the function hands over something."""
+        return any(isinstance(step, Return) for step in self.function.steps)
+
+    @cached_property
+    def _blocks(self) -> tuple[int, ...]:
+        found = [0] * len(self.function.steps)
+        for number, block in enumerate(self.function.blocks):
+            for step in range(block.first, block.last):
+                found[step] = number
+        return tuple(found)
+
+    def block_of(self, step: int) -> int:
+        return self._blocks[step]
+
+    def awaits(self) -> Iterator[tuple[int, int]]:
+        """Yield (block, step) for each await that may suspend."""
+        for number, block in enumerate(self.function.blocks):
+            step = block.last - 1
+            awaits = block.last > block.first and isinstance(self.function.steps[step], Await)
+            if awaits and self.effect(step).suspends:
+                yield number, step
+
+    @cached_property
+    def drains(self) -> tuple[Path, ...]:
+        """Containers from which this function removes something, whoever fills them."""
+        sliced = (store for store, _ in self._slices())
+        return tuple(sorted({*sliced, *self.removed_from}))
+
+    def is_filled(self, store: Path) -> bool:
+        """Tell whether a container receives data taken from a source, here or elsewhere in the program."""
+        return self._owners.is_filled(self.key, store)
+
+    def is_source_name(self, name: str) -> bool:
+        return self._owners.is_source_name(name)
+
+    def _removals(self) -> Iterator[Removal]:
+        for store, number in self._slices():
+            if self._owners.is_filled(self.key, store):
+                yield Removal(store, number)
+
+    def _slices(self) -> Iterator[tuple[Path, int]]:
+        """Yield where the front of a container is cut off: `del buf[:n]`, `buf = buf[n:]`."""
+        for number, step in enumerate(self.function.steps):
+            match step:
+                case Delete(target=Item(base=base, key=Op(op="slice"))):
+                    store = self.frame.path(base)
+                case Assign(
+                    target=Attr() | Name() as target, value=Item(base=base, key=Op(op="slice")), op=""
+                ):
+                    store = self.frame.path(target)
+                    if store != self.frame.path(base):
+                        continue
+                case _:
+                    continue
+            if store is not None:
+                yield store, number
+
+
+STORE = "store"
+"""Origin of data that was removed from a container the program itself fills."""
+
+_CONTAINERS = ("builtins.", "collections.", "io.BytesIO.", "io.StringIO.")
+
+
+def _removal_take(removal: Removal) -> Take:
+    return Take(removal.store, RESULT, STORE, Confidence.CERTAIN)
+
+
+def is_removal(take: Take) -> bool:
+    """Tell whether something is removed from a plain container, which matters only if a source fills it."""
+    return take.origin.startswith(_CONTAINERS)
+
+
+def _without_idle_removals(effect: Effect, key: FunctionKey, owners: Owners) -> Effect:
+    """Leave out removals from plain containers that nothing fills from a source."""
+    if not any(is_removal(take) for take in effect.takes):
+        return effect
+    takes = tuple(
+        structs.replace(take, origin=STORE) if is_removal(take) else take
+        for take in effect.takes
+        if not is_removal(take) or (take.source.is_visible_to_callers and owners.is_filled(key, take.source))
+    )
+    return structs.replace(effect, takes=takes)

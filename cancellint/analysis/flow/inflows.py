@@ -1,0 +1,376 @@
+"""Whether something is done for everything that the network sends: by a loop, a callback, a handler."""
+
+import enum
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+
+from msgspec import Struct
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.tainting import Taint, after, block_of, cycle_around, in_blocks
+from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.type_algebra import options
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
+from cancellint.model.types import (
+    Callee,
+    CallSite,
+    FunctionKey,
+    Instance,
+    ProjectCallee,
+    ProjectFunction,
+    UnresolvedCallee,
+)
+
+
+class Growth(enum.StrEnum):
+    """What runs once for everything that comes in."""
+
+    LOOP = "a loop"
+    CALLBACK = "a callback"
+    HANDLER = "a request handler"
+
+
+class Inflow(Struct, frozen=True):
+    """How data from outside gets to a step: calls from the outermost one inwards."""
+
+    growth: Growth
+    confidence: Confidence
+    source: CallSite
+    """the await that reads, or the function that is called back (step -1)"""
+    calls: tuple[CallSite, ...] = ()
+
+
+_DEEPEST = 4
+"""Calls between what reads and what stores that are followed."""
+_MOST_CALLERS = 8
+_MOST_NAMESAKES = 64
+"""Calls of anything that has a function's name, above which its callers are not looked for."""
+
+_REMOTE = (
+    "asyncio.StreamReader.",
+    "asyncio.AbstractEventLoop.sock_recv",
+    "anyio.abc.ByteReceiveStream.",
+    "anyio.abc.SocketStream.",
+    "anyio.abc.UDPSocket.",
+    "anyio.streams.buffered.",
+    "anyio.streams.text.",
+    "anyio.streams.tls.",
+    "trio.SSLStream.",
+    "trio.SocketStream.",
+    "trio.abc.ReceiveStream.",
+    "trio.socket.",
+)
+"""Sources whose pace a peer sets, unlike that of queues, files and containers in this process."""
+
+_PROTOCOLS = frozenset(
+    {"asyncio.Protocol", "asyncio.BufferedProtocol", "asyncio.DatagramProtocol", "asyncio.SubprocessProtocol"}
+)
+_PROTOCOL_METHODS = frozenset({"data_received", "datagram_received", "buffer_updated", "pipe_data_received"})
+_CALLBACK_NAMES = frozenset(
+    {"on_message", "on_data", "on_frame", "message_received", "frame_received", "packet_received"}
+)
+_CONNECTION = re.compile(
+    r"(^|_)(ws|websocket|web_socket|sock|socket|conn|connection|stream|reader|transport)$"
+)
+_RECEIVING = frozenset(
+    {"recv", "receive", "receive_bytes", "receive_text", "receive_json", "receive_str", "read", "readline"}
+    | {"readexactly", "readuntil", "read_message", "read_frame", "read_packet", "recv_message"}
+    | {"receive_message", "next_message"}
+)
+_OWN_RECEIVING = frozenset(
+    {"read_message", "read_frame", "read_packet", "recv_message", "receive_message", "read_data_frame"}
+)
+"""Methods of the object itself that are named for what they fetch."""
+_STREAMING = frozenset(
+    {"aiter_bytes", "aiter_lines", "aiter_raw", "aiter_text", "iter_any", "iter_chunked", "iter_chunks"}
+)
+"""Methods of HTTP responses that give their bodies piece by piece."""
+_DEFERRING = frozenset({"call_soon", "call_soon_threadsafe"})
+_ROUTES = frozenset({"post", "put", "patch", "get", "route", "websocket"})
+_ROUTERS = re.compile(r"(^|_)(app|router|routes|api|blueprint|bp)$")
+_WAITING = frozenset({"wait", "join", "acquire", "wait_closed"})
+"""Methods that come back when others are done: what is put before them is not put again until then."""
+
+
+class Inflows:
+    """Finds what drives a step from outside, through the functions that call it."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+        self._program = effects.program
+        self._reads: dict[FunctionKey, Confidence | None] = {}
+
+    def of(self, key: FunctionKey, step: int, data: Iterable[Expr]) -> Inflow | None:
+        """Return the strongest inflow whose data reaches the expressions used at a step."""
+        return self._find(key, step, tuple(data), (), frozenset())
+
+    def _find(
+        self,
+        key: FunctionKey,
+        step: int,
+        data: tuple[Expr, ...],
+        calls: tuple[CallSite, ...],
+        seen: frozenset[FunctionKey],
+    ) -> Inflow | None:
+        """Look in the function itself, then in its callers; `calls` lead from it to where data is stored."""
+        if self._is_answered(key, step):
+            return None
+        looped = self._from_loop(key, step, data, calls)
+        if looped is not None:
+            return looped
+        function = self._program.function(key)
+        given = Taint(function, [Name(param.name) for param in function.params])
+        if not any(given.reaches(each) for each in data):
+            return None
+        called_back = self._called_back(key)
+        if called_back is not None:
+            growth, confidence = called_back
+            return Inflow(growth, confidence, CallSite(key, -1), calls)
+        if len(calls) == _DEEPEST or key in seen:
+            return None
+        return self._from_callers(key, calls, seen | {key})
+
+    def _from_callers(
+        self, key: FunctionKey, calls: tuple[CallSite, ...], seen: frozenset[FunctionKey]
+    ) -> Inflow | None:
+        found: list[Inflow] = []
+        for site, data in self._callers(key):
+            if site.function in seen:
+                continue
+            inflow = self._find(site.function, site.step, data, (site, *calls), seen)
+            if inflow is not None:
+                found.append(inflow)
+        return min(found, key=lambda each: (strength(each.confidence), len(each.calls)), default=None)
+
+    # ----------------------------------------------------------------- loops
+
+    def _from_loop(
+        self, key: FunctionKey, step: int, data: tuple[Expr, ...], calls: tuple[CallSite, ...]
+    ) -> Inflow | None:
+        function = self._program.function(key)
+        cycle = cycle_around(function, step)
+        found: list[tuple[int, Confidence]] = []
+        for number in in_blocks(function, cycle):
+            if isinstance(function.steps[number], Await):
+                confidence = self._reads_remote(key, number, _DEEPEST)
+                if confidence is not None:
+                    found.append((number, confidence))
+        for number, confidence in sorted(found, key=lambda pair: strength(pair[1])):
+            taint = Taint(function, [Temp(number)])
+            if any(taint.reaches(each) for each in data):
+                return Inflow(Growth.LOOP, confidence, CallSite(key, number), calls)
+        return None
+
+    def _reads_remote(self, key: FunctionKey, number: int, depth: int) -> Confidence | None:
+        """Tell whether an await fetches what a peer sends, and how firmly that is known."""
+        step = self._program.function(key).steps[number]
+        if not isinstance(step, Await) or step.kind in (AwaitKind.ENTER, AwaitKind.EXIT):
+            return None
+        for take in self._effects.of(key, number).takes:
+            if take.origin.startswith(_REMOTE):
+                return take.confidence
+        inner = [self._function_reads(called, depth - 1) for called in self._awaited(key, number)]
+        known = [each for each in inner if each is not None]
+        if known:
+            return min(known, key=strength)
+        return Confidence.LIKELY if self._reads_by_name(key, step) else None
+
+    def _awaited(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
+        """Yield the project functions whose body an await runs."""
+        yield from self._effects.callees(key, number)
+        step = self._program.function(key).steps[number]
+        if isinstance(step, Await) and isinstance(step.value, Temp):
+            for callee in self._callees(key, step.value.step):
+                if isinstance(callee, ProjectCallee):
+                    yield callee.key
+
+    def _function_reads(self, key: FunctionKey, depth: int) -> Confidence | None:
+        """Tell whether a coroutine or generator fetches what a peer sends whenever it is run."""
+        if key in self._reads or depth <= 0:
+            return self._reads.get(key)
+        self._reads[key] = None
+        steps = self._program.function(key).steps
+        found = [
+            confidence
+            for number, step in enumerate(steps)
+            if isinstance(step, Await) and (confidence := self._reads_remote(key, number, depth)) is not None
+        ]
+        self._reads[key] = min(found, key=strength, default=None)
+        return self._reads[key]
+
+    def _reads_by_name(self, key: FunctionKey, step: Await) -> bool:
+        if step.kind is AwaitKind.NEXT:
+            return self._is_connection(key, step.value) or self._streams(key, step.value)
+        if not isinstance(step.value, Temp):
+            return False
+        match self._program.function(key).steps[step.value.step]:
+            case Call(func=Attr(base=base, name=name)) if name in _RECEIVING:
+                if self._is_connection(key, base):
+                    return True
+                return name in _OWN_RECEIVING and base == self._receiver(key)
+            case _:
+                return False
+
+    def _is_connection(self, key: FunctionKey, expr: Expr) -> bool:
+        """Tell whether a name speaks of a connection; of the project's own classes the code tells that."""
+        name = last_name(expr)
+        if name is None or _CONNECTION.search(name.lower()) is None:
+            return False
+        return not any(
+            isinstance(option, Instance) and self._program.cls(option.cls) is not None
+            for option in options(self._effects.types.of(key, expr))
+        )
+
+    def _streams(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether an iterable is named like the body of a response that is streamed."""
+        match value:
+            case Attr(name="content"):
+                return True
+            case Temp(step=step):
+                made = self._program.function(key).steps[step]
+                return isinstance(made, Call) and last_name(made.func) in _STREAMING
+            case _:
+                return False
+
+    def _receiver(self, key: FunctionKey) -> Expr | None:
+        params = self._program.function(key).params
+        return Name(params[0].name) if params and self._program.class_of(key) is not None else None
+
+    # ----------------------------------------------------------------- callbacks and handlers
+
+    def _called_back(self, key: FunctionKey) -> tuple[Growth, Confidence] | None:
+        function = self._program.function(key)
+        cls = self._program.class_of(key)
+        if cls is not None and function.cls >= 0:
+            bases = self._effects.types.library_bases(cls)
+            if function.name in _PROTOCOL_METHODS and _PROTOCOLS.intersection(bases):
+                return Growth.CALLBACK, Confidence.CERTAIN
+            if function.name in _CALLBACK_NAMES:
+                return Growth.CALLBACK, Confidence.LIKELY
+        if any(_is_route(each) for each in function.decorators):
+            return Growth.HANDLER, Confidence.LIKELY
+        return self._registered(key)
+
+    def _registered(self, key: FunctionKey) -> tuple[Growth, Confidence] | None:
+        """Tell whether a function is given to a call that calls it back with connections or data."""
+        for site, operand in self._given.get(self._program.function(key).name, ()):
+            if not self._means(site.function, operand, key):
+                continue
+            for callee in self._callees(site.function, site.step):
+                known = self._effects.operations.known(callee)
+                if known is None or known.entry.calls is None:
+                    continue
+                if known.entry.calls_with:
+                    return Growth.HANDLER, known.confidence
+                if known.name.endswith((".add_reader",)):
+                    return Growth.CALLBACK, known.confidence
+        return None
+
+    # ----------------------------------------------------------------- callers
+
+    def callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, ProjectCallee]]:
+        """Yield the calls that are known to reach a function, the first few."""
+        sites = self._calls.get(self._program.function(key).name, ())
+        if len(sites) > _MOST_NAMESAKES:
+            return
+        found = (
+            (site, callee)
+            for site in sites
+            for callee in self._callees(site.function, site.step)
+            if isinstance(callee, ProjectCallee) and callee.key == key
+        )
+        yield from islice(found, _MOST_CALLERS)
+
+    def unknown_callers(self, key: FunctionKey) -> Iterator[CallSite]:
+        """Yield the calls of something unknown that has a function's name, the first few."""
+        sites = self._calls.get(self._program.function(key).name, ())
+        if len(sites) <= _MOST_NAMESAKES:
+            unknown = (
+                site
+                for site in sites
+                if any(isinstance(each, UnresolvedCallee) for each in self._callees(site.function, site.step))
+            )
+            yield from islice(unknown, _MOST_CALLERS)
+
+    def _callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, tuple[Expr, ...]]]:
+        """Yield the calls that reach a function, now or soon, each with what it is given."""
+        for site, callee in self.callers(key):
+            own = () if callee.receiver is None else (callee.receiver,)
+            yield site, (*callee.args, *(value for _, value in callee.keywords), *own)
+        for site, operand in self._given.get(self._program.function(key).name, ()):
+            step = self._program.function(site.function).steps[site.step]
+            if not isinstance(step, Call) or last_name(step.func) not in _DEFERRING:
+                continue
+            if self._means(site.function, operand, key):
+                own = (operand.base,) if isinstance(operand, Attr) else ()
+                yield site, (*step.args[1:], *own)
+
+    def _means(self, function: FunctionKey, expr: Expr, key: FunctionKey) -> bool:
+        kind = self._effects.types.of(function, expr)
+        return isinstance(kind, ProjectFunction) and kind.key == key
+
+    def _callees(self, key: FunctionKey, number: int) -> tuple[Callee, ...]:
+        if not isinstance(self._program.function(key).steps[number], Call):
+            return ()
+        return self._effects.types.callees(key, number)
+
+    @cached_property
+    def _calls(self) -> dict[str, list[CallSite]]:
+        """Call steps by the last name of what is called."""
+        found: dict[str, list[CallSite]] = {}
+        for key in self._program.functions():
+            for number, step in enumerate(self._program.function(key).steps):
+                if isinstance(step, Call) and (name := last_name(step.func)) is not None:
+                    found.setdefault(name, []).append(CallSite(key, number))
+        return found
+
+    @cached_property
+    def _given(self) -> dict[str, list[tuple[CallSite, Expr]]]:
+        """Names and attributes that are arguments of calls, by their last name."""
+        found: dict[str, list[tuple[CallSite, Expr]]] = {}
+        for key in self._program.functions():
+            for number, step in enumerate(self._program.function(key).steps):
+                if isinstance(step, Call):
+                    for value in (*step.args, *(value for _, value in step.keywords)):
+                        if isinstance(value, Name | Attr) and (name := last_name(value)) is not None:
+                            found.setdefault(name, []).append((CallSite(key, number), value))
+        return found
+
+    def _is_answered(self, key: FunctionKey, step: int) -> bool:
+        """Tell whether the function waits for somebody else before it can come round to a step again."""
+        function = self._program.function(key)
+        cycle = cycle_around(function, step)
+        later = range(step + 1, function.blocks[block_of(function, step)].last)
+        following = in_blocks(function, cycle or after(function, step))
+        return any(self._waits(function, number) for number in (*later, *following))
+
+    def _waits(self, function: Function, number: int) -> bool:
+        match function.steps[number]:
+            case Await(kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM, value=Temp(step=made)):
+                match function.steps[made]:
+                    case Call(func=Attr(base=base, name=name)):
+                        return name in _WAITING and base != Name("asyncio")
+                    case _:
+                        return False
+            case Await(kind=AwaitKind.EXPRESSION | AwaitKind.YIELD_FROM, value=Name() | Attr()):
+                return True
+            case _:
+                return False
+
+
+def strength(confidence: Confidence) -> int:
+    """Order confidences, the firmest first."""
+    return tuple(Confidence).index(confidence)
+
+
+def _is_route(decorator: Expr) -> bool:
+    """Tell whether a decorator registers a function for the requests of a web framework."""
+    if isinstance(decorator, Op) and decorator.op == "call":
+        decorator = decorator.operands[0]
+    if not isinstance(decorator, Attr) or decorator.name not in _ROUTES:
+        return False
+    router = last_name(decorator.base)
+    return router is not None and _ROUTERS.search(router.lower()) is not None

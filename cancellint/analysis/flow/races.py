@@ -1,0 +1,163 @@
+"""Races in a function: what they drop, and whether their sources are read on."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from cancellint.analysis.effects.effect import CalleeFact
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.operations import Operation, pendings
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.losses import Lost, exposed, is_needed
+from cancellint.analysis.flow.reading_on import NONE, Loser, Start, reads_on
+from cancellint.model.ir import Attr, Call, Leaves
+from cancellint.model.knowledge import RaceKind, Role
+from cancellint.model.summary import Cause, Leaving, Loss, Take, Unsettled
+from cancellint.model.types import CallSite, FunctionKey
+
+
+class Candidate(Struct, frozen=True):
+    """Something a race may drop, before it is known whether anyone reads on.
+
+    `race` is the step of the race in this function, `name` the construct's name, `lost_at` the await
+    that is cancelled (-1 where a callee's own race is meant), `token` as in `Lost`, `starts` where
+    control goes on. `open` is the callee's unsettled race, if this is one.
+    """
+
+    race: int
+    name: str
+    loss: Loss
+    lost_at: int
+    token: int | None
+    starts: tuple[Start, ...]
+    open: Unsettled | None = None
+    via: tuple[FunctionKey, CalleeFact] | None = None
+    """the callee's loss behind this one"""
+    loser: Loser | None = None
+    """the task that lost the race and is cancelled at `lost_at`"""
+
+
+class Verdict(Struct, frozen=True):
+    """A candidate, with the step that reads its source again or the ways it leaves the function."""
+
+    candidate: Candidate
+    read_again: int | None
+    leaving: tuple[Leaving, ...]
+
+
+def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Verdict]:
+    """Yield every race of the function that drops data, settled or not."""
+    for candidate in _candidates(effects, facts, lost):
+        if candidate.open is not None and candidate.open.leaving is Leaving.RETRIES:
+            yield Verdict(candidate, candidate.race, ())
+            continue
+        loss = candidate.loss
+        outcome = reads_on(facts, loss.source, loss.origin, candidate.starts, candidate.loser)
+        if outcome.step is not None and outcome.take is not None:
+            weakest = max(loss.confidence, outcome.take.confidence, key=lambda each: each.rank)
+            weaker = structs.replace(loss, confidence=weakest)
+            if loss.cause is Cause.PASSED:
+                yield Verdict(candidate, None, (Leaving.RETRIES,))
+                continue
+            yield Verdict(structs.replace(candidate, loss=weaker), outcome.step, ())
+        elif outcome.leaving:
+            yield Verdict(candidate, None, outcome.leaving)
+
+
+def _candidates(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
+    yield from _region_races(facts, lost)
+    for block, step in facts.awaits():
+        race = facts.effect(step).race
+        if race is not None and race.kind is RaceKind.CANCELS_RAISES:
+            yield from _awaited_race(facts, block, step, race.name)
+        elif race is not None and race.kind is RaceKind.LEAVES_RUNNING:
+            yield from _cancelled_losers(effects, facts, step, race.name, race.operations)
+        yield from _callees_races(facts, block, step)
+
+
+def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
+    """Races whose body lies in this function: `async with timeout(...)`."""
+    for one in lost:
+        for way in one.exits:
+            if one.loss.native and facts.unwinding.is_scope(way.region):
+                continue
+            if is_needed(facts, one.loss, one.token, one.step, way.block):
+                continue
+            race = facts.unwinding.race(way.region)
+            enter = facts.function.regions[way.region].enter
+            known = facts.known_before(one.step)
+            start = Start(way.block, way.travelling, known=known, region=way.region)
+            yield Candidate(enter, race[1] if race else "", one.loss, one.step, one.token, (start,))
+
+
+def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
+    """A race that is awaited in place: `await wait_for(...)`."""
+    targets = [edge.to for edge in facts.function.blocks[block].edges if edge.leaves is Leaves.RAISED]
+    starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
+    for loss, token in exposed(facts, block, step):
+        if not any(is_needed(facts, loss, token, step, target) for target in targets):
+            yield Candidate(step, name, loss, step, token, starts)
+
+
+def _cancelled_losers(
+    effects: Effects, facts: Facts, step: int, name: str, operations: tuple[Operation, ...]
+) -> Iterator[Candidate]:
+    """Losers of `asyncio.wait` that this function cancels itself."""
+    raced = {operation.site: operation for operation in operations}
+    cancelled = tuple(cancelled_tasks(effects, facts.key))
+    losers = {site for _, site in cancelled}
+    for number, site in cancelled:
+        if site not in raced:
+            continue
+        start = Start(facts.block_of(number), False, number + 1)
+        effect = effects.of_operation(facts.key, raced[site])
+        takes = {take.source: take for take in effect.takes}
+        for loss in effect.losses:
+            via = effect.via.get(loss)
+            take = takes.get(loss.source)
+            loser = _loser(effects, facts, site, losers, take) if take is not None else None
+            yield Candidate(step, name, loss, number, None, (start,), via=via, loser=loser)
+
+
+def _loser(effects: Effects, facts: Facts, site: CallSite, cancelled: set[CallSite], take: Take) -> Loser:
+    awaited = frozenset(
+        step
+        for _, step in facts.awaits()
+        if (sites := {operation.site for operation in effects.awaited(facts.key, step)})
+        and sites <= cancelled
+    )
+    return Loser(site.step if site.function == facts.key else -1, awaited, take)
+
+
+def cancelled_tasks(effects: Effects, key: FunctionKey) -> Iterator[tuple[int, CallSite]]:
+    """Yield each `task.cancel()` of a function with the calls whose task it may be."""
+    for number, step in enumerate(effects.program.function(key).steps):
+        if not isinstance(step, Call) or not isinstance(step.func, Attr):
+            continue
+        if step.func.name != "cancel":
+            continue
+        for callee in effects.types.callees(key, number):
+            known = effects.operations.known(callee)
+            if known is not None and Role.CANCELS not in known.entry.roles:
+                continue
+            for pending in pendings(effects.types.of(key, step.func.base)):
+                yield number, pending.site
+
+
+def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
+    """Races inside a callee that it leaves to us to settle."""
+    for unsettled in facts.effect(step).unsettled:
+        if unsettled.leaving is Leaving.RETRIES:
+            yield Candidate(step, "", unsettled.loss, -1, None, (), open=unsettled)
+            continue
+        raises = unsettled.leaving is Leaving.RAISES
+        wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
+        known = facts.known_before(step)
+        if unsettled.leaving is Leaving.RETURNS_NONE:
+            known = (*known, (step, NONE))
+        starts = tuple(
+            Start(edge.to, raises, known=known)
+            for edge in facts.function.blocks[block].edges
+            if edge.leaves in wanted
+        )
+        yield Candidate(step, "", unsettled.loss, -1, None, starts, open=unsettled)

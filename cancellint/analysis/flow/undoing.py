@@ -1,0 +1,35 @@
+"""Which functions take on, or give back, what a cancellation may leave undone."""
+
+from cancellint.analysis.effects.acts import UNDOES, UNDONE_BY
+from cancellint.analysis.flow.facts import Facts
+from cancellint.model.ir import Assign, Catch
+from cancellint.model.summary import Act, Verb
+
+
+def may_owe(facts: Facts) -> bool:
+    """Tell cheaply whether a function can have debts at all."""
+    if not facts.acts or not any(True for _ in facts.awaits()):
+        return False
+    acts = [(number, act) for number, found in facts.acts.items() for act in found]
+    if any(
+        act.verb in (Verb.ACQUIRES, Verb.RELEASES) or (act.verb in UNDOES and gives_back_local(act))
+        for _, act in acts
+    ):
+        return True
+    shared = [
+        (number, act) for number, act in acts if act.subject.is_visible_to_callers or act.subject.fields
+    ]
+    undone = {(act.verb, act.subject) for _, act in shared if act.verb in UNDOES}
+    if undone and any(isinstance(step, Catch) for step in facts.function.steps):
+        return True
+    return any(
+        (UNDONE_BY.get(act.verb), act.subject) in undone
+        or (act.verb is Verb.ADDS and isinstance(facts.function.steps[number], Assign))
+        for number, act in shared
+    )
+
+
+def gives_back_local(act: Act) -> bool:
+    """Tell whether a local object is closed, or given to an owner. `lock.release()` gives nothing back."""
+    closes = act.verb is Verb.CLOSES or (act.verb is Verb.RELEASES and act.item is not None)
+    return closes and not act.subject.is_visible_to_callers and not act.subject.fields

@@ -1,0 +1,1 @@
+"""One package per family of hazards; families do not see each other."""

@@ -1,0 +1,1 @@
+"""Requests whose replies are left to others."""

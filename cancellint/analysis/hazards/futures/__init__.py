@@ -1,0 +1,1 @@
+"""Futures: who completes them, who waits, who is left."""

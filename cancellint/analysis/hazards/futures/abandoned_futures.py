@@ -1,0 +1,431 @@
+"""Futures whose waiter may be gone when they are completed: `set_result` then raises InvalidStateError."""
+
+import enum
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import Struct, structs
+
+from cancellint.analysis.callgraph.homes import Home
+from cancellint.analysis.flow.aftermath import after_leaving, blocks_among, reachable
+from cancellint.analysis.flow.tainting import after, block_of, cycle_around, in_blocks
+from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
+from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.type_algebra import options
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    RETURN_EXIT,
+    Assign,
+    Attr,
+    Await,
+    Call,
+    Catch,
+    Closure,
+    Delete,
+    Exit,
+    Expr,
+    Function,
+    Item,
+    Leaves,
+    Name,
+    Step,
+    Temp,
+)
+from cancellint.model.knowledge import Role
+from cancellint.model.types import CallSite, FunctionKey, Instance, ProjectCallee, ProjectFunction
+
+
+class Harm(enum.IntEnum):
+    """What an InvalidStateError ends, worst first."""
+
+    LOOP = 0
+    """a loop that serves everybody"""
+    OTHERS = 1
+    """the loop over those who wait: the rest is never woken"""
+    CONNECTION = 2
+    """the connection, whose transport closes when its protocol raises"""
+    CALL = 3
+    """the function itself"""
+    CAUGHT = 4
+    """nothing: somebody handles it and goes on"""
+
+
+class Unguarded(Struct, frozen=True):
+    """A completion that may find its future cancelled."""
+
+    completion: Completion
+    made: Made
+    wait: Wait | None
+    """None: the future is handed to callers, who may wait for it as they like"""
+    harm: Harm
+    victim: CallSite
+    """the function that the error ends, and where it gets there"""
+    confidence: Confidence
+
+
+_REMOVES = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear", "get_nowait", "__delitem__"})
+_LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
+"""Methods of futures and exit stacks that call a function when all is over."""
+_ASKS = frozenset({"done", "cancelled"})
+_CATCHES = frozenset({"InvalidStateError", "Exception", "BaseException"})
+_CLOSING_METHODS = frozenset({"data_received", "buffer_updated", "eof_received"})
+_PROTOCOLS = frozenset({"asyncio.Protocol", "asyncio.BufferedProtocol"})
+_DEEPEST = 4
+"""Callers of a completion that are looked at to see what its error ends."""
+_DEEPEST_CLEANUP = 2
+"""Calls on a cancelled path that are followed to see whether they deregister a future."""
+
+
+class AbandonedFutures:
+    """Finds completions that nothing guards, of futures whose waiter leaves them where they are."""
+
+    def __init__(self, futures: Futures) -> None:
+        self._futures = futures
+        self._program = futures.program
+        self._types = futures.effects.types
+
+    def unguarded_in(self, key: FunctionKey) -> Iterator[Unguarded]:
+        """Yield the completions of a function that may raise, in the order of its steps."""
+        yield from self._all.get(key, ())
+
+    @cached_property
+    def _all(self) -> dict[FunctionKey, list[Unguarded]]:
+        found: dict[FunctionKey, list[Unguarded]] = {}
+        for completion in self._futures.completions:
+            if self._is_guarded(completion.at, completion.future, completion.held):
+                continue
+            judged = [each for made in self._futures.made if (each := self._judge(completion, made))]
+            if judged:
+                best = min(judged, key=lambda each: (each.confidence.rank, each.wait is None))
+                found.setdefault(completion.at.function, []).append(best)
+        return {key: list(self._alike(key, each)) for key, each in found.items()}
+
+    def _alike(self, key: FunctionKey, found: list[Unguarded]) -> Iterator[Unguarded]:
+        """Say the same of all copies of a step, which a `finally` has for each way into it."""
+        steps = self._program.function(key).steps
+        worst: dict[Step, Unguarded] = {}
+        for each in found:
+            step = steps[each.completion.at.step]
+            worst[step] = min(worst.get(step, each), each, key=lambda one: (one.confidence.rank, one.harm))
+        for each in found:
+            yield structs.replace(worst[steps[each.completion.at.step]], completion=each.completion)
+
+    def _judge(self, completion: Completion, made: Made) -> Unguarded | None:
+        if not self._may_be(completion.at, completion.held, made) or self._is_fresh(completion, made):
+            return None
+        waits = [
+            each
+            for each in self._futures.waits
+            if each.at.function != completion.at.function and self._may_be(each.at, each.held, made)
+        ]
+        abandoned = [each for each in waits if self._is_abandoned(each, made)]
+        if not abandoned and (waits or made.handed_to or not made.handed_by):
+            return None
+        wait = min(abandoned, key=lambda each: (not each.is_timed, each.at), default=None)
+        harm, victim = self._harm(completion)
+        return Unguarded(completion, made, wait, harm, victim, self._confidence(completion, made, wait, harm))
+
+    def _may_be(self, at: CallSite, held: Held, made: Made) -> bool:
+        """Tell whether what a step speaks of may be a future: siblings do not share their attributes."""
+        if not held.made.isdisjoint(made.held.made):
+            return True
+        common = held.homes & made.held.homes
+        here, there = self._program.class_of(at.function), self._program.class_of(made.site.function)
+        return any(
+            here is None
+            or there is None
+            or not (self._program.inherits(here, cls) and self._program.inherits(there, cls))
+            or self._program.inherits(here, there)
+            or self._program.inherits(there, here)
+            for cls, _ in common
+        )
+
+    def _is_fresh(self, completion: Completion, made: Made) -> bool:
+        """Tell whether nobody can have waited yet for the future that is completed."""
+        at, future = completion.at, completion.future
+        function = self._program.function(at.function)
+        if at.function == made.site.function or function.name == "connection_made":
+            return True
+        if any(
+            isinstance(step, Assign) and step.target == future and not isinstance(future, Name)
+            for step in function.steps[: at.step]
+        ):
+            return True
+        return isinstance(future, Name) and any(
+            site.function == made.site.function for site, _ in self._given(at.function, future.id)
+        )
+
+    def _given(self, key: FunctionKey, name: str) -> Iterator[tuple[CallSite, Expr]]:
+        """Yield what callers give for a parameter."""
+        for site, callee in self._futures.inflows.callers(key):
+            for param, value in self._futures.arguments(callee):
+                if param == name:
+                    yield site, value
+
+    def _is_abandoned(self, wait: Wait, made: Made) -> bool:
+        return not self._deregisters(wait, made) and not self._is_shielded(wait.at.function)
+
+    def _is_shielded(self, key: FunctionKey) -> bool:
+        """Tell whether all known callers of a coroutine shield it."""
+        callers = [site for site, _ in self._futures.inflows.callers(key)]
+        return bool(callers) and all(self._futures.is_given_to(site, Role.SHIELDS) for site in callers)
+
+    def _confidence(self, completion: Completion, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
+        """Return how firmly it stands that somebody is hurt.
+
+        What is made once with its object is mostly thrown away with it when the waiter is cancelled. An
+        error at the end of a function that nobody is known to call leaves a line in the log.
+        """
+        name = self._program.function(made.site.function).name
+        if harm is Harm.CAUGHT or name in ("__init__", "__post_init__", "<module>"):
+            return Confidence.POSSIBLE
+        if wait is None:
+            public = any(self._is_public(each) for each in made.handed_by)
+            return Confidence.LIKELY if public and harm is not Harm.CALL else Confidence.POSSIBLE
+        public = self._is_public(wait.at.function)
+        if harm is Harm.CALL and self._is_last(completion.at):
+            return Confidence.LIKELY if wait.is_timed else Confidence.POSSIBLE
+        if wait.is_timed or (public and harm is not Harm.CALL):
+            return made.confidence
+        return Confidence.LIKELY if public else Confidence.POSSIBLE
+
+    def _is_last(self, at: CallSite) -> bool:
+        """Tell whether nothing is called after a step."""
+        function = self._program.function(at.function)
+        block = function.blocks[block_of(function, at.step)]
+        following = (*range(at.step + 1, block.last), *in_blocks(function, after(function, at.step)))
+        return not any(isinstance(function.steps[each], Call | Await) for each in following)
+
+    def _is_public(self, key: FunctionKey) -> bool:
+        parts = self._program.function(key).qualname.split(".")
+        return not any(part.startswith("_") and not part.endswith("__") for part in parts)
+
+    # ----------------------------------------------------------------- guards
+
+    def _is_guarded(self, at: CallSite, future: Expr, held: Held) -> bool:
+        return self._asked_before(at, future, held) or self._is_caught(at)
+
+    def _asked_before(self, at: CallSite, future: Expr, held: Held) -> bool:
+        """Tell whether the function asks a future that may be the one whether it is done."""
+        for step in self._program.function(at.function).steps[: at.step]:
+            match step:
+                case Call(func=Attr(base=base, name=name)) if name in _ASKS:
+                    if base == future or self._futures.held(at.function, base).meets(held):
+                        return True
+                case _:
+                    pass
+        return False
+
+    def _is_caught(self, at: CallSite) -> bool:
+        """Tell whether a function survives what a call raises: it suppresses that, or handles it and goes on.
+
+        To go on is to come round again where the call stands in a loop.
+        """
+        function = self._program.function(at.function)
+        block = block_of(function, at.step)
+        if any(
+            not _CATCHES.isdisjoint(self._suppressed(function, region))
+            for region in function.blocks[block].regions
+        ):
+            return True
+        for handler, names in _handlers(function, block):
+            if not names or not _CATCHES.isdisjoint(names):
+                goal = block if cycle_around(function, at.step) else RETURN_EXIT
+                return "InvalidStateError" in names or goal in reachable(function, [handler])
+        return False
+
+    def _suppressed(self, function: Function, region: int) -> tuple[str, ...]:
+        value = function.regions[region].value
+        if not isinstance(value, Temp):
+            return ()
+        match function.steps[value.step]:
+            case Call(func=func, args=args) if last_name(func) == "suppress":
+                return tuple(name for each in args if (name := last_name(each)))
+            case _:
+                return ()
+
+    # ----------------------------------------------------------------- what the waiter leaves behind
+
+    def _deregisters(self, wait: Wait, made: Made) -> bool:
+        """Tell whether the future is taken out of its home when the one who waits for it is cancelled."""
+        homes = made.held.homes
+        sites = [wait.at] if wait.helper is None else [wait.at, wait.helper]
+        if any(self._undone_on_cancel(each, homes) for each in sites):
+            return True
+        keys = {wait.at.function, made.site.function}
+        if any(self._undone_by_callback(key, homes) for key in keys):
+            return True
+        return self._is_kept_weakly(made)
+
+    def _undone_on_cancel(self, at: CallSite, homes: frozenset[Home]) -> bool:
+        function = self._futures.unwinding(at.function).without_idle_edges()
+        return any(
+            self._removes(at.function, number, homes, _DEEPEST_CLEANUP)
+            for number in in_blocks(
+                function, blocks_among(after_leaving(function, at.step, Leaves.CANCELLED))
+            )
+        )
+
+    def _removes(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
+        """Tell whether a step takes something out of one of the homes, or puts something else there."""
+        step = self._program.function(key).steps[number]
+        match step:
+            case Delete(target=target) | Assign(target=Attr() | Item() as target):
+                return self._is_in(key, target, homes)
+            case Call(func=Attr(base=base, name=name)) if name in _REMOVES and self._is_in(key, base, homes):
+                return True
+            case Call(args=args) if depth and any(
+                self._gives_remover(key, each, homes, depth - 1) for each in args
+            ):
+                return True
+            case Call() | Await() | Exit() if depth:
+                return any(self._function_removes(each, homes, depth - 1) for each in self._run(key, number))
+            case _:
+                return False
+
+    def _run(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
+        """Yield the project functions that a step runs, the generator behind a context manager included."""
+        yield from self._futures.effects.callees(key, number)
+        match self._program.function(key).steps[number]:
+            case Exit(value=Temp(step=made)) | Await(value=Temp(step=made)):
+                if isinstance(self._program.function(key).steps[made], Call):
+                    for callee in self._types.callees(key, made):
+                        if isinstance(callee, ProjectCallee):
+                            yield callee.key
+            case _:
+                pass
+
+    def _function_removes(self, key: FunctionKey, homes: frozenset[Home], depth: int) -> bool:
+        return any(
+            self._removes(key, number, homes, depth)
+            for number in range(len(self._program.function(key).steps))
+        )
+
+    def _is_in(self, key: FunctionKey, expr: Expr, homes: frozenset[Home]) -> bool:
+        home = self._futures.home(key, expr)
+        return home is not None and home in homes
+
+    def _gives_remover(self, key: FunctionKey, value: Expr, homes: frozenset[Home], depth: int) -> bool:
+        """Tell whether a value is a function that deregisters, which a callee will call.
+
+        Functions may be given to functions that give them on, and so round in a ring.
+        """
+        match value:
+            case Attr(base=base, name=name) if name in _REMOVES and self._is_in(key, base, homes):
+                return True
+            case _:
+                return any(self._function_removes(each, homes, depth) for each in self._meant(key, value))
+
+    def _meant(self, key: FunctionKey, value: Expr) -> Iterator[FunctionKey]:
+        """Yield the project functions that a value means."""
+        match value:
+            case Closure(function=index):
+                yield FunctionKey(key.module, index)
+            case Attr() | Name() | Temp():
+                for each in options(self._types.of(key, value)):
+                    if isinstance(each, ProjectFunction):
+                        yield each.key
+            case _:
+                pass
+
+    def _undone_by_callback(self, key: FunctionKey, homes: frozenset[Home]) -> bool:
+        """Tell whether a function has the future deregistered when it is done, cancelled or not."""
+        for step in self._program.function(key).steps:
+            match step:
+                case Call(func=Attr(name=name), args=args) if name in _LATER:
+                    if any(self._gives_remover(key, each, homes, _DEEPEST_CLEANUP) for each in args):
+                        return True
+                    meant = [called for each in args for called in self._meant(key, each)]
+                    if name == "add_done_callback" and any(self._settles(each) for each in meant):
+                        return True
+                case _:
+                    pass
+        return False
+
+    def _settles(self, key: FunctionKey) -> bool:
+        """Tell whether a done-callback takes something out of somewhere, or looks whether it was cancelled.
+
+        What it takes out may be what leads to the future, and not the future itself.
+        """
+        for step in self._program.function(key).steps:
+            match step:
+                case Delete(target=Item() | Attr()):
+                    return True
+                case Call(func=Attr(name=name)) if name in _REMOVES or name == "cancelled":
+                    return True
+                case _:
+                    pass
+        return False
+
+    def _is_kept_weakly(self, made: Made) -> bool:
+        for site in made.kept_by:
+            match self._program.function(site.function).steps[site.step]:
+                case Assign(target=Item(base=base)) | Call(func=Attr(base=base)):
+                    if any(
+                        isinstance(each, Instance) and each.cls.startswith("weakref.Weak")
+                        for each in options(self._types.of(site.function, base))
+                    ):
+                        return True
+                case _:
+                    pass
+        return False
+
+    # ----------------------------------------------------------------- what the error ends
+
+    def _harm(self, completion: Completion) -> tuple[Harm, CallSite]:
+        """Return the worst that the error ends, and where it gets to the function that it ends."""
+        return min(self._harms(completion), default=(Harm.CALL, completion.at))
+
+    def _harms(self, completion: Completion) -> Iterator[tuple[Harm, CallSite]]:
+        waiting: list[tuple[CallSite, int]] = [(completion.at, 0)]
+        seen: set[FunctionKey] = set()
+        while waiting:
+            at, depth = waiting.pop()
+            if at.function in seen:
+                continue
+            seen.add(at.function)
+            function = self._program.function(at.function)
+            if depth and self._is_caught(at):
+                yield Harm.CAUGHT, at
+                continue
+            cycle = cycle_around(function, at.step)
+            if any(isinstance(function.steps[each], Await) for each in in_blocks(function, cycle)):
+                yield Harm.LOOP, at
+            elif cycle:
+                yield Harm.OTHERS, at
+            elif self._closes_transport(at.function):
+                yield Harm.CONNECTION, at
+            elif depth < _DEEPEST:
+                callers = [site for site, _ in self._futures.inflows.callers(at.function)]
+                awaiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
+                waiting.extend((site, depth + 1) for site in awaiting)
+                if not callers or len(awaiting) < len(callers):
+                    yield Harm.CALL, at
+
+    def _closes_transport(self, key: FunctionKey) -> bool:
+        cls = self._program.class_of(key)
+        return (
+            cls is not None
+            and self._program.function(key).name in _CLOSING_METHODS
+            and not _PROTOCOLS.isdisjoint(self._types.library_bases(cls))
+        )
+
+
+def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the handlers that an exception raised in a block may meet, innermost first, with their types."""
+    waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
+    for current in waiting:
+        if current < 0:
+            continue
+        node = function.blocks[current]
+        first = function.steps[node.first] if node.last > node.first else None
+        if isinstance(first, Catch):
+            yield current, tuple(last_name(each) or "" for each in first.types)
+            continue
+        passed = (Leaves.CAUGHT, Leaves.NORMAL, Leaves.RAISED)
+        waiting.extend(
+            edge.to
+            for leaves in passed
+            for edge in node.edges
+            if edge.leaves is leaves and edge.to not in waiting
+        )

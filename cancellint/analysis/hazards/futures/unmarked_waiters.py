@@ -1,0 +1,140 @@
+"""Waiters that mark themselves as gone when they time out, and not when they are cancelled.
+
+The one who has something to give looks at the mark, finds none, and gives it to somebody who is no longer
+there.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
+from cancellint.analysis.flow.tainting import in_blocks, parts
+from cancellint.analysis.hazards.futures.futures import Futures
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Catch,
+    Const,
+    Expr,
+    Function,
+    Leaves,
+    Name,
+)
+from cancellint.model.knowledge import RaceKind, Role
+from cancellint.model.types import FunctionKey
+
+
+class UnmarkedWaiter(Struct, frozen=True):
+    """A wait that a cancellation ends without a mark."""
+
+    awaited: int
+    """the step that waits"""
+    mark: str
+    """the attribute that is set when the wait fails"""
+    marked: int
+    """the step that sets it"""
+    giver: FunctionKey
+    given: int
+    """the giver's step that hands something over"""
+    what: str
+    """the attribute by which it is handed over"""
+
+
+class UnmarkedWaiters:
+    """Reads the beliefs of a class: what its error path tells the others, the cancelled path owes them."""
+
+    def __init__(self, futures: Futures) -> None:
+        self._futures = futures
+        self._program = futures.program
+        self._effects = futures.effects
+
+    def in_function(self, key: FunctionKey) -> Iterator[UnmarkedWaiter]:
+        """Yield the waits of a method that leave it unmarked when they are cancelled."""
+        function = self._program.function(key)
+        if function.cls < 0 or not function.is_async or not function.params:
+            return
+        if not any(isinstance(step, Catch) for step in function.steps):
+            return
+        receiver = Name(function.params[0].name)
+        function = self._futures.unwinding(key).without_idle_edges()
+        for number, step in enumerate(function.steps):
+            if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION and self._waits(key, step.value):
+                yield from self._unmarked(key, function, number, receiver)
+
+    def _unmarked(
+        self, key: FunctionKey, function: Function, number: int, receiver: Name
+    ) -> Iterator[UnmarkedWaiter]:
+        marks = dict(_marks(function, _after(function, number, Leaves.RAISED), receiver))
+        marked = {name for name, _ in _marks(function, _after(function, number, Leaves.CANCELLED), receiver)}
+        for name, at in marks.items():
+            if name in marked:
+                continue
+            found = next(self._givers(key, name), None)
+            if found is not None:
+                giver, given, what = found
+                yield UnmarkedWaiter(number, name, at, giver, given, what)
+
+    def _waits(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether what is awaited is told by others: a condition or an event, with a time limit."""
+        for operation in self._effects.operations.behind(key, value):
+            known = self._effects.operations.known(operation.callee)
+            if known is not None and Role.WAITS in known.entry.roles and operation.site.function == key:
+                return known.entry.race is not RaceKind.LEAVES_RUNNING and known.entry.awaitable
+        return False
+
+    def _givers(self, key: FunctionKey, mark: str) -> Iterator[tuple[FunctionKey, int, str]]:
+        """Yield the methods that hand something over unless an object is marked."""
+        cls = self._program.function(key).cls
+        for index, function in enumerate(self._program.module(key.module).functions):
+            giver = FunctionKey(key.module, index)
+            if function.cls == cls and giver != key and function.params and _looks_at(function, mark):
+                for number, what in self._gifts(function):
+                    if what != mark:
+                        yield giver, number, what
+
+    def _gifts(self, function: Function) -> Iterator[tuple[int, str]]:
+        """Yield where a method stores what it was given in its object, and then tells those who wait."""
+        receiver, *given = (param.name for param in function.params)
+        for number, step in enumerate(function.steps):
+            match step:
+                case Assign(target=Attr(base=Name(id=base), name=name), value=Name(id=value), op=""):
+                    if base == receiver and value in given and self._tells(function, number):
+                        yield number, name
+                case _:
+                    pass
+
+    def _tells(self, function: Function, number: int) -> bool:
+        """Tell whether the giver goes on to wake the one who waits."""
+        return any(
+            isinstance(step, Call)
+            and isinstance(step.func, Attr)
+            and step.func.name in ("notify", "notify_all", "set", "set_result")
+            for step in function.steps[number + 1 :]
+        )
+
+
+def _looks_at(function: Function, mark: str) -> bool:
+    """Tell whether a method tests an attribute of its object."""
+    tested = Attr(Name(function.params[0].name), mark)
+    return any(tested in parts(block.test) for block in function.blocks if block.test is not None)
+
+
+def _after(function: Function, number: int, leaves: Leaves) -> frozenset[int]:
+    """Return the handlers' and `finally` blocks that run only when an await ends in such a way."""
+    resumed = after_leaving(function, number, Leaves.RESUMED)
+    return blocks_among(after_leaving(function, number, leaves) - resumed)
+
+
+def _marks(function: Function, blocks: Iterable[int], receiver: Name) -> Iterator[tuple[str, int]]:
+    """Yield the attributes of the receiver that are set in some blocks, to more than nothing."""
+    for number in in_blocks(function, blocks):
+        match function.steps[number]:
+            case Assign(target=Attr(base=base, name=name), value=value, op="") if base == receiver:
+                if value not in (Const("none", "None"), Const("bool", "False")):
+                    yield name, number
+            case _:
+                pass

@@ -1,0 +1,1 @@
+"""What was taken on and is not discharged: resources, state, cleanup."""

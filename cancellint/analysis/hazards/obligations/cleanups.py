@@ -1,0 +1,192 @@
+"""Cleanup owed: what the handler of any error cleans up, and a cancellation leaves as it is.
+
+Nothing needs to have been taken on in sight. That a handler closes, releases or marks something before it
+raises again is the code's own word that a failure must not leave it as it is.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from cancellint.analysis.effects.acts import UNDOES
+from cancellint.analysis.flow.cancellation_paths import catch_step
+from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
+from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, Kind, Witness
+from cancellint.analysis.program.attributes import Attributes
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import Assign, Attr, Const
+from cancellint.model.summary import Act, Path, Verb
+
+MOST_MARKS = 3
+"""Places of a module that set a flag, above which it is a record of what happened, and marks nothing."""
+
+Undone = tuple[tuple[int, Act], ...]
+"""The acts of a handler that count, by step."""
+
+
+def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterator[Debt]:
+    """Yield what is owed, once per handler; the handlers in `told` are known to owe more already."""
+    search = _Cleanups(ways, attributes)
+    seen = set(told)
+    for block, await_ in ways.awaits:
+        for handler in ways.error_handlers(block):
+            caught = catch_step(ways.facts, handler)
+            if caught in seen:
+                continue
+            undone = search.owed(block, await_, handler)
+            if undone:
+                seen.add(caught)
+                step, act = min(undone, key=_plainest)
+                witness = Witness(step, act, Belief.ANY_ERROR, caught)
+                yield Debt(Kind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler))
+
+
+class _Cleanups:
+    """What one function's handlers clean up."""
+
+    def __init__(self, ways: Ways, attributes: Attributes) -> None:
+        self._ways = ways
+        self._facts = ways.facts
+        self._attributes = attributes
+
+    def owed(self, block: int, await_: int, handler: int) -> Undone:
+        """Return the acts of a handler that a cancellation misses, none if its own way makes up for any.
+
+        A cancellation with a handler of its own, that does more than pass it on, has been thought of.
+        """
+        if self._ways.belief(handler) is not Belief.ANY_ERROR or not self._ways.raises_again(handler):
+            return ()
+        if self._goes_on(await_) or self._ways.thinks_of_cancellation(block):
+            return ()
+        touched = self._touched(handler, await_)
+        undone = tuple(
+            (step, act)
+            for step, act in self._ways.acts_in(handler)
+            if self._outlives(act) and (self._closes(act, touched) or self._marks(step, act, handler, await_))
+        )
+        names = frozenset(act.subject for _, act in undone)
+        cured = not undone or self._ways.is_cured(block, partial(_touches_any, undone), names)
+        return () if cured else undone
+
+    def _goes_on(self, await_: int) -> bool:
+        """Tell whether a shield lets what is awaited go on, so that there is nothing to clean up yet."""
+        operations = self._facts.effect(await_).operations
+        return bool(operations) and all(operation.shielded for operation in operations)
+
+    def _outlives(self, act: Act) -> bool:
+        """Tell whether a cleanup matters after the function has ended, and is this function's own doing."""
+        return act.subject.is_visible_to_callers and bool(act.subject.fields) and act.calls <= MOST_CALLS
+
+    def _closes(self, act: Act, touched: frozenset[Path]) -> bool:
+        """Tell whether a handler takes out, gives back, or closes what the function has been at work on.
+
+        That it closes something else, itself as a whole for instance, is what it thinks of the error.
+        """
+        match act.verb:
+            case Verb.REMOVES:
+                return act.calls == 0 or act.item is not None
+            case Verb.CLOSES | Verb.RELEASES:
+                return any(act.subject.is_within(path) or path.is_within(act.subject) for path in touched)
+            case _:
+                return False
+
+    def _marks(self, step: int, act: Act, handler: int, await_: int) -> bool:
+        """Tell whether a handler, whatever the error, sets a flag that other code decides by.
+
+        A flag that says an error has happened does not count where all that was cancelled is a read that
+        loses nothing: no error has happened. Nor does one that a helper sets, which tells of the error.
+        """
+        if act.verb not in (Verb.SETS, Verb.RESETS) or (act.verb is Verb.SETS and act.calls):
+            return False
+        if not self._attributes.is_tested(attribute_of(act.subject)) or self._ways.may_skip(handler, step):
+            return False
+        if self._forgets(step, act, handler):
+            return False
+        effect = self._facts.effect(await_)
+        safe_read = bool(effect.takes) and not effect.losses and not effect.unknown
+        return act.verb is Verb.RESETS or not safe_read
+
+    def _forgets(self, step: int, act: Act, handler: int) -> bool:
+        """Tell whether an attribute is made None that the function has not set before."""
+        match self._facts.function.steps[step]:
+            case Assign(value=Const(kind="none")):
+                pass
+            case _:
+                return False
+        within = frozenset(self._ways.steps_in(handler))
+        assigned = (
+            self._facts.frame.path(each.target)
+            for number, each in enumerate(self._facts.function.steps)
+            if isinstance(each, Assign) and number not in within
+        )
+        return act.subject not in assigned
+
+    def _touched(self, handler: int, await_: int) -> frozenset[Path]:
+        """Return the objects that the function assigns, calls, hands on, reads from or writes to.
+
+        What takes part in an exchange on one attribute of an object speaks for its whole connection.
+        """
+        within = frozenset(self._ways.steps_in(handler))
+        steps = (number for number in range(len(self._facts.function.steps)) if number not in within)
+        received_on = {Path(take.source.root) for take in self._facts.effect(await_).takes}
+        return frozenset(self._objects(steps)) | received_on
+
+    def confidence(self, act: Act, handler: int) -> Confidence:
+        """Return how firmly a cleanup is owed of which nobody sees the beginning.
+
+        It is likely where the `try` itself has been at work on what is closed, or where few places mark
+        something so. That an entry is taken out which somebody else has put there may be an eviction.
+        """
+        match act.verb:
+            case Verb.REMOVES:
+                return Confidence.POSSIBLE
+            case Verb.SETS:
+                module = self._facts.key.module
+                rare = self._attributes.times_set(module, attribute_of(act.subject)) <= MOST_MARKS
+                return Confidence.LIKELY if rare else Confidence.POSSIBLE
+            case _:
+                near = self._at_work(handler)
+                related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)
+                return Confidence.LIKELY if related else Confidence.POSSIBLE
+
+    def _at_work(self, handler: int) -> frozenset[Path]:
+        """Return the objects that the body of a handler's `try` is at work on."""
+        blocks = self._facts.function.blocks
+        guarded = [number for number in range(len(blocks)) if handler in self._ways.error_handlers(number)]
+        steps = [step for block in guarded for step in range(blocks[block].first, blocks[block].last)]
+        received_on = {Path(take.source.root) for step in steps for take in self._facts.effect(step).takes}
+        return frozenset(self._objects(steps)) | received_on
+
+    def _objects(self, steps: Iterable[int]) -> Iterator[Path]:
+        for number in steps:
+            yield from (path for path in self._objects_of(number) if path.fields)
+
+    def _objects_of(self, number: int) -> Iterator[Path]:
+        frame = self._facts.frame
+        effect = self._facts.effect(number)
+        match self._facts.function.steps[number]:
+            case Assign(target=Attr() as target) if (path := frame.path(target)) is not None:
+                yield path
+            case _:
+                pass
+        for argument in effect.arguments:
+            if (path := frame.path(argument.value)) is not None:
+                yield path
+        yield from (act.subject for act in effect.acts if act.verb in (Verb.SENDS, Verb.ACQUIRES))
+        yield from (take.source for take in effect.takes)
+        yield from effect.replaces
+
+
+def _touches_any(undone: Undone, act: Act) -> bool:
+    """Tell whether an act cleans up some of what the error handler does."""
+    return any(
+        act.subject.is_within(each.subject) or each.subject.is_within(act.subject)
+        for _, each in undone
+        if act.verb in UNDOES or act.verb is each.verb
+    )
+
+
+def _plainest(undone: tuple[int, Act]) -> tuple[int, int, int]:
+    """Return a key that puts first what says most: closing before resetting, here before elsewhere."""
+    step, act = undone
+    order = (Verb.RELEASES, Verb.CLOSES, Verb.REMOVES)
+    return order.index(act.verb) if act.verb in order else len(order), act.calls, step

@@ -1,0 +1,104 @@
+"""The debts of the whole program: what functions owe when cancelled, as far as no caller pays."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import structs
+
+from cancellint.analysis.callgraph.callers import Caller, Callers
+from cancellint.analysis.effects.acts import UNDOES
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.ways import Ways
+from cancellint.analysis.hazards.obligations.cleanups import cleanups
+from cancellint.analysis.hazards.obligations.obligations import Debt, Obligations
+from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.program.attributes import Attributes
+from cancellint.analysis.summaries.summarize import Result
+from cancellint.model.finding import Confidence
+from cancellint.model.summary import Path
+from cancellint.model.types import FunctionKey
+
+
+class Debts:
+    """Answers what a function owes; solved when asked for, once."""
+
+    def __init__(self, effects: Effects, owners: Owners, results: Mapping[FunctionKey, Result]) -> None:
+        self._effects = effects
+        self._owners = owners
+        self._results = results
+        self._callers = Callers(effects)
+        self._attributes = Attributes(effects.program)
+        self._found: dict[FunctionKey, tuple[Debt, ...]] = {}
+        self._facts: dict[FunctionKey, Facts] = {}
+
+    def of(self, key: FunctionKey) -> tuple[Debt, ...]:
+        """Return what is left undone if the function is cancelled, by the await that is."""
+        if key not in self._found:
+            result = self._results.get(key)
+            self._found[key] = self._solve(key) if result is not None and result.may_owe else ()
+        return self._found[key]
+
+    def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
+        ways = Ways(self._facts_of(key))
+        own = Obligations(ways, self._attributes).debts()
+        told = frozenset(debt.handler for debt in own if debt.handler >= 0)
+        found = sorted(
+            (*own, *cleanups(ways, self._attributes, told)),
+            key=lambda debt: (debt.cancelled, debt.taken, debt.kind),
+        )
+        return tuple(self._after_callers(key, found))
+
+    def _facts_of(self, key: FunctionKey) -> Facts:
+        if key not in self._facts:
+            self._facts[key] = Facts(self._effects, self._owners, key)
+        return self._facts[key]
+
+    # ------------------------------------------------------------------ callers
+
+    def _after_callers(self, key: FunctionKey, debts: Iterable[Debt]) -> Iterator[Debt]:
+        """Yield what is left of a function's debts when its callers have undone what they undo.
+
+        A private function has no other callers than those in sight. Who else calls a public one, nobody
+        knows, but its authors have seen to what they call themselves.
+        """
+        for debt in debts:
+            if not self._is_paid(key, debt):
+                yield debt
+            elif not _is_private(self._effects.program.function(key).name):
+                yield structs.replace(debt, confidence=Confidence.POSSIBLE)
+
+    def _is_paid(self, key: FunctionKey, debt: Debt) -> bool:
+        """Tell whether all callers in sight undo, when cancelled, what a function leaves."""
+        if not debt.act.subject.is_visible_to_callers:
+            return False
+        callers = self._callers.of(key)
+        return bool(callers) and all(self._pays(caller, debt.act.subject) for caller in callers)
+
+    def _pays(self, caller: Caller, subject: Path) -> bool:
+        """Tell whether a cancellation of the call meets an act on the same object on its way out."""
+        if caller.awaited < 0:
+            return False
+        facts = self._facts_of(caller.site.function)
+        there = _seen_by(facts, caller, subject)
+        way = way_out(facts, facts.block_of(caller.awaited))
+        if there is None or way is None:
+            return False
+        return any(
+            act.verb in UNDOES and there.is_within(act.subject)
+            for step in way.steps
+            for act in facts.acts.get(step, ())
+        )
+
+
+def _seen_by(facts: Facts, caller: Caller, subject: Path) -> Path | None:
+    """Return a path of the callee as its caller names it, None where the caller has no name for it."""
+    if not subject.root.startswith("param:"):
+        return subject
+    given = dict(caller.given).get(int(subject.root.removeprefix("param:")))
+    base = facts.frame.path(given) if given is not None else None
+    return structs.replace(base, fields=(*base.fields, *subject.fields)) if base is not None else None
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")

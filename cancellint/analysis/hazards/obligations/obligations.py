@@ -1,0 +1,656 @@
+"""What a function owes when it is cancelled: it took something on, and only other paths undo it.
+
+An obligation is taken on by a step and discharged by others. It is outstanding at every await that may be
+reached in between. A cancellation there takes its own way out, through `finally` and the handlers that catch
+it; if nothing on that way discharges the obligation, a *debt* remains.
+
+Most pairs are read from the code's own beliefs: what the normal path, or the handler of an ordinary error,
+undoes, has to be undone. Only locks and what comes out of a pool need no such witness.
+"""
+
+import enum
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from msgspec import Struct
+
+from cancellint.analysis.effects.acts import UNDOES, UNDONE_BY
+from cancellint.analysis.effects.effect import Fate
+from cancellint.analysis.flow.cancellation_paths import catch_step
+from cancellint.analysis.flow.custody import empty_when
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.undoing import gives_back_local
+from cancellint.analysis.flow.ways import Belief, Ways, attribute_of, is_exit, replaces
+from cancellint.analysis.library.conventions import closes_by_name
+from cancellint.analysis.memory.access_paths import Frame
+from cancellint.analysis.memory.values import holders
+from cancellint.analysis.program.attributes import Attributes
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    RETURN_EXIT,
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Enter,
+    Expr,
+    Item,
+    Leaves,
+    Name,
+    Op,
+    Return,
+    Step,
+    Temp,
+    Yield,
+)
+from cancellint.model.summary import Act, Path, Verb
+from cancellint.model.types import CallSite
+
+MOST_CALLS = 1
+"""Calls through which something may be taken on, or undone, and still count as the function's own doing."""
+
+
+BEFORE = -1
+"""The step at which something was taken on that the function finds in its keeping."""
+
+
+class Kind(enum.StrEnum):
+    """What is owed."""
+
+    HELD = "held resource"
+    STATE = "stranded state"
+    CLEANUP = "cleanup owed"
+
+
+class Debt(Struct, frozen=True):
+    """Something stays undone if an await is cancelled."""
+
+    kind: Kind
+    act: Act
+    """what was taken on; of a cleanup, what the error handler does"""
+    taken: int
+    """the step that took it on, -1 where it was there before"""
+    cancelled: int
+    """the await"""
+    witness: "Witness | None"
+    """where it is undone on another path, None where nothing in the function does"""
+    confidence: Confidence
+    undone: tuple[int, ...] = ()
+    """all steps that undo it"""
+
+    @property
+    def handler(self) -> int:
+        """The `except` that undoes it for ordinary errors only, -1 where there is none."""
+        return self.witness.handler if self.witness is not None else -1
+
+
+class Witness(Struct, frozen=True):
+    """A step that undoes something, what it does, and the `except` it stands under (-1: under none).
+
+    `elsewhere` is set where the step is one of another function.
+    """
+
+    step: int
+    act: Act
+    belief: Belief
+    handler: int = -1
+    elsewhere: CallSite | None = None
+    sometimes: bool = False
+    """the handler may raise again without it"""
+
+
+class Obligation(Struct, frozen=True):
+    """What is taken on at a step, and under which names the function knows it."""
+
+    kind: Kind
+    act: Act
+    taken: int
+    names: frozenset[Path]
+
+
+class Obligations:
+    """The solved analysis of one function; `attributes` tells what the rest of the program does."""
+
+    def __init__(self, ways: Ways, attributes: Attributes) -> None:
+        self._facts = ways.facts
+        self._ways = ways
+        self._attributes = attributes
+
+    def debts(self) -> tuple[Debt, ...]:
+        """Return what is owed, one debt for what one handler, or one `finally`, would settle."""
+        found: dict[int, Debt] = {}
+        for obligation in self._taken_on():
+            debt = self._debt_of(obligation)
+            if debt is not None:
+                found.setdefault(debt.taken, debt)
+        return tuple(_one_per_place(found.values()))
+
+    # ------------------------------------------------------------------ what is taken on
+
+    def _taken_on(self) -> Iterator[Obligation]:
+        for number, acts in self._facts.acts.items():
+            for act in acts if not _is_entry(self._facts.function.steps[number]) else ():
+                match act.verb:
+                    case _ if act.calls > MOST_CALLS:
+                        pass
+                    case Verb.ACQUIRES:
+                        yield Obligation(Kind.HELD, act, number, self._names(act.subject))
+                    case Verb.SETS | Verb.RAISES | Verb.ADDS:
+                        if self._is_shared(act):
+                            yield Obligation(Kind.STATE, act, number, frozenset((act.subject,)))
+                    case _:
+                        pass
+        yield from self._given_back()
+        yield from self._held_before()
+
+    def _held_before(self) -> Iterator[Obligation]:
+        """Yield what a method that ends something gives back to its pool: it was held all the time."""
+        if not closes_by_name(self._facts.function.name):
+            return
+        seen: set[Path] = set()
+        for acts in self._facts.acts.values():
+            for act in acts:
+                pooled = act.verb is Verb.RELEASES and act.item is not None and act.calls == 0
+                if (
+                    pooled
+                    and act.subject.root == "param:0"
+                    and act.subject.fields
+                    and act.subject not in seen
+                ):
+                    seen.add(act.subject)
+                    taken = Act(Verb.ACQUIRES, act.subject, act.item, Confidence.LIKELY)
+                    yield Obligation(Kind.HELD, taken, BEFORE, frozenset((act.subject,)))
+
+    def _is_shared(self, act: Act) -> bool:
+        """Tell whether others see the state: it belongs to an object that outlives the call, and is read."""
+        subject = act.subject
+        if not subject.fields or not (subject.is_visible_to_callers or subject.root.startswith("local:")):
+            return subject.root.startswith(("global:", "free:")) and act.verb is not Verb.SETS
+        return act.verb is Verb.ADDS or self._attributes.is_tested(attribute_of(subject))
+
+    def _given_back(self) -> Iterator[Obligation]:
+        """Yield the local objects that are released or closed somewhere, from where they came into being."""
+        seen: set[Path] = set()
+        for step, acts in self._facts.acts.items():
+            for act in acts if not is_exit(self._facts.function.steps[step]) else ():
+                if not gives_back_local(act) or act.subject in seen:
+                    continue
+                seen.add(act.subject)
+                for number in self._made_at(act.subject):
+                    if self._wraps_parameters(number):
+                        continue
+                    taken = Act(Verb.ACQUIRES, act.subject, act.item, act.confidence)
+                    yield Obligation(Kind.HELD, taken, number, self._names(act.subject))
+
+    def _wraps_parameters(self, number: int) -> bool:
+        """Tell whether an object is made of nothing but what the caller has given: it owns nothing."""
+        step = self._facts.function.steps[number]
+        if not isinstance(step, Call) or not step.args or step.keywords:
+            return False
+        return all(isinstance(value, Name) and value.id in self._facts.frame.params for value in step.args)
+
+    def _made_at(self, path: Path) -> Iterator[int]:
+        """Yield the calls and awaits whose outcome a local object is."""
+        kind, _, name = path.root.partition(":")
+        steps = self._facts.function.steps
+        if kind == "temp":
+            yield int(name)
+            return
+        for step in steps:
+            match step:
+                case Assign(target=Name(id=target), value=Temp(step=made), op="") if target == name:
+                    if isinstance(steps[made], Call | Await):
+                        yield made
+                case _:
+                    pass
+
+    def _names(self, path: Path) -> frozenset[Path]:
+        """Return the paths that mean the same object as a local one."""
+        found = {path}
+        for step in self._facts.function.steps:
+            match step:
+                case Assign(target=Name(id=name), value=Temp(step=made), op="") if (
+                    Path(f"temp:{made}") in found
+                ):
+                    found.add(Path(f"local:{name}"))
+                case _:
+                    pass
+        if path.root.startswith("local:"):
+            found.update(Path(f"temp:{made}") for made in self._made_at(path))
+        return frozenset(found)
+
+    # ------------------------------------------------------------------ debts
+
+    def _debt_of(self, obligation: Obligation) -> Debt | None:
+        """Return the debt of an obligation that is easiest to see, None where every way out discharges it."""
+        owed: Debt | None = None
+        outstanding = tuple(self._outstanding(obligation))
+        if any(self._has_callback(obligation, step) for step in self._facts.function.steps):
+            return None
+        undoing, elsewhere = self._undone_on_cancellation(obligation, outstanding)
+        for block, await_ in outstanding:
+            debt = self._debt_at(obligation, block, await_, elsewhere if await_ < undoing else None)
+            if debt is not None and (owed is None or (owed.handler < 0 <= debt.handler)):
+                owed = debt
+        return owed
+
+    def _debt_at(
+        self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
+    ) -> Debt | None:
+        found = (self._witness(obligation, block), elsewhere, self._answered(obligation, await_))
+        witnesses = [each for each in found if each is not None]
+        witness = min(witnesses, key=lambda each: each.belief.value, default=None)
+        if witness is None and not _is_known_to_be_owed(obligation):
+            return None
+        if witness is not None and witness.handler < 0 and _is_merely_closed(obligation, witness):
+            return None
+        if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
+            return None
+        confidence = _confidence(obligation, witness)
+        if self._is_latch(obligation, block):
+            confidence = Confidence.POSSIBLE
+        elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
+            confidence = Confidence.LIKELY
+        undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
+        return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _may_end_by_itself(self, obligation: Obligation, witness: Witness | None) -> bool:
+        """Tell whether state that stays behind may do no harm: its object ends, or somebody else removes it.
+
+        That errors have to be cleaned up after says more than that the end of the call does.
+        """
+        if obligation.kind is not Kind.STATE:
+            return False
+        any_error = witness is not None and witness.belief is Belief.ANY_ERROR
+        return not any_error or (
+            obligation.act.verb is Verb.ADDS and self._removed_at(obligation) is not None
+        )
+
+    def _removed_at(self, obligation: Obligation) -> CallSite | None:
+        """Return where another function takes entries out of the same container."""
+        return self._attributes.removed_at(attribute_of(obligation.act.subject), self._facts.key)
+
+    def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
+        """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
+
+        A guard refuses instead: it leaves, or waits for whoever has set it.
+        """
+        if obligation.act.verb is not Verb.SETS:
+            return False
+        blocks = self._facts.function.blocks
+        through = self._block_taken(obligation)
+        asks = any(
+            block.test is not None and self._asks_for(obligation, block.test) for block in blocks[:through]
+        )
+        seen = {through}
+        waiting = [0] if asks else []
+        while waiting:
+            number = waiting.pop()
+            if number < 0 or number in seen:
+                continue
+            if number == awaiting:
+                return True
+            seen.add(number)
+            waiting.extend(edge.to for edge in blocks[number].edges if edge.leaves not in _FAILS)
+        return False
+
+    def _asks_for(self, obligation: Obligation, test: Expr) -> bool:
+        """Tell whether a test reads the flag, alone or among other things."""
+        waiting = [test]
+        while waiting:
+            match waiting.pop():
+                case Op(operands=operands):
+                    waiting.extend(operands)
+                case part if self._facts.frame.path(part) == obligation.act.subject:
+                    return True
+                case _:
+                    pass
+        return False
+
+    # ------------------------------------------------------------------ witnesses
+
+    def _witness(self, obligation: Obligation, block: int) -> Witness | None:
+        """Return where errors at the end of a block, or else the normal path from there, undo it."""
+        for_errors = self._undone_in_handler(obligation, block)
+        if for_errors is not None and for_errors.belief is Belief.ANY_ERROR:
+            return for_errors
+        return self._undone_later(obligation, block) or for_errors
+
+    def _undone_in_handler(self, obligation: Obligation, block: int) -> Witness | None:
+        """Return where the handlers of an await's errors undo it, as far as that speaks of a cancellation."""
+        for handler in self._ways.error_handlers(block):
+            belief = self._ways.belief(handler)
+            if obligation.kind is not Kind.HELD and not self._says_undo(handler, belief):
+                continue
+            for step, act in self._ways.acts_in(handler):
+                if _undoes(obligation, act):
+                    widened = belief is not Belief.SOME_ERROR
+                    caught = catch_step(self._facts, handler) if widened else -1
+                    sometimes = self._ways.may_skip(handler, step)
+                    return Witness(step, act, belief, caught, sometimes=sometimes)
+        return None
+
+    def _says_undo(self, handler: int, belief: Belief) -> bool:
+        """Tell whether a handler that changes state back does so because the function has failed.
+
+        One that swallows the error goes on: then it is what the error means that it takes note of.
+        """
+        return belief is not Belief.SOME_ERROR and self._ways.raises_again(handler)
+
+    def _undone_later(self, obligation: Obligation, block: int) -> Witness | None:
+        """Return where it is undone after the await has come back.
+
+        State that some way to the end keeps is no bracket: it is put back because of what was learnt.
+        """
+        found: Witness | None = None
+        kept = False
+        blocks = self._facts.function.blocks
+        since = self._block_taken(obligation)
+        waiting = [edge.to for edge in blocks[block].edges if edge.to > since and edge.leaves in _GOES_ON]
+        seen: set[int] = set()
+        while waiting:
+            number = waiting.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            act = self._undone_at(obligation, range(blocks[number].first, blocks[number].last))
+            if act is not None and blocks[number].cleanup:
+                return Witness(*act, Belief.CLEANUP)
+            if act is not None:
+                found = found or Witness(*act, Belief.NORMAL)
+                continue
+            edges = blocks[number].edges
+            kept |= any(edge.to == RETURN_EXIT and edge.leaves not in _FAILS for edge in edges)
+            waiting.extend(edge.to for edge in edges if edge.to > since and edge.leaves not in _FAILS)
+        return None if kept and obligation.kind is Kind.STATE else found
+
+    def _undone_on_cancellation(
+        self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]
+    ) -> tuple[int, Witness | None]:
+        """Return the last await whose cancellation undoes it, and where.
+
+        What comes after that may well keep it: the call has succeeded by then.
+        """
+        found: tuple[int, Witness | None] = (-1, None)
+        for block, await_ in outstanding:
+            way = self._ways.way_out(block)
+            act = self._undone_at(obligation, way.steps if way is not None else ())
+            if act is not None and await_ > found[0]:
+                found = await_, Witness(*act, Belief.CLEANUP)
+        return found
+
+    def _answered(self, obligation: Obligation, await_: int) -> Witness | None:
+        """Return where a waiter that is registered here and awaited is taken out by whoever answers it."""
+        step = self._facts.function.steps[obligation.taken]
+        if obligation.kind is not Kind.STATE or not isinstance(step, Assign):
+            return None
+        registered = self._facts.frame.path(step.value)
+        if registered is None or registered.is_visible_to_callers or not self._facts.is_waiter(step.value):
+            return None
+        place = self._removed_at(obligation)
+        if place is None or registered.root not in _awaited_roots(self._facts, await_):
+            return None
+        act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)
+        return Witness(-1, act, Belief.ANSWERED, elsewhere=place)
+
+    def _undone_at(self, obligation: Obligation, steps: Iterable[int]) -> tuple[int, Act] | None:
+        """Return the first of the steps that undoes it, and its act."""
+        for step in steps:
+            for act in self._facts.acts.get(step, ()):
+                if _undoes(obligation, act):
+                    return step, act
+        return None
+
+    # ------------------------------------------------------------------ outstanding
+
+    def _outstanding(self, obligation: Obligation) -> Iterator[tuple[int, int]]:
+        """Yield (block, await) for the awaits that may be reached with the obligation still open.
+
+        Blocks are numbered in source order. A jump back to before the taking is the next turn of a loop,
+        whose own taking and undoing may be those of another branch; it is not followed.
+        """
+        facts = self._facts
+        first = self._block_taken(obligation)
+        seen: set[int] = set()
+        waiting = [(max(first, 0), obligation.taken + 1)]
+        while waiting:
+            number, start = waiting.pop()
+            block = facts.function.blocks[number]
+            if any(self._ends(obligation, step) for step in range(start, block.last)):
+                continue
+            last = block.last - 1
+            if last >= start and self._may_leave_open(obligation, number, last):
+                yield number, last
+            for edge in block.edges:
+                if edge.to <= first or edge.leaves in _FAILS or edge.to in seen:
+                    continue
+                if not _is_impossible(facts.frame, obligation, block.test, edge.leaves):
+                    seen.add(edge.to)
+                    waiting.append((edge.to, facts.function.blocks[edge.to].first))
+
+    def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
+        """Tell whether an await can be cancelled, and does not close by itself what is held."""
+        return (block, await_) in self._ways.awaits and obligation.names.isdisjoint(
+            self._facts.closed_by_cancelling(await_)
+        )
+
+    def _block_taken(self, obligation: Obligation) -> int:
+        """Return the block in which an obligation begins, -1 if it was there before the first."""
+        return BEFORE if obligation.taken == BEFORE else self._facts.block_of(obligation.taken)
+
+    def _ends(self, obligation: Obligation, step: int) -> bool:
+        """Tell whether a step discharges an obligation: undoes it, hands it on, or takes it on anew."""
+        if step == obligation.taken:
+            return True
+        if any(_cures(obligation, act) for act in self._facts.acts.get(step, ())):
+            return True
+        node = self._facts.function.steps[step]
+        if replaces(self._facts.frame, node, obligation.names):
+            return True
+        if isinstance(node, Call) and self._leaves_to_others(obligation, node):
+            return True
+        return obligation.kind is Kind.HELD and self._hands_on(obligation, step, node)
+
+    def _has_callback(self, obligation: Obligation, step: Step) -> bool:
+        """Tell whether a step has something undone as soon as a task or future is done, cancelled or not."""
+        return (
+            isinstance(step, Call)
+            and isinstance(step.func, Attr)
+            and step.func.name == "add_done_callback"
+            and self._leaves_to_others(obligation, step)
+        )
+
+    def _leaves_to_others(self, obligation: Obligation, call: Call) -> bool:
+        """Tell whether a call is given a function, or a coroutine to start, that will undo it later."""
+        wanted = UNDONE_BY[obligation.act.verb]
+        for value in (*call.args, *(value for _, value in call.keywords)):
+            match value:
+                case Attr(base=base) if self._facts.frame.path(base) == obligation.act.subject:
+                    return True
+                case _:
+                    pass
+            for act in self._facts.acts_behind(value):
+                if act.verb is wanted and attribute_of(act.subject) == attribute_of(obligation.act.subject):
+                    return True
+        return False
+
+    def _hands_on(self, obligation: Obligation, step: int, node: Step) -> bool:
+        """Tell whether a step gives an object to somebody else who will have to answer for it."""
+        frame = self._facts.frame
+        match node:
+            case Return(value=value) | Yield(value=value):
+                return _mentions(frame, value, obligation.names)
+            case Assign(target=Attr() | Item() as target, value=value):
+                path = frame.path(target)
+                kept = path is None or path.is_visible_to_callers
+                return kept and _mentions(frame, value, obligation.names)
+            case _:
+                return any(
+                    argument.fate is Fate.STORES
+                    and argument.into is not None
+                    and argument.into.is_visible_to_callers
+                    and _mentions(frame, argument.value, obligation.names)
+                    for argument in self._facts.effect(step).arguments
+                )
+
+
+_GOES_ON = (Leaves.RESUMED, Leaves.NORMAL, Leaves.ITEM, Leaves.EXHAUSTED)
+_FAILS = (Leaves.CANCELLED, Leaves.RAISED, Leaves.CAUGHT)
+
+
+# --------------------------------------------------------------------------- how firmly
+
+
+def _is_known_to_be_owed(obligation: Obligation) -> bool:
+    """Tell whether it is known, not believed, that this has to be given back: it came out of a pool."""
+    act = obligation.act
+    return act.verb is Verb.ACQUIRES and act.item is not None and act.confidence is Confidence.CERTAIN
+
+
+def _is_merely_closed(obligation: Obligation, witness: Witness) -> bool:
+    """Tell whether the normal path only closes a local object: if it does not, the collector will."""
+    return (
+        obligation.kind is Kind.HELD
+        and witness.act.verb is Verb.CLOSES
+        and (not obligation.act.subject.is_visible_to_callers)
+    )
+
+
+def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
+    """Return how firmly a debt stands.
+
+    What is undone on the normal path alone stays so after an error too. A flag or a counter is then very
+    likely forgotten; an entry of a container may well be meant to stay until somebody tries again.
+    What a helper sets may be a state of its own, such as *started*; what comes out of `a or await acquire()`
+    may not have been acquired at all.
+    """
+    if witness is None:
+        return obligation.act.confidence
+    limits = [obligation.act.confidence, witness.act.confidence]
+    if obligation.kind is Kind.STATE and witness.belief is Belief.NORMAL:
+        adds = obligation.act.verb is Verb.ADDS
+        limits.append(Confidence.POSSIBLE if adds else Confidence.LIKELY)
+    if obligation.act.verb is Verb.SETS and (obligation.act.calls or witness.act.calls):
+        limits.append(Confidence.POSSIBLE)
+    if any(name.root.startswith("local:$") for name in obligation.names):
+        limits.append(Confidence.POSSIBLE)
+    if witness.sometimes or obligation.taken == BEFORE:
+        limits.append(Confidence.POSSIBLE)
+    if witness.belief is Belief.TIMEOUT:
+        limits.append(Confidence.LIKELY)
+    if witness.belief is Belief.ANSWERED:
+        limits.append(Confidence.LIKELY if _is_new(obligation.act.item) else Confidence.POSSIBLE)
+    return max(limits, key=lambda each: each.rank)
+
+
+def _is_new(key: Path | None) -> bool:
+    """Tell whether an entry's key may be another one for each call, so that no later entry replaces it."""
+    if key is None or key.root.startswith("const:"):
+        return False
+    return not key.root.startswith("param:") or bool(key.fields)
+
+
+# --------------------------------------------------------------------------- matching
+
+
+def _undoes(obligation: Obligation, act: Act) -> bool:
+    """Tell whether an act is the counterpart of what was taken on.
+
+    What happens many calls further on is not what this function's author had in mind.
+    """
+    taken = obligation.act
+    if act.calls > MOST_CALLS:
+        return False
+    if obligation.kind is Kind.HELD:
+        if act.subject not in obligation.names:
+            return False
+        return act.verb is Verb.RELEASES or (
+            act.verb is Verb.CLOSES and (not taken.subject.is_visible_to_callers)
+        )
+    if act.verb is not UNDONE_BY[taken.verb] or act.subject != taken.subject:
+        return False
+    if act.item is None or taken.item is None:
+        return act.verb is not Verb.REMOVES or act.calls == taken.calls == 0
+    return act.item == taken.item
+
+
+def _cures(obligation: Obligation, act: Act) -> bool:
+    """Tell whether an act leaves nothing to be undone."""
+    if act.verb is Verb.ADDS and act.item in obligation.names:
+        return obligation.kind is Kind.HELD and act.subject.is_visible_to_callers
+    return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
+
+
+def _is_impossible(frame: Frame, obligation: Obligation, test: Expr | None, leaves: Leaves) -> bool:
+    """Tell whether a branch is for the case that nothing has been taken on, when something just has been."""
+    if test is None or leaves not in (Leaves.TRUE, Leaves.FALSE):
+        return False
+    if leaves is _when_idle(frame, obligation.act, test):
+        return True
+    empty = empty_when(test, leaves is Leaves.TRUE)
+    there = (*obligation.names, obligation.act.item)
+    return empty is not None and Path(f"local:{empty}") in there
+
+
+def _when_idle(frame: Frame, taken: Act, test: Expr) -> Leaves | None:
+    """Return how a test comes out that asks for the flag, or the entry, if there is none."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            found = _when_idle(frame, taken, inner)
+            return None if found is None else Leaves.TRUE if found is Leaves.FALSE else Leaves.FALSE
+        case Op(op="in" | "not in" as op, operands=(key, container)) if (
+            frame.path(container) == taken.subject
+        ):
+            if taken.verb is Verb.ADDS and frame.path(key) == taken.item:
+                return Leaves.FALSE if op == "in" else Leaves.TRUE
+        case Name() | Attr() if taken.verb is Verb.SETS and frame.path(test) == taken.subject:
+            return Leaves.FALSE
+        case _:
+            pass
+    return None
+
+
+def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
+    """Tell whether a value contains the object."""
+    wanted = {name.root.partition(":")[2] if name.root.startswith("local:") else name.root for name in names}
+    return any(
+        content and (str(place) in wanted or f"temp:{place}" in wanted)
+        for place, content in holders(frame, value)
+    )
+
+
+def _is_entry(step: Step) -> bool:
+    """Tell whether a step enters a `with`, whose exit gives back what it took."""
+    return isinstance(step, Enter) or (isinstance(step, Await) and step.kind is AwaitKind.ENTER)
+
+
+def _awaited_roots(facts: Facts, await_: int) -> frozenset[str]:
+    """Return the roots of the objects that an await waits for, itself or through a race."""
+    steps = facts.function.steps
+    node = steps[await_]
+    race = facts.effect(await_).race
+    waiting = [
+        *((node.value,) if isinstance(node, Await) else ()),
+        *(race.values if race is not None else ()),
+    ]
+    found: set[str] = set()
+    while waiting:
+        path = facts.frame.path(waiting.pop())
+        if path is None or path.root in found:
+            continue
+        found.add(path.root)
+        made = steps[int(path.root.removeprefix("temp:"))] if path.root.startswith("temp:") else None
+        if isinstance(made, Call) and isinstance(made.func, Attr):
+            waiting.append(made.func.base)
+    return frozenset(found)
+
+
+def _one_per_place(debts: Iterable[Debt]) -> Iterator[Debt]:
+    """Yield the debts, of those that one handler would settle, or that one await leaves, only the firmest."""
+    best: dict[tuple[Kind, int], Debt] = {}
+    for debt in debts:
+        place = (Kind.CLEANUP, debt.handler) if debt.handler >= 0 else (debt.kind, debt.cancelled)
+        if place not in best or debt.confidence.rank < best[place].confidence.rank:
+            best[place] = debt
+    yield from best.values()

@@ -1,0 +1,1 @@
+"""Declared and required cancel-safety."""

@@ -1,0 +1,88 @@
+"""What a function owes when it is cancelled although it is declared cancel-safe, also in what it awaits."""
+
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.hazards.promises.owing import Owed
+from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.program.promises import Contracts
+from cancellint.model.ir import Await, AwaitKind, Call
+from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
+
+MOST_CALLS = 6
+"""Calls that are followed behind a promise."""
+
+
+class Refutation(Struct, frozen=True):
+    """What a function leaves undone that is awaited, through the awaits in `way`, behind a promise."""
+
+    function: FunctionKey
+    owed: Owed
+    way: tuple[CallSite, ...] = ()
+
+
+class Refutations:
+    """Answers what refutes a promise, beside data that is lost."""
+
+    def __init__(
+        self,
+        effects: Effects,
+        owners: Owners,
+        contracts: Contracts,
+        owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
+    ) -> None:
+        self._effects = effects
+        self._owners = owners
+        self._contracts = contracts
+        self._owed_by = owed_by
+
+    def of(self, key: FunctionKey) -> Iterator[Refutation]:
+        """Yield what is left undone behind a promise, nearest to it first.
+
+        What another promise covers is its own affair, and what is done on the way of a cancellation out of a
+        caller is taken to pay.
+        """
+        waiting: list[tuple[FunctionKey, tuple[CallSite, ...]]] = [(key, ())]
+        seen = {key}
+        for function, way in waiting:
+            for owed in self._owed_by(function):
+                yield Refutation(function, owed, way)
+            if len(way) < MOST_CALLS:
+                for site, callee in self._unprotected(function):
+                    if callee not in seen and self._contracts.made_at(callee) is None:
+                        seen.add(callee)
+                        waiting.append((callee, (*way, site)))
+
+    def _unprotected(self, key: FunctionKey) -> Iterator[tuple[CallSite, FunctionKey]]:
+        """Yield the coroutines that a function awaits where nothing runs if that is cancelled."""
+        facts = Facts(self._effects, self._owners, key)
+        for block, step in facts.awaits():
+            way = way_out(facts, block)
+            if way is None or any(_may_pay(facts, number) for number in way.steps):
+                continue
+            for callee in self._awaited(key, step):
+                if self._effects.program.function(callee).is_async:
+                    yield CallSite(key, step), callee
+
+    def _awaited(self, key: FunctionKey, step: int) -> Iterator[FunctionKey]:
+        """Yield the project functions that a cancellation of an await reaches; a shield keeps it out."""
+        operations = self._effects.awaited(key, step)
+        if not operations:
+            yield from self._effects.callees(key, step)
+        for operation in operations:
+            if isinstance(operation.callee, ProjectCallee) and not operation.shielded:
+                yield operation.callee.key
+
+
+def _may_pay(facts: Facts, number: int) -> bool:
+    match facts.function.steps[number]:
+        case Await(kind=AwaitKind.EXIT):
+            return False
+        case Call() | Await():
+            return True
+        case _:
+            return bool(facts.acts.get(number))

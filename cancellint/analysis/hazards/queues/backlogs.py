@@ -1,0 +1,501 @@
+"""Queues without a bound: who makes them, who feeds them and who drains them, over the whole program."""
+
+import enum
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import Struct
+
+from cancellint.analysis.callgraph.homes import Home, Homes
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
+from cancellint.analysis.flow.tainting import cycle_around, parts
+from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.type_algebra import options
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Build,
+    Call,
+    Const,
+    Element,
+    Expr,
+    Item,
+    Name,
+    Op,
+    Return,
+    Temp,
+)
+from cancellint.model.types import (
+    CallSite,
+    ClassObject,
+    FunctionKey,
+    Instance,
+    LibraryCallee,
+    LibraryFunction,
+    ProjectCallee,
+    ProjectFunction,
+)
+
+
+class Kind(enum.StrEnum):
+    """What serves as a queue."""
+
+    QUEUE = "queue"
+    STREAM = "memory stream"
+    CHANNEL = "memory channel"
+    DEQUE = "deque"
+    LIST = "list"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether most objects of the kind are no queues between tasks."""
+        return self in (Kind.DEQUE, Kind.LIST)
+
+
+class Feed(Struct, frozen=True):
+    """A step that puts something into a queue, once for everything that comes in."""
+
+    at: CallSite
+    inflow: Inflow
+
+
+class Backlog(Struct, frozen=True):
+    """A queue that holds whatever its consumers have not come round to."""
+
+    made: CallSite
+    kind: Kind
+    shown: str
+    feed: Feed
+    drains: tuple[CallSite, ...]
+
+
+class _Made(Struct, frozen=True):
+    site: CallSite
+    kind: Kind
+    homes: tuple[Home, ...]
+    shown: str
+    bounded: bool
+
+
+class _Use(Struct, frozen=True):
+    """A step that does something with a queue; `data` is what it puts there."""
+
+    at: CallSite
+    made_at: frozenset[CallSite]
+    home: Home | None
+    method: str
+    data: tuple[Expr, ...] = ()
+
+
+_CONSTRUCTORS = {
+    "asyncio.Queue": Kind.QUEUE,
+    "asyncio.LifoQueue": Kind.QUEUE,
+    "asyncio.PriorityQueue": Kind.QUEUE,
+    "anyio.create_memory_object_stream": Kind.STREAM,
+    "trio.open_memory_channel": Kind.CHANNEL,
+    "collections.deque": Kind.DEQUE,
+}
+_LIMITS = {
+    Kind.QUEUE: ("maxsize", 0),
+    Kind.STREAM: ("max_buffer_size", 0),
+    Kind.CHANNEL: ("max_buffer_size", 0),
+    Kind.DEQUE: ("maxlen", 1),
+}
+"""The parameter that bounds a queue: its name and its place."""
+_CONSTRUCTOR_NAMES = frozenset(name.rpartition(".")[2] for name in _CONSTRUCTORS)
+
+_FEEDS = frozenset({"put", "put_nowait", "send", "send_nowait", "append", "appendleft", "extend"})
+_DRAINS = frozenset({"get", "get_nowait", "receive", "receive_nowait", "popleft", "pop", "clear"})
+_PATIENT = frozenset({"get", "receive", "next"})
+"""Those that wait until there is something to take."""
+_LIMITING = frozenset({"full", "statistics", "join"})
+"""Methods by which code that uses them may hold back what it puts."""
+_MEASURES = frozenset({"len", "qsize"})
+_USES = _FEEDS | _DRAINS | _LIMITING | _MEASURES
+_TELLING = frozenset({"put", "put_nowait", "get_nowait", "full", "qsize"})
+"""Methods that hardly anything but a queue has: their receiver is looked at whatever its name."""
+_FIRST = (Const("int", "0"),)
+_PAUSING = "pause_reading"
+_ANSWERED = frozenset({"write", "send", "sendall", "sendto", "send_bytes", "request", "publish"})
+
+_QUEUE_CLASSES = frozenset(
+    {
+        "asyncio.Queue",
+        "asyncio.LifoQueue",
+        "asyncio.PriorityQueue",
+        "anyio.streams.memory.MemoryObjectSendStream",
+        "anyio.streams.memory.MemoryObjectReceiveStream",
+        "trio.MemorySendChannel",
+        "trio.MemoryReceiveChannel",
+        "collections.deque",
+        "list",
+    }
+)
+
+
+class Backlogs:
+    """All queues of a program that nothing bounds and that are fed from outside."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+        self._program = effects.program
+        self._homes = Homes(effects)
+        self._inflows = Inflows(effects)
+
+    def made_in(self, key: FunctionKey) -> Iterator[Backlog]:
+        """Yield the backlogs whose queue is made by a function."""
+        yield from self._all.get(key, ())
+
+    @cached_property
+    def _all(self) -> dict[FunctionKey, list[Backlog]]:
+        found: dict[FunctionKey, list[Backlog]] = {}
+        bounded = {home for each in self._made if each.bounded for home in each.homes}
+        told: set[Home] = set()
+        for each in self._made:
+            if each.bounded or bounded.intersection(each.homes) or told.intersection(each.homes):
+                continue
+            backlog = self._backlog(each)
+            if backlog is not None:
+                told.update(each.homes)
+                found.setdefault(each.site.function, []).append(backlog)
+        return found
+
+    # ----------------------------------------------------------------- what makes queues
+
+    @cached_property
+    def _made(self) -> tuple[_Made, ...]:
+        return tuple(self._constructions())
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names under which queues that may be backlogs are kept."""
+        return frozenset(
+            home[1].rstrip("[]") for each in self._made if not each.bounded for home in each.homes
+        )
+
+    def _constructions(self) -> Iterator[_Made]:
+        popped = frozenset(self._popped_from())
+        for key in self._program.functions():
+            for number, step in enumerate(self._program.function(key).steps):
+                match step:
+                    case Call(func=func) if last_name(func) in _CONSTRUCTOR_NAMES:
+                        yield from self._constructed(CallSite(key, number), step)
+                    case Assign(target=Attr(name=name) as target, value=Build("list", ()), op="") if (
+                        name in popped
+                    ):
+                        home = self._homes.of(key, target)
+                        if home is not None:
+                            yield _Made(CallSite(key, number), Kind.LIST, (home,), shown(target), False)
+                    case _:
+                        pass
+
+    def _popped_from(self) -> Iterator[str]:
+        """Yield the names of attributes whose first item is taken out somewhere."""
+        for key in self._program.functions():
+            for step in self._program.function(key).steps:
+                match step:
+                    case Call(func=Attr(base=Attr(name=name), name="pop"), args=args) if args == _FIRST:
+                        yield name
+                    case _:
+                        pass
+
+    def _constructed(self, site: CallSite, call: Call) -> Iterator[_Made]:
+        kind = self._kind(site.function, call.func.base if isinstance(call.func, Item) else call.func)
+        if kind is not None:
+            targets = tuple(self._targets(site))
+            homes = tuple(home for each in targets if (home := self._homes.of(site.function, each)))
+            name = shown(targets[0]) if targets else f"{last_name(call.func)}()"
+            yield _Made(site, kind, homes, name, _is_bounded(kind, call))
+
+    def _kind(self, key: FunctionKey, constructor: Expr) -> Kind | None:
+        """Return what calling an expression makes."""
+        for option in options(self._effects.types.of(key, constructor)):
+            match option:
+                case LibraryFunction(name=name) | ClassObject(cls=name):
+                    known = self._effects.operations.known(LibraryCallee(name, None, (), ()))
+                    return _CONSTRUCTORS.get(name if known is None else known.name)
+                case _:
+                    pass
+        return None
+
+    def _targets(self, site: CallSite) -> Iterator[Expr]:
+        """Yield what the outcome of a call, or a part of it, is assigned to."""
+        for step in self._program.function(site.function).steps:
+            match step:
+                case Assign(target=target, value=Temp(step=made) | Element(value=Temp(step=made)), op=""):
+                    if made == site.step:
+                        yield target
+                case _:
+                    pass
+
+    # ----------------------------------------------------------------- what uses them
+
+    @cached_property
+    def _uses(self) -> tuple[_Use, ...]:
+        return tuple(use for key in self._program.functions() for use in self._uses_in(key))
+
+    def _uses_in(self, key: FunctionKey) -> Iterator[_Use]:
+        named = set(self._names)
+        for number, step in enumerate(self._program.function(key).steps):
+            match step:
+                case Assign(target=Name(id=alias), value=Attr(name=name)) if name in named:
+                    named.add(alias)
+                case Call(func=Attr(base=base, name=name), args=args) if name in _USES:
+                    if last_name(base) in named or name in _TELLING or (name == "get" and not args):
+                        yield from self._use(key, number, base, name, args)
+                case Call(func=Name(id="len"), args=(measured,)) if last_name(measured) in named:
+                    yield from self._use(key, number, measured, "len", ())
+                case Await(value=value, kind=AwaitKind.NEXT) if last_name(value) in named:
+                    yield from self._use(key, number, value, "next", ())
+                case _:
+                    pass
+
+    def _use(
+        self, key: FunctionKey, number: int, base: Expr, method: str, args: tuple[Expr, ...]
+    ) -> Iterator[_Use]:
+        made_at = self._made_at(key, base)
+        home = self._homes.of(key, base)
+        if made_at or home is not None:
+            yield _Use(CallSite(key, number), made_at, home, method, args)
+            return
+        for caller, given in self._arguments(key, base):
+            yield _Use(
+                CallSite(key, number),
+                self._made_at(caller, given),
+                self._homes.of(caller, given),
+                method,
+                args,
+            )
+
+    def _made_at(self, key: FunctionKey, expr: Expr) -> frozenset[CallSite]:
+        return frozenset(
+            option.made_at
+            for option in options(self._effects.types.of(key, expr))
+            if isinstance(option, Instance) and option.made_at is not None and option.cls in _QUEUE_CLASSES
+        )
+
+    def _arguments(self, key: FunctionKey, expr: Expr) -> Iterator[tuple[FunctionKey, Expr]]:
+        """Yield what callers give for a parameter, each with the function that does."""
+        params = self._program.function(key).params
+        place = next((i for i, param in enumerate(params) if expr == Name(param.name)), None)
+        if place is None:
+            return
+        for site, callee in self._inflows.callers(key):
+            offset = 1 if callee.constructs or callee.receiver is not None else 0
+            given = dict(callee.keywords).get(params[place].name)
+            if given is None and 0 <= place - offset < len(callee.args):
+                given = callee.args[place - offset]
+            if given is not None:
+                yield site.function, given
+
+    @cached_property
+    def _by_home(self) -> dict[Home, list[_Use]]:
+        found: dict[Home, list[_Use]] = {}
+        for use in self._uses:
+            if use.home is not None:
+                found.setdefault(use.home, []).append(use)
+        return found
+
+    @cached_property
+    def _by_site(self) -> dict[CallSite, list[_Use]]:
+        found: dict[CallSite, list[_Use]] = {}
+        for use in self._uses:
+            for site in use.made_at:
+                found.setdefault(site, []).append(use)
+        return found
+
+    def _uses_of(self, made: _Made) -> tuple[_Use, ...]:
+        found = dict.fromkeys(self._by_site.get(made.site, ()))
+        for home in made.homes:
+            found.update(dict.fromkeys(self._by_home.get(home, ())))
+        return tuple(sorted(found, key=lambda use: (use.at.function, use.at.step)))
+
+    # ----------------------------------------------------------------- judging one
+
+    def _backlog(self, made: _Made) -> Backlog | None:
+        uses = self._uses_of(made)
+        feeds = [use for use in uses if use.method in _FEEDS and _is_data(use.data)]
+        drains = [use.at for use in sorted(uses, key=_cleans_up) if self._is_drain(made.kind, use)]
+        if not feeds or not drains or any(self._limits(use) for use in uses):
+            return None
+        if any(use.at.function == made.site.function and use.method in _FEEDS for use in uses):
+            return None
+        if self._goes_round(made.kind, uses):
+            return None
+        if all(self._answers(each) for each in drains):
+            return None
+        found = [feed for use in feeds if (feed := self._feed(use, drains)) is not None]
+        if not found:
+            return None
+        best = min(found, key=lambda feed: (strength(feed.inflow.confidence), feed.at))
+        return Backlog(made.site, made.kind, made.shown, best, tuple(drains))
+
+    def _feed(self, use: _Use, drains: list[CallSite]) -> Feed | None:
+        inflow = self._inflows.of(use.at.function, use.at.step, use.data)
+        if inflow is None:
+            return None
+        involved = (inflow.source.function, *(site.function for site in inflow.calls), use.at.function)
+        draining = {site.function for site in drains}
+        if any(key in draining or self._works_off(key, draining) for key in involved):
+            return None
+        if any(key.module in self._pausing for key in involved):
+            return None
+        return Feed(use.at, inflow)
+
+    def _is_drain(self, kind: Kind, use: _Use) -> bool:
+        if kind is Kind.LIST:
+            return use.method == "pop" and use.data == _FIRST
+        if kind is Kind.DEQUE:
+            return use.method in ("popleft", "pop", "clear")
+        return use.method in ("get", "get_nowait", "receive", "receive_nowait", "next")
+
+    def _goes_round(self, kind: Kind, uses: tuple[_Use, ...]) -> bool:
+        """Tell whether some function takes something out and puts something in: a rotation, or a pool.
+
+        Of what waits for its next item that is no sign: it may put back what it could not handle.
+        """
+        feeding = {use.at.function for use in uses if use.method in _FEEDS}
+        return any(
+            use.at.function in feeding and self._is_drain(kind, use) and use.method not in _PATIENT
+            for use in uses
+        )
+
+    def _limits(self, use: _Use) -> bool:
+        """Tell whether a use asks how full the queue is, other than whether it is empty."""
+        if use.method in _LIMITING:
+            return True
+        if use.method not in _MEASURES:
+            return False
+        outcome = Temp(use.at.step)
+        function = self._program.function(use.at.function)
+        tests = [block.test for block in function.blocks if block.test is not None]
+        values = [step.value for step in function.steps if isinstance(step, Assign | Return)]
+        if any(isinstance(step, Return) and step.value == outcome for step in function.steps):
+            return True
+        return any(_compares(each, outcome) for each in (*tests, *values))
+
+    def _answers(self, drain: CallSite) -> bool:
+        """Tell whether a drain waits for the answer to what its function has just sent."""
+        function = self._program.function(drain.function)
+        if cycle_around(function, drain.step):
+            return False
+        return any(
+            isinstance(step, Call) and isinstance(step.func, Attr) and _sends(step.func.name)
+            for step in function.steps[: drain.step]
+        )
+
+    def _works_off(self, key: FunctionKey, draining: set[FunctionKey]) -> bool:
+        """Tell whether a feeder itself runs, or has run, what drains the queue."""
+        reached = {key: 0}
+        for current in (waiting := [key]):
+            if current in draining:
+                return True
+            if reached[current] == _DEEPEST or len(reached) > _MOST_FUNCTIONS:
+                continue
+            for called in self._runs(current):
+                if called not in reached:
+                    reached[called] = reached[current] + 1
+                    waiting.append(called)
+        return False
+
+    def _runs(self, key: FunctionKey) -> Iterator[FunctionKey]:
+        """Yield the plain functions that a function calls, or has the loop call next."""
+        for number, step in enumerate(self._program.function(key).steps):
+            if not isinstance(step, Call):
+                continue
+            for callee in self._effects.types.callees(key, number):
+                if isinstance(callee, ProjectCallee) and not self._program.function(callee.key).is_async:
+                    yield callee.key
+            if last_name(step.func) in ("call_soon", "call_soon_threadsafe"):
+                for operand in step.args[:1]:
+                    kind = self._effects.types.of(key, operand)
+                    if isinstance(kind, ProjectFunction):
+                        yield kind.key
+
+    @cached_property
+    def _pausing(self) -> frozenset[str]:
+        """Modules that tell a transport to stop reading for a while."""
+        return frozenset(
+            key.module
+            for key in self._program.functions()
+            for step in self._program.function(key).steps
+            if isinstance(step, Call)
+            for named in (step.func, *step.args, *(value for _, value in step.keywords))
+            if last_name(named) == _PAUSING
+        )
+
+
+_DEEPEST = 4
+_MOST_FUNCTIONS = 300
+"""Calls, and functions, after which the search for a drain below a feeder ends."""
+
+
+def _is_bounded(kind: Kind, call: Call) -> bool:
+    """Tell whether a constructor is given a limit, or anything that may be one."""
+    name, place = _LIMITS[kind]
+    given = dict(call.keywords)
+    if None in given:
+        return True
+    limit = given.get(name)
+    if limit is None and len(call.args) > place:
+        limit = call.args[place]
+    match limit:
+        case None:
+            return kind in (Kind.STREAM, Kind.CHANNEL)
+        case Const(kind="none"):
+            return False
+        case Const(kind="int", text=text):
+            return int(text) > 0 or kind is not Kind.QUEUE
+        case Attr(base=Name(id="math"), name="inf") | Name(id="inf"):
+            return False
+        case _:
+            return True
+
+
+def _cleans_up(use: _Use) -> bool:
+    """Tell whether a use looks like what empties a queue at the end: shown after those that wait."""
+    return use.method not in _PATIENT
+
+
+def _is_data(data: tuple[Expr, ...]) -> bool:
+    """Tell whether what is put is more than a sentinel."""
+    return bool(data) and not all(isinstance(each, Const) for each in data)
+
+
+def _compares(expr: Expr, outcome: Expr) -> bool:
+    """Tell whether an expression compares a length with something but zero or one."""
+    for part in parts(expr):
+        match part:
+            case Op(op="<" | ">" | "<=" | ">=" | "==" | "!=", operands=operands) if outcome in operands:
+                others = [each for each in operands if each != outcome]
+                if not all(each in (Const("int", "0"), Const("int", "1")) for each in others):
+                    return True
+            case _:
+                pass
+    return False
+
+
+def _sends(method: str) -> bool:
+    name = method.lstrip("_")
+    return name in _ANSWERED or name.startswith(("send_", "write_"))
+
+
+def shown(expr: Expr) -> str:
+    """Return an expression that names something as its author would write it."""
+    text = ""
+    while True:
+        match expr:
+            case Name(id=name):
+                return name + text
+            case Attr(base=base, name=name):
+                text = f".{name}{text}"
+            case Item(base=base, key=Const(text=key)):
+                text = f"[{key}]{text}"
+            case Item(base=base):
+                text = f"[…]{text}"
+            case _:
+                return f"it{text}"
+        expr = base

@@ -1,0 +1,1 @@
+"""Tasks started together, and what becomes of the others."""

@@ -1,0 +1,279 @@
+"""What a task does that nobody waits for any more: what it would go on to take, and whether it ever ends."""
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.operations import Operation
+from cancellint.analysis.flow.unwinding import catches_cancellation_only
+from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
+from cancellint.analysis.library.conventions import last_name
+from cancellint.model.ir import (
+    RETURN_EXIT,
+    Assign,
+    Await,
+    AwaitKind,
+    Call,
+    Edge,
+    Element,
+    Expr,
+    Function,
+    Leaves,
+    Name,
+    Next,
+    Star,
+    Step,
+    Temp,
+)
+from cancellint.model.knowledge import Role
+from cancellint.model.summary import RESULT, Path, Take
+from cancellint.model.types import Callee, FunctionKey, ProjectCallee
+
+_AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
+"""Edges that are taken when what is awaited has ended."""
+
+DEEPEST = 3
+"""Coroutines that await coroutines that never return: how many levels are followed."""
+
+_SENDS = re.compile(r"_*(send|write|publish|request|execute|call|query|fetch|transact)")
+"""Names of what asks for an answer."""
+
+_DEEPEST_GIVEN = 6
+"""Variables and loops between a parameter and what is started of it."""
+
+
+class Stake(Struct, frozen=True):
+    """What a task started in a function does.
+
+    `takes` are in the function's terms: from sources that outlive it, and `own` from those it has made itself
+    before it started the first such task. `endless` names the coroutine function that never returns.
+    `works_on` are the objects it is given: closing one of them ends it, sooner or later.
+    """
+
+    runs: str
+    takes: tuple[Take, ...]
+    endless: str | None
+    works_on: tuple[Path, ...]
+    own: tuple[Take, ...] = ()
+    given: bool = False
+    """it runs what the function was given: only its caller knows what that does"""
+
+    def taken(self, *, again: bool) -> tuple[Take, ...]:
+        """What is missed, what nobody gets first of all; `again` tells that the function itself reads on."""
+        takes = (*self.takes, *self.own) if again else self.takes
+        return tuple(sorted(takes, key=lambda take: (take.into != RESULT, take.confidence.rank)))
+
+
+def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
+    """Return what the task or coroutine does that step `number` of a function makes."""
+    operations = effects.operations.behind(key, Temp(number))
+    takes: dict[Take, None] = {}
+    works_on: dict[Path, None] = {}
+    endless = runs = None
+    for operation in operations:
+        if _takes_unasked(effects, operation.callee):
+            found = effects.of_operation(key, operation).takes
+            takes.update(dict.fromkeys(_with_container(effects, key, take) for take in found))
+        works_on.update(dict.fromkeys(_given(effects, key, operation)))
+        match operation.callee:
+            case ProjectCallee(key=called):
+                name = effects.program.function(called).qualname
+                runs = runs or name
+                endless = name if never_returns(effects, called) else endless
+            case callee:
+                known = effects.operations.known(callee)
+                runs = runs or (known.name if known is not None else None)
+    function = effects.program.function(key)
+    waited = sorted(take for take in takes if _is_waited_for(effects, take))
+    return Stake(
+        runs or "",
+        tuple(take for take in waited if take.source.is_visible_to_callers),
+        endless,
+        tuple(works_on),
+        tuple(take for take in waited if _is_made_before(function, take.source, number)),
+        not operations and _runs_given(function, number),
+    )
+
+
+def _with_container(effects: Effects, key: FunctionKey, take: Take) -> Take:
+    """Return a take from a loop's variable as one from an element of what the loop goes over."""
+    kind, _, name = take.source.root.partition(":")
+    if kind != "local":
+        return take
+    steps = effects.program.function(key).steps
+    for step in steps:
+        match step:
+            case Assign(target=Name(id=bound), value=Temp(step=made), op="") if bound == name:
+                item = steps[made]
+                over = effects.frame(key).path(item.value) if isinstance(item, Next) else None
+                if over is not None:
+                    return structs.replace(take, source=over.child("[]", *take.source.fields))
+            case _:
+                pass
+    return take
+
+
+def _is_waited_for(effects: Effects, take: Take) -> bool:
+    """Tell whether data is taken from what one waits for, not from a mere container."""
+    entry = effects.operations.knowledge.entry(take.origin)
+    return entry is not None and entry.awaitable
+
+
+def _is_made_before(function: Function, source: Path, number: int) -> bool:
+    """Tell whether a function has made a source itself, and does not make it anew after a step."""
+    kind, _, made = source.root.partition(":")
+    if kind != "temp" or int(made) >= number:
+        return False
+    blocks = function.blocks
+    home = next(index for index, block in enumerate(blocks) if block.first <= int(made) < block.last)
+    start = next(index for index, block in enumerate(blocks) if block.first <= number < block.last)
+    seen: set[int] = set()
+    waiting = [edge.to for edge in blocks[start].edges]
+    while waiting:
+        index = waiting.pop()
+        if index >= 0 and index not in seen:
+            seen.add(index)
+            waiting.extend(edge.to for edge in blocks[index].edges)
+    return home not in seen
+
+
+# --------------------------------------------------------------------------- asked for or not
+
+
+def _takes_unasked(effects: Effects, callee: Callee, depth: int = DEEPEST) -> bool:
+    """Tell whether an operation may wait for data without having sent anything: it takes no answer then."""
+    if not isinstance(callee, ProjectCallee):
+        known = effects.operations.known(callee)
+        return known is not None and Role.CONSUMES in known.entry.roles
+    if depth == 0:
+        return False
+    function = effects.program.function(callee.key)
+    seen = {0}
+    waiting = [0]
+    while waiting:
+        block = function.blocks[waiting.pop()]
+        for number in range(block.first, block.last):
+            if _sends(effects, callee.key, number):
+                break
+            operations = effects.awaited(callee.key, number)
+            if any(_takes_unasked(effects, each.callee, depth - 1) for each in operations):
+                return True
+        else:
+            after = [edge.to for edge in block.edges if edge.to >= 0 and edge.to not in seen]
+            seen.update(after)
+            waiting.extend(after)
+    return False
+
+
+def _sends(effects: Effects, key: FunctionKey, number: int) -> bool:
+    """Tell whether a step sends something, by what is known of it or by its name."""
+    step = effects.program.function(key).steps[number]
+    if not isinstance(step, Call):
+        return False
+    if _SENDS.match(last_name(step.func) or ""):
+        return True
+    known = (effects.operations.known(callee) for callee in effects.types.callees(key, number))
+    return any(each is not None and Role.SENDS in each.entry.roles for each in known)
+
+
+def _runs_given(function: Function, number: int) -> bool:
+    """Tell whether a call starts an awaitable that came in by a parameter, or in one."""
+    step = function.steps[number]
+    expr: Expr | None = step.args[0] if isinstance(step, Call) and step.args else None
+    for _ in range(_DEEPEST_GIVEN):
+        match expr:
+            case Name(id=name):
+                param = next((param for param in function.params if param.name == name), None)
+                if param is not None:
+                    return gives_awaitables(param)
+                expr = _bound_to(function, expr)
+            case Element(value=value) | Star(value=value):
+                expr = value
+            case Temp(step=made):
+                expr = _iterated(function.steps[made])
+            case _:
+                return False
+    return False
+
+
+def _bound_to(function: Function, name: Name) -> Expr | None:
+    """Return what a variable is bound to first."""
+    values = (step.value for step in function.steps if isinstance(step, Assign) and step.target == name)
+    return next(values, None)
+
+
+def _iterated(step: Step) -> Expr | None:
+    """Return what a loop, or a call such as `list`, takes its elements from."""
+    match step:
+        case Next(value=value):
+            return value
+        case Call(func=Name(id=name), args=(value, *_)) if name in COPIES:
+            return value
+        case _:
+            return None
+
+
+def _given(effects: Effects, key: FunctionKey, operation: Operation) -> Iterator[Path]:
+    """Yield the objects that an operation made in this function is given."""
+    if operation.site.function != key:
+        return
+    callee = operation.callee
+    values = [*callee.args, *(value for _, value in callee.keywords)]
+    if callee.receiver is not None:
+        values.append(callee.receiver)
+    for value in values:
+        path = effects.frame(key).path(value)
+        if path is not None:
+            yield path
+
+
+def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
+    """Tell whether a coroutine function, or asynchronous generator, runs until it is stopped or fails."""
+    function = effects.program.function(key)
+    seen = {0}
+    waiting = [0]
+    goes_on = False
+    while waiting:
+        number = waiting.pop()
+        block = function.blocks[number]
+        for edge in block.edges:
+            if not _goes_on(function, edge):
+                continue
+            if edge.leaves in _AFTER and depth and _waits_for_ever(effects, key, block.last - 1, depth):
+                goes_on = True
+                continue
+            if edge.to == RETURN_EXIT:
+                return False
+            goes_on |= 0 <= edge.to <= number
+            if edge.to not in seen:
+                seen.add(edge.to)
+                waiting.append(edge.to)
+    return goes_on
+
+
+def _goes_on(function: Function, edge: Edge) -> bool:
+    """Tell whether a function goes on along an edge though nobody cancels it and nothing fails for good."""
+    match edge.leaves:
+        case Leaves.CANCELLED:
+            return False
+        case Leaves.CAUGHT:
+            return not catches_cancellation_only(function, edge.to)
+        case _:
+            return edge.to >= 0 or edge.to == RETURN_EXIT
+
+
+def _waits_for_ever(effects: Effects, key: FunctionKey, number: int, depth: int) -> bool:
+    """Tell whether an await waits for what never returns, or a loop iterates over what never ends."""
+    step = effects.program.function(key).steps[number]
+    if not isinstance(step, Await) or not isinstance(step.value, Temp):
+        return False
+    made = effects.program.function(key).steps[step.value.step]
+    callees = effects.types.callees(key, step.value.step) if isinstance(made, Call) else ()
+    called = [callee.key for callee in callees if isinstance(callee, ProjectCallee)]
+    if len(called) != 1 or len(callees) != 1:
+        return False
+    function = effects.program.function(called[0])
+    fits = function.is_generator is (step.kind is AwaitKind.NEXT) and function.is_async
+    return fits and never_returns(effects, called[0], depth - 1)

@@ -1,0 +1,1 @@
+"""What libraries do: the tables, versions and naming conventions."""

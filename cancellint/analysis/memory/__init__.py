@@ -1,0 +1,1 @@
+"""Which object is meant: access paths, owners, holders."""

@@ -1,0 +1,1 @@
+"""The modules of a program, linked: names, classes, imports, declared promises."""

@@ -1,0 +1,1 @@
+"""From one function's facts to what its callers need."""
