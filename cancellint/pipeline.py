@@ -153,7 +153,8 @@ def _boundary(subject: str, failures: list[Failure]) -> Iterator[None]:
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
-        failures.append(Failure(subject, text))
+        trace = "".join(traceback.format_exception(error))
+        failures.append(Failure(subject, text, trace))
 
 
 @contextmanager
@@ -180,7 +181,7 @@ class Outcome(Struct, frozen=True):
 
     module: ir.Module | None = None
     refusal: Refusal | None = None
-    failure: str = ""
+    failure: Failure | None = None
 
 
 def read_file(data: bytes) -> Outcome:
@@ -189,7 +190,7 @@ def read_file(data: bytes) -> Outcome:
     with _boundary("", failures):
         read = read_module(data)
         return Outcome(refusal=read) if isinstance(read, Refusal) else Outcome(module=read)
-    return Outcome(failure=failures[0].error)
+    return Outcome(failure=failures[0])
 
 
 def read_encoded(data: bytes) -> bytes:
@@ -219,8 +220,8 @@ def _read(
             modules[source.module] = outcome.module
         elif outcome.refusal is not None:
             refusals[source.module] = outcome.refusal
-        else:
-            failures.append(Failure(shown_path(source.path), outcome.failure))
+        elif outcome.failure is not None:
+            failures.append(msgspec.structs.replace(outcome.failure, subject=shown_path(source.path)))
         if progress is not None:
             progress(done, len(wanted))
     in_order = {source.module: modules[source.module] for source in chosen if source.module in modules}
