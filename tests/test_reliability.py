@@ -330,15 +330,18 @@ def test_a_file_too_large_to_hold_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_vanishes_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Path.read_bytes
+    opened = os.open
 
-    def vanishing(path: Path) -> bytes:
-        path.unlink()
-        return read(path)
+    def vanishing(path: Path, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("gone.py"):
+            path.unlink()
+        return opened(path, flags, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", vanishing)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "gone.py").write_text(ASYNC)
+    monkeypatch.setattr(os, "open", vanishing)
 
-    assert complaints(checked(tmp_path, gone=ASYNC)) == [
+    assert complaints(run(Config(root=tmp_path), [tmp_path])) == [
         "this file cannot be read: No such file or directory"
     ]
 
