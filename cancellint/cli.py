@@ -15,8 +15,9 @@ import click
 import msgspec
 
 from cancellint import __version__
+from cancellint.bounded import Unusable, write_text
 from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load, nearest, origins, values
-from cancellint.frontend.discover import Stdin, project_root, shown_path
+from cancellint.frontend.discover import Stdin, absolute, project_root, shown_path
 from cancellint.model.finding import Confidence
 from cancellint.model.report import Failure, Report
 from cancellint.printable import no_commands, printable
@@ -94,6 +95,8 @@ def _run_command() -> int:
         ConfigError, KnowledgeError, OutputError, ResourcesError, UnknownRule, WorkingFolderError
     ) as error:  # fmt: skip
         return _complain(str(error))
+    except MemoryError:
+        return _complain("there is not enough memory")
     except click.Abort:
         return _tell_interrupted()
     except SystemExit:  # click ends where nobody reads what it prints, with the code that means findings
@@ -429,9 +432,25 @@ class Output(msgspec.Struct, frozen=True):
         """Writes the report. Raises OutputError."""
         text = _rendered(report, self.format, False, unsafe_fixes)
         try:
-            self.file.write_text(text, "utf-8", errors="surrogateescape")
+            if str(self.file) in _STREAMS:
+                self.file.write_text(text, "utf-8", errors="surrogateescape")
+            else:
+                write_text(self.file, text)
         except OSError as error:
             raise OutputError(f"{self.file} cannot be written: {error.strerror}") from None
+        except Unusable as problem:
+            raise OutputError(f"{self.file} cannot be written: {problem}") from None
+
+
+_STREAMS: Final = (os.devnull, "/dev/stdout", "/dev/stderr")
+"""What may be written to although it is no file."""
+
+
+def _leads_out(file: Path) -> bool:
+    """Whether a file that is named as one of the project lies outside of it, behind a link."""
+    root = project_root(Path.cwd())
+    is_inside = absolute(file).is_relative_to(root)
+    return is_inside and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root))
 
 
 def _output(word: str, default: str) -> Output:
@@ -441,16 +460,18 @@ def _output(word: str, default: str) -> Output:
         output = Output(stated, Path(name))
     else:
         output = Output(_BY_SUFFIX.get(Path(word).suffix.lower(), default), Path(word))
-    if output.file == Path() or output.file.is_dir():
+    if output.file == Path() or os.path.isdir(output.file):
         raise click.UsageError(f"--output-file needs the name of a file: {word}")
-    if not output.file.parent.is_dir():
+    if not os.path.isdir(output.file.parent):
         raise click.UsageError(f"--output-file: there is no folder {output.file.parent}")
+    if _leads_out(output.file):
+        raise click.UsageError(f"--output-file: {output.file} is a link that leads out of the project")
     return output
 
 
 def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
     """The paths to report on, and what standard input stands for."""
-    if Path("-") not in paths:
+    if Path("-") not in paths or (len(paths) > 1 and os.path.lexists("-")):
         if stdin_filename is not None:
             raise click.UsageError("--stdin-filename needs `-` as the path")
         return paths or (project_root(Path.cwd()),), None
