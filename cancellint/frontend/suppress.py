@@ -97,7 +97,7 @@ def comments_for_us(data: bytes, comments: Iterable[tuple[Span, str, bool]]) -> 
     taken = _as_many_as_are_read(found)
     said: list[Suppression | Blunder | None] = [_understood(saying, statements) for saying in taken]
     if len(taken) < len(found):
-        said.append(Blunder(found[len(taken)].at, f"comments of more than {MAX_WORDS} words are not read"))
+        said.append(Blunder(found[len(taken)].at, f"comments of more than {MAX_WORDS:,} words are not read"))
     return Comments(
         tuple(each for each in said if isinstance(each, Suppression)),
         tuple(each for each in said if isinstance(each, Blunder)),
