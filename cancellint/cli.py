@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,12 @@ import click
 import msgspec
 
 from cancellint import __version__
+from cancellint.bounded import Unusable, write_text
 from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load, nearest, origins, values
-from cancellint.frontend.discover import Stdin, project_root, shown_path
+from cancellint.frontend.discover import Stdin, absolute, project_root, shown_path
 from cancellint.model.finding import Confidence
 from cancellint.model.report import Failure, Report
+from cancellint.printable import no_commands, printable
 from cancellint.resources import ResourcesError, rules_folder
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ FORMATS = ("text", "concise", "json", "github", "sarif")
 _BY_SUFFIX: Final = {".json": "json", ".sarif": "sarif", ".txt": "text"}
 INTERRUPTED = 130
 HINT = "this is a fault of cancellint; please report it with the file, if you can share it"
+HINT_AND_HOW = f"{HINT}; --debug shows the traceback"
+WHERE = "please put the traceback above into an issue in the repository of cancellint"
+DEBUG: Final = "--debug"
 
 
 class OutputError(Exception):
@@ -44,8 +50,8 @@ def main() -> None:
     sys.excepthook = _tell_fault
     try:
         code = _run_command()
-    except OSError:  # nobody reads, or can be told of, what has gone wrong
-        code = TROUBLE
+    except OSError as error:  # perhaps nobody reads, or can be told of, what has gone wrong
+        code = _told_if_anybody_listens(error)
     except KeyboardInterrupt:  # while modules are imported; click sees it afterwards
         code = _tell_interrupted()
     try:
@@ -58,11 +64,19 @@ def main() -> None:
 
 def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Ends a run that a fault of ours has broken off with 2: Python's own 1 would mean findings."""
-    sys.__excepthook__(kind, error, trace)
     if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
         return
-    click.echo(f"cancellint: {HINT}", err=True)
+    failure = Failure("the run", f"{kind.__name__}: {error}", "".join(traceback.format_exception(error)))
+    _tell_failures([failure], debug=DEBUG in sys.argv)
     sys.exit(TROUBLE)
+
+
+def _told_if_anybody_listens(error: OSError) -> int:
+    try:
+        return _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except OSError:
+        return TROUBLE
 
 
 def _run_command() -> int:
@@ -76,17 +90,27 @@ def _run_command() -> int:
         click.echo(error.format_message())
         return CLEAN
     except click.ClickException as error:
-        error.show()
-        return TROUBLE
+        return _show_wrong_use(error)
     except (
         ConfigError, KnowledgeError, OutputError, ResourcesError, UnknownRule, WorkingFolderError
     ) as error:  # fmt: skip
         return _complain(str(error))
+    except MemoryError:
+        return _complain("there is not enough memory")
     except click.Abort:
         return _tell_interrupted()
     except SystemExit:  # click ends where nobody reads what it prints, with the code that means findings
         return TROUBLE
     return code if isinstance(code, int) else CLEAN
+
+
+def _show_wrong_use(error: click.ClickException) -> int:
+    """Says what is wrong with the command line. It may hold names of files of the repository."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
+    click.echo(f"Error: {printable(error.format_message())}", err=True)
+    return TROUBLE
 
 
 def _tell_interrupted() -> int:
@@ -95,8 +119,13 @@ def _tell_interrupted() -> int:
 
 
 def _complain(message: str) -> int:
-    click.echo(f"cancellint: {message}", err=True)
+    _tell(message)
     return TROUBLE
+
+
+def _tell(message: str) -> None:
+    """Says one thing on standard error. It may hold text of the repository."""
+    click.echo(f"cancellint: {printable(message)}", err=True)
 
 
 def _look_at_working_folder() -> None:
@@ -197,6 +226,7 @@ _MIN_CONFIDENCE = click.option(
     help="The weakest findings to show; `likely` unless --pedantic.",
 )
 _PEDANTIC = click.option("--pedantic", is_flag=True, help="Pedantic rules and possible findings too.")
+_DEBUG = click.option(DEBUG, is_flag=True, help="Show where a fault of cancellint itself happened.")
 _ASSUME_RACED = click.option(
     "--assume-raced",
     type=click.Choice([each.value for each in AssumeRaced]),
@@ -276,6 +306,7 @@ class Overrides(msgspec.Struct, frozen=True):
 )
 @click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@_DEBUG
 @click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -301,6 +332,7 @@ def check(
     jobs: int | None,
     no_cache: bool,
     color: str,
+    debug: bool,
     stdin_filename: Path | None,
 ) -> int:
     """Check files and folders; without any, the project around the working folder.
@@ -327,7 +359,7 @@ def check(
     report = mending.report
     if diff:
         _show_changes(mending)
-        return _ended(report, bool(mending.files) and not exit_zero, force_exclude)
+        return _ended(report, bool(mending.files) and not exit_zero, force_exclude, debug)
     is_written = not fix or _make_changes(mending, stdin, config.unsafe_fixes)
     for output in outputs:
         output.write(report, config.unsafe_fixes)
@@ -336,14 +368,16 @@ def check(
     else:
         text = _rendered(report, output_format, _wants_color(color), config.unsafe_fixes)
     _write(text, to_error=fix and stdin is not None)
-    code = _ended(report, bool(report.findings) and not exit_zero, force_exclude)
+    code = _ended(report, bool(report.findings) and not exit_zero, force_exclude, debug)
     return code if is_written else TROUBLE
 
 
-def _ended(report: Report, has_findings: bool, force_exclude: bool) -> int:
+def _ended(report: Report, has_findings: bool, force_exclude: bool, debug: bool) -> int:
     """Tells what went wrong; the exit code."""
+    for warning in report.warnings:
+        _tell(f"warning: {warning}")
     _tell_empty(report.without_files, force_exclude)
-    _tell_failures(report.failures)
+    _tell_failures(report.failures, debug=debug)
     if report.failures:
         return TROUBLE
     return FINDINGS if has_findings else CLEAN
@@ -356,12 +390,15 @@ def _show_changes(mending: "Mending") -> None:
 
     for file in mending.files:
         before, after = source_text(file.before), source_text(file.after)
-        _write(diff.render(shown_path(file.path), before, after))
-    if mending.files:
-        amount = fixed.amount(mending.fixed, len(mending.files))
-        click.echo(f"cancellint: would fix {amount}", err=True)
-    else:
-        click.echo("cancellint: nothing to fix", err=True)
+        changes = diff.render(shown_path(file.path), before, after)
+        _write(changes.text)
+        if not changes.is_exact:
+            _tell(
+                f"warning: {shown_path(file.path)} holds characters that are shown in another form here: "
+                "its changes cannot be applied as a patch; --fix makes them"
+            )
+    amount = fixed.amount(mending.fixed, len(mending.files))
+    _tell(f"would fix {amount}" if mending.files else "nothing to fix")
 
 
 def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool:
@@ -381,7 +418,7 @@ def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool
     if is_written:
         left = mending.report.findings
         told = fixed.render(mending.fixed, len(mending.files), left, unsafe_fixes=unsafe)
-        click.echo(f"cancellint: {told}", err=True)
+        _tell(told)
     return is_written
 
 
@@ -395,9 +432,25 @@ class Output(msgspec.Struct, frozen=True):
         """Writes the report. Raises OutputError."""
         text = _rendered(report, self.format, False, unsafe_fixes)
         try:
-            self.file.write_text(text, "utf-8", errors="surrogateescape")
+            if str(self.file) in _STREAMS:
+                self.file.write_text(text, "utf-8", errors="surrogateescape")
+            else:
+                write_text(self.file, text)
         except OSError as error:
             raise OutputError(f"{self.file} cannot be written: {error.strerror}") from None
+        except Unusable as problem:
+            raise OutputError(f"{self.file} cannot be written: {problem}") from None
+
+
+_STREAMS: Final = (os.devnull, "/dev/stdout", "/dev/stderr")
+"""What may be written to although it is no file."""
+
+
+def _leads_out(file: Path) -> bool:
+    """Whether a file that is named as one of the project lies outside of it, behind a link."""
+    root = project_root(Path.cwd())
+    is_inside = absolute(file).is_relative_to(root)
+    return is_inside and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root))
 
 
 def _output(word: str, default: str) -> Output:
@@ -407,16 +460,18 @@ def _output(word: str, default: str) -> Output:
         output = Output(stated, Path(name))
     else:
         output = Output(_BY_SUFFIX.get(Path(word).suffix.lower(), default), Path(word))
-    if output.file == Path() or output.file.is_dir():
+    if output.file == Path() or os.path.isdir(output.file):
         raise click.UsageError(f"--output-file needs the name of a file: {word}")
-    if not output.file.parent.is_dir():
+    if not os.path.isdir(output.file.parent):
         raise click.UsageError(f"--output-file: there is no folder {output.file.parent}")
+    if _leads_out(output.file):
+        raise click.UsageError(f"--output-file: {output.file} is a link that leads out of the project")
     return output
 
 
 def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
     """The paths to report on, and what standard input stands for."""
-    if Path("-") not in paths:
+    if Path("-") not in paths or (len(paths) > 1 and os.path.lexists("-")):
         if stdin_filename is not None:
             raise click.UsageError("--stdin-filename needs `-` as the path")
         return paths or (project_root(Path.cwd()),), None
@@ -476,12 +531,18 @@ def _counted(report: Report, output_format: str) -> str:
 def _tell_empty(arguments: Sequence[str], force_exclude: bool) -> None:
     """Warns of arguments that stand for no file: a slip would otherwise look like a clean result."""
     for argument in () if force_exclude else arguments:
-        click.echo(f"cancellint: warning: there is no Python file to check in {argument}", err=True)
+        _tell(f"warning: there is no Python file to check in {argument}")
 
 
-def _tell_failures(failures: Sequence[Failure]) -> None:
+def _tell_failures(failures: Sequence[Failure], *, debug: bool) -> None:
+    """Tells what was not checked by a fault of ours, on demand with the traceback."""
     for failure in failures:
-        click.echo(f"cancellint: {failure.subject}: {failure.error}\n  {HINT}", err=True)
+        _tell(f"{failure.subject}: {failure.error}")
+        if not debug:
+            click.echo(f"  {HINT_AND_HOW}", err=True)
+            continue
+        trace = "\n".join(f"  {printable(line)}" for line in failure.trace.splitlines())
+        click.echo(f"{no_commands(trace)}\n  {HINT}\n  {WHERE}", err=True)
 
 
 def _cores() -> int:
@@ -562,7 +623,7 @@ def show_config(
     if output_format == "json":
         _write(settings.as_json(rows))
         return
-    _write(f"# {root}\n{settings.as_toml(rows)}# rules: {', '.join(codes)}\n")
+    _write(f"# {printable(str(root))}\n{settings.as_toml(rows)}# rules: {', '.join(codes)}\n")
 
 
 @cli.command()
@@ -604,7 +665,10 @@ def rules(output_format: str) -> None:
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that parse; by default one per core."
 )
-def summary(symbol: str, paths: tuple[Path, ...], output_format: str, color: str, jobs: int | None) -> int:
+@_DEBUG
+def summary(
+    symbol: str, paths: tuple[Path, ...], output_format: str, color: str, jobs: int | None, debug: bool
+) -> int:
     """Print what is believed of a function, and why.
 
     SYMBOL is a function's name, with as much of `package.module.Class` before it as is needed.
@@ -613,7 +677,7 @@ def summary(symbol: str, paths: tuple[Path, ...], output_format: str, color: str
 
     paths = paths or (project_root(Path.cwd()),)
     described, failures, names = summaries(load(project_root(paths[0])), paths, symbol, jobs=jobs or _cores())
-    _tell_failures(failures)
+    _tell_failures(failures, debug=debug)
     if not described:
         if not failures:
             _complain(f"no function is called `{symbol}`{_nearest_symbol(symbol, names)}")
@@ -621,7 +685,7 @@ def summary(symbol: str, paths: tuple[Path, ...], output_format: str, color: str
     if output_format == "json":
         from cancellint.reporters import json
 
-        _write(json.render_summaries(described))
+        _write(json.render_summaries(described, failures))
     else:
         from cancellint.reporters import text
 

@@ -2,8 +2,7 @@
 
 import difflib
 import enum
-import re
-import tomllib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -12,9 +11,11 @@ from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pathspec import GitIgnoreSpec
 
+from cancellint.bounded import MAX_WORD, Unusable, read_toml
 from cancellint.model.finding import Confidence, Severity
+from cancellint.patterns import is_pattern
+from cancellint.printable import shortened
 
 NEWEST_PYTHON = Version("3.14")
 KNOWN_PYTHONS = tuple(Version(f"3.{minor}") for minor in range(7, NEWEST_PYTHON.minor + 1))
@@ -128,7 +129,7 @@ def _relative(path: Path, root: Path) -> str:
 def _table(folder: Path, project: Mapping[str, object]) -> "_Table":
     """The settings of `cancellint.toml`, or where there is none, those in `pyproject.toml`."""
     own = folder / "cancellint.toml"
-    if own.exists():
+    if os.path.lexists(own):
         return _Table(own, "", _read(own))
     table = _mapping(_mapping(project.get("tool")).get("cancellint", {}))
     if "cancellint" in _mapping(project.get("tool")) and not isinstance(
@@ -164,7 +165,7 @@ class _Table(Struct, frozen=True):
     values: Mapping[str, object]
 
     def error(self, key: str, problem: str) -> ConfigError:
-        return ConfigError(f"{self.file}: `{self.prefix}{key}` {problem}")
+        return ConfigError(f"{self.file}: `{self.prefix}{shortened(key)}` {problem}")
 
     def strings(self, key: str) -> tuple[str, ...]:
         value = self.values.get(key, [])
@@ -209,7 +210,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         target_version=target,
         older_versions=tuple(version for version in supported if version < target),
         libraries=tuple(_dependencies(_mapping(project.get("project")))),
-        knowledge=tuple(_knowledge_file(table, root, name) for name in table.strings("knowledge")),
+        knowledge=_knowledge_files(table, root),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
         dropped_task_underscore=table.flag("dropped-task-underscore"),
         cancel_safe_decorators=_dotted_names(table, "cancel-safe-decorators"),
@@ -219,8 +220,14 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
     )
 
 
+MAX_PATTERNS = 1_000
+"""How many patterns a setting may have: each is compared with each path."""
+
+
 def _patterns(table: _Table, key: str) -> tuple[str, ...]:
     patterns = table.strings(key)
+    if len(patterns) > MAX_PATTERNS:
+        raise table.error(key, f"has more than {MAX_PATTERNS} patterns")
     for pattern in patterns:
         if not is_pattern(pattern):
             raise table.error(key, f"has {_shown(pattern)}, which is no pattern as in .gitignore")
@@ -238,6 +245,8 @@ def _dotted_names(table: _Table, key: str) -> tuple[str, ...]:
 
 def _per_file_ignores(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
     inner = table.inner("per-file-ignores")
+    if len(inner.values) > MAX_PATTERNS:
+        raise table.error("per-file-ignores", f"has more than {MAX_PATTERNS} patterns")
     for pattern in inner.values:
         if not is_pattern(pattern):
             raise table.error(
@@ -250,15 +259,6 @@ def _severities(table: _Table) -> tuple[tuple[str, Severity], ...]:
     inner = table.inner("severity")
     chosen = ((word, _choice(inner, word, Severity, None)) for word in inner.values)
     return tuple((word, severity) for word, severity in chosen if severity is not None)
-
-
-def is_pattern(line: str) -> bool:
-    """Whether a line of an ignore file has a meaning; blank lines and comments have that of nothing."""
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except (ValueError, re.error):
-        return False
-    return True
 
 
 _E = TypeVar("_E", bound=enum.StrEnum)
@@ -283,7 +283,7 @@ def _target(table: _Table) -> Version | None:
     if stated is None:
         return None
     try:
-        version = Version(stated)
+        version = Version(stated[:MAX_WORD])
     except InvalidVersion:
         raise table.error(
             "target-version", f'must be a version such as "3.12", not {_shown(stated)}'
@@ -297,13 +297,17 @@ def _target(table: _Table) -> Version | None:
     return version
 
 
+MAX_REQUIREMENT = 2_000
+"""How many characters a requirement may have to be looked at."""
+
+
 def _supported(requires: object) -> tuple[Version, ...]:
     """The Pythons that `requires-python` admits; a value that makes no sense is its owner's affair."""
-    if not isinstance(requires, str):
+    if not isinstance(requires, str) or len(requires) > MAX_REQUIREMENT:
         return ()
     try:
         specifiers = SpecifierSet(requires)
-    except InvalidSpecifier:
+    except (InvalidSpecifier, ValueError):
         return ()
     return tuple(specifiers.filter(KNOWN_PYTHONS))
 
@@ -312,32 +316,46 @@ def _dependencies(project: Mapping[str, object]) -> Iterator[tuple[str, Specifie
     """What a project depends on, where it says from which version on; nonsense is its owner's affair."""
     lists = (project.get("dependencies"), *_mapping(project.get("optional-dependencies")).values())
     for line in (line for lines in lists if isinstance(lines, list) for line in lines):
+        if not isinstance(line, str) or len(line) > MAX_REQUIREMENT:
+            continue
         try:
-            requirement = Requirement(str(line))
-        except InvalidRequirement:
+            requirement = Requirement(line)
+        except (InvalidRequirement, ValueError, RecursionError):
             continue
         if requirement.specifier:
             yield requirement.name.lower().replace("-", "_"), requirement.specifier
 
 
-def _knowledge_file(table: _Table, root: Path, name: str) -> Path:
+MAX_TABLES = 100
+"""How many library tables a project may have."""
+
+
+def _knowledge_files(table: _Table, root: Path) -> tuple[Path, ...]:
+    names = tuple(dict.fromkeys(table.strings("knowledge")))
+    if len(names) > MAX_TABLES:
+        raise table.error("knowledge", f"names more than {MAX_TABLES} files")
+    repository = next((each for each in (root, *root.parents) if os.path.lexists(each / ".git")), root)
+    return tuple(_knowledge_file(table, root, repository, name) for name in names)
+
+
+def _knowledge_file(table: _Table, root: Path, repository: Path, name: str) -> Path:
     path = root / name
-    if not path.is_file():
+    if "\0" in name or not os.path.lexists(path):
         raise table.error("knowledge", f"names {_shown(name)}, and there is no file {path}")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(repository)):
+        raise table.error("knowledge", f"names {_shown(name)}, which lies outside of {repository}")
     return path
 
 
 def _read(file: Path) -> Mapping[str, object]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return read_toml(file)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8 at byte {error.start}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: {error}") from None
+    except Unusable as problem:
+        raise ConfigError(f"{file}: {problem}") from None
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -345,11 +363,22 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    """A value in a message: whole only where it is short."""
+    match value:
+        case str():
+            return f'"{shortened(value)}"'
+        case dict():
+            return "a table"
+        case list() if value and len(repr(value[:5])) > MAX_WORD:
+            return "a longer list"
+        case _:
+            return shortened(repr(value))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A question to append to an error message, or nothing where no known word is near."""
-    folded = {name.casefold(): name for name in known}
+    if len(word) > MAX_WORD:
+        return ""
+    folded = {name.casefold(): name for name in known if len(name) <= MAX_WORD}
     match = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
     return f"; did you mean `{folded[match[0]]}`?" if match else ""

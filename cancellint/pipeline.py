@@ -39,7 +39,7 @@ from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, all_rules, findings
 from cancellint.selection import UNREADABLE, Choice, catalogue, selected
 from cancellint.suppressions import Commented, invalid, silence, unused
-from cancellint.workers import Died, map_in_processes
+from cancellint.workers import Died, NotStarted, map_in_processes
 
 Progress = Callable[[int, int], None]
 """Told how many files have been read, of how many."""
@@ -88,11 +88,12 @@ def examine(
     config = request.config
     choice = selected(config)
     failures: list[Failure] = []
+    warnings: list[str] = []
     with _collector_off():
         sources = discover(
             request.paths, config.exclude, request.stdin, force_exclude=request.force_exclude, texts=texts
         )
-        reading = _read(sources, request.jobs, request.progress, failures, before)
+        reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choice, failures)
         checked = _check(project, reading, choice, config, failures) if project else ()
@@ -113,6 +114,7 @@ def examine(
         functions=reading.reported_functions(),
         seconds=perf_counter() - started,
         failures=tuple(failures),
+        warnings=tuple(warnings),
         sources=_excerpts(findings, reading),
         without_files=tuple(str(path) for path in request.paths if not covers_any(path, sources)),
     )
@@ -125,7 +127,7 @@ def summaries(
     """What is believed of the functions of this name, what failed, and which names there are."""
     failures: list[Failure] = []
     with _collector_off():
-        reading = _read(discover(paths, config.exclude), jobs, None, failures)
+        reading = _read(discover(paths, config.exclude), jobs, None, failures, [])
         project = _analyse(reading, config, failures)
         if project is None:
             return (), tuple(failures), ()
@@ -153,7 +155,8 @@ def _boundary(subject: str, failures: list[Failure]) -> Iterator[None]:
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
-        failures.append(Failure(subject, text))
+        trace = "".join(traceback.format_exception(error))
+        failures.append(Failure(subject, text, trace))
 
 
 @contextmanager
@@ -180,7 +183,7 @@ class Outcome(Struct, frozen=True):
 
     module: ir.Module | None = None
     refusal: Refusal | None = None
-    failure: str = ""
+    failure: Failure | None = None
 
 
 def read_file(data: bytes) -> Outcome:
@@ -189,7 +192,7 @@ def read_file(data: bytes) -> Outcome:
     with _boundary("", failures):
         read = read_module(data)
         return Outcome(refusal=read) if isinstance(read, Refusal) else Outcome(module=read)
-    return Outcome(failure=failures[0].error)
+    return Outcome(failure=failures[0])
 
 
 def read_encoded(data: bytes) -> bytes:
@@ -208,19 +211,20 @@ def _read(
     jobs: int,
     progress: Progress | None,
     failures: list[Failure],
+    warnings: list[str],
     before: Reading | None = None,
 ) -> Reading:
     chosen = worth_reading(sources)
     modules = {} if before is None else dict(_unchanged(chosen, before))
     wanted = tuple(source for source in chosen if source.module not in modules)
     refusals = dict(unreadable(sources))
-    for done, (source, outcome) in enumerate(zip(wanted, _outcomes(wanted, jobs), strict=True), 1):
+    for done, (source, outcome) in enumerate(zip(wanted, _outcomes(wanted, jobs, warnings), strict=True), 1):
         if outcome.module is not None:
             modules[source.module] = outcome.module
         elif outcome.refusal is not None:
             refusals[source.module] = outcome.refusal
-        else:
-            failures.append(Failure(shown_path(source.path), outcome.failure))
+        elif outcome.failure is not None:
+            failures.append(msgspec.structs.replace(outcome.failure, subject=shown_path(source.path)))
         if progress is not None:
             progress(done, len(wanted))
     in_order = {source.module: modules[source.module] for source in chosen if source.module in modules}
@@ -235,16 +239,21 @@ def _unchanged(sources: Iterable[Source], before: Reading) -> Iterator[tuple[str
             yield name, before.modules[name]
 
 
-def _outcomes(sources: Sequence[Source], jobs: int) -> Iterator[Outcome]:
+def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iterator[Outcome]:
     contents = [source.data or b"" for source in sources]
     if jobs == 1 or (len(contents) <= MANY_FILES and sum(map(len, contents)) <= MANY_BYTES):
         yield from map(read_file, contents)
         return
-    for answer in map_in_processes(f"{__name__}:{read_encoded.__name__}", contents, jobs):
-        if isinstance(answer, Died):
-            yield Outcome(refusal=Refusal(f"the parser did not survive this file: {answer.reason}", 1, 1))
-        else:
-            yield decoded(answer)
+    answers = map_in_processes(f"{__name__}:{read_encoded.__name__}", contents, jobs)
+    for data, answer in zip(contents, answers, strict=True):
+        match answer:
+            case Died(reason):
+                yield Outcome(refusal=Refusal(f"the parser did not survive this file: {reason}", 1, 1))
+            case NotStarted(reason):
+                warnings[:] = [f"one process does the work: no more could be started: {reason}"]
+                yield read_file(data)
+            case encoded:
+                yield decoded(encoded)
 
 
 # --------------------------------------------------------------------------- checking

@@ -9,6 +9,8 @@ from pathspec import GitIgnoreSpec
 
 from cancellint.config import Config, Profile, nearest
 from cancellint.model.finding import Severity
+from cancellint.patterns import spec_of
+from cancellint.printable import shortened
 from cancellint.rules.rule import all_rules
 
 
@@ -54,12 +56,12 @@ OWN_RULES = (UNREADABLE, UNUSED_SUPPRESSION, INVALID_SUPPRESSION)
 class FileIgnores(Struct, frozen=True):
     """Rules that are not shown in the files of a pattern."""
 
-    pattern: str
+    pattern: GitIgnoreSpec
     codes: frozenset[str]
 
     def covers(self, path: str) -> bool:
         """Whether a path, relative to the project, is meant."""
-        return GitIgnoreSpec.from_lines([self.pattern]).match_file(path)
+        return self.pattern.match_file(path)
 
 
 class Choice(Struct, frozen=True):
@@ -114,7 +116,8 @@ def selected(config: Config) -> Choice:
         codes=chosen - _codes(config.ignore, rules, True),
         severities=_severities(config.severity, rules),
         file_ignores=tuple(
-            FileIgnores(pattern, _codes(words, rules, True)) for pattern, words in config.per_file_ignores
+            FileIgnores(spec_of([pattern]), _codes(words, rules, True))
+            for pattern, words in config.per_file_ignores
         ),
         root=config.root,
     )
@@ -147,4 +150,6 @@ def _matching(word: str, rules: Sequence[Listed], pedantic: bool) -> frozenset[s
 
 
 def _unknown(word: str, rules: Iterable[Listed]) -> UnknownRule:
-    return UnknownRule(f"`{word}` is no rule's code, prefix or name{nearest(word, words_for(rules))}")
+    return UnknownRule(
+        f"`{shortened(word)}` is no rule's code, prefix or name{nearest(word, words_for(rules))}"
+    )

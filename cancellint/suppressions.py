@@ -9,6 +9,7 @@ from cancellint.drafts import Draft
 from cancellint.frontend.suppress import Comments, Suppression, means
 from cancellint.model.finding import Confidence, Finding
 from cancellint.model.source import Place, Site, Span
+from cancellint.printable import shortened
 from cancellint.selection import INVALID_SUPPRESSION, UNUSED_SUPPRESSION, Choice, Listed, words_for
 
 
@@ -89,7 +90,7 @@ def _is_judged(word: str | None, rules: tuple[Listed, ...], codes: frozenset[str
 
 
 def _idle(words: list[str | None]) -> str:
-    named = ", ".join(f"`{word}`" for word in words if word is not None)
+    named = ", ".join(f"`{shortened(word)}`" for word in words if word is not None)
     if not named:
         return "nothing is reported here that this comment could silence"
     return f"{named} {'silences' if len(words) == 1 else 'silence'} nothing here"
@@ -113,7 +114,7 @@ def invalid(
 def _unknown(comment: Suppression, rules: tuple[Listed, ...]) -> Iterator[str]:
     for word in comment.rules:
         if not any(means(word, rule.code, rule.name) for rule in rules):
-            yield f"`{word}` is no rule's code, prefix or name{nearest(word, words_for(rules))}"
+            yield f"`{shortened(word)}` is no rule's code, prefix or name{nearest(word, words_for(rules))}"
 
 
 def _excuses(file: Commented, rule: Listed, line: int) -> bool:

@@ -71,7 +71,7 @@ def environment(folder: Path, **more: str) -> Mapping[str, str]:
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     command = programs / "cancellint"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m cancellint "$@"\n')
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -P -m cancellint "$@"\n')
     command.chmod(0o755)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "COV_"))}
     return {**kept, "PATH": f"{programs}{os.pathsep}{kept['PATH']}", **more}
@@ -191,8 +191,9 @@ def test_the_action_installs_and_reports(project: Path) -> None:
     around = environment(
         project.parent, RUNNER_TEMP=str(project.parent / "a folder"), GITHUB_ACTION_PATH=str(ROOT)
     )
-    inputs = {"paths": "app/client.py app/server.py", "sarif-file": "out.sarif", "args": "--select CAN2"}
+    inputs = {"paths": "app/client.py\n  app/server.py", "sarif-file": "out.sarif", "args": "--select CAN2"}
     (install, of_install), (check, of_check) = action_steps(inputs)
+    canary = shadow(project, but=FAULTY)
 
     installed = bash(install, project, {**around, **of_install})
     checked = bash(check, project, {**around, **of_check})
@@ -202,6 +203,157 @@ def test_the_action_installs_and_reports(project: Path) -> None:
     assert checked.stdout.startswith("::error file=app/client.py,line=8,endLine=8,col=9,")
     assert checked.stderr == ""
     assert '"CAN201"' in (project / "out.sarif").read_text()
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        ("a.py", ["a.py"]),
+        ("a.py b.py\n c\n\n\td.py\n", ["a.py", "b.py", "c", "d.py"]),
+        ("--fix\n*", ["--fix", "*"]),
+        ("", []),
+    ],
+)
+def test_the_action_passes_all_lines_of_its_inputs_on(
+    tmp_path: Path, paths: str, expected: list[str]
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    (_, _), (check, variables) = action_steps({"paths": paths, "args": "--select\nCAN1"})
+
+    done = bash(
+        check, tmp_path, {**environment(tmp_path), "RUNNER_TEMP": "x", **variables, "PYTHON": str(python)}
+    )
+
+    start = ["-P", "-m", "cancellint", "check", "--output-format", "github", "--select", "CAN1", "--"]
+    assert done.stdout.splitlines() == [*start, *expected]
+
+
+# --------------------------------------------------------------------------- whose code is run
+
+
+def modules_that_are_imported() -> set[str]:
+    """The modules, ours apart, that a run imports from anywhere but the interpreter itself."""
+    program = """if True:
+        import sys
+        from cancellint import cli, mending, pipeline, suppressions
+        from cancellint.reporters import concise, diff, github, json, sarif, text
+        import libcst, rich.progress, rich.markdown, runpy, multiprocessing
+        print(*{name.partition(".")[0] for name in sys.modules})
+        """
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    dependencies = {"click", "libcst", "msgspec", "packaging", "pathspec", "rich", "pip"}
+    assert dependencies - {"pip"} < set(done.stdout.split())
+    return ({*done.stdout.split()} | dependencies) - set(sys.builtin_module_names) - {"__main__"}
+
+
+def shadow(folder: Path, *, but: frozenset[str] = frozenset()) -> Path:
+    """Puts a module of each of these names into the folder, and gives the file that they write when run."""
+    canary = folder.parent / "run.txt"
+    text = f"with open({str(canary)!r}, 'a') as file: file.write(__name__ + chr(10))\nraise SystemExit(77)\n"
+    for name in modules_that_are_imported() - but:
+        (folder / f"{name}.py").write_text(text)
+    for name in {"cancellint", "pip"} - but:
+        (folder / f"{name}.py").unlink(missing_ok=True)
+        (folder / name).mkdir()
+        for file in ("__init__.py", "__main__.py", "cli.py"):
+            (folder / name / file).write_text(text)
+    return canary
+
+
+FAULTY = frozenset({"asyncio", "threading"})
+"""What the project is at fault with: with modules of its own of these names it would not be."""
+
+
+def installed_command() -> str:
+    command = Path(sys.executable).parent / "cancellint"
+    assert command.exists(), "the package is not installed"
+    return str(command)
+
+
+WAYS_IN = {
+    "the command": lambda: [installed_command()],
+    "the module": lambda: [sys.executable, "-P", "-m", "cancellint"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",),
+        ("check", "--jobs", "2"),
+        ("check", "--color", "always"),
+        ("explain", "CAN101"),
+        ("config",),
+    ],
+)
+def test_no_code_of_the_checked_repository_is_run(
+    project: Path, way: str, arguments: tuple[str, ...]
+) -> None:
+    canary = shadow(project)
+    for number in range(60):
+        (project / f"m{number}.py").write_text(CLIENT)
+
+    done = subprocess.run(
+        [*WAYS_IN[way](), *arguments], cwd=project, env=bare_environment(), capture_output=True, text=True
+    )
+
+    assert not canary.exists(), canary.read_text()
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def bare_environment() -> Mapping[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+
+
+def test_the_module_imports_nothing_from_the_working_folder_once_it_runs(project: Path) -> None:
+    canary = project.parent / "run.txt"
+    for name in (
+        "click",
+        "msgspec",
+        "libcst",
+        "rich",
+        "pathspec",
+        "packaging",
+        "queue",
+        "tomllib",
+        "difflib",
+    ):
+        (project / f"{name}.py").write_text(f"open({str(canary)!r}, 'w')\nraise SystemExit(77)\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "cancellint", "check"],
+        cwd=project,
+        env={**bare_environment(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert not canary.exists()
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_every_documented_way_in_is_safe() -> None:
+    texts = {
+        path: path.read_text("utf-8")
+        for path in (
+            ROOT / "README.md",
+            ROOT / "action.yml",
+            *ROOT.glob("docs/*.md"),
+            *ROOT.glob("rules/**/*.md"),
+        )
+    }
+    called = re.compile(r"(?:python3?|\$PYTHON\"?)((?: -\w+)*) -m (cancellint|pip)\b")
+
+    found = {
+        (path.name, match[0]): match[1] for path, text in texts.items() for match in called.finditer(text)
+    }
+
+    assert ("action.yml", '$PYTHON" -P -m cancellint') in found
+    assert {place for place, options in found.items() if options not in (" -P", " -I")} == set()
 
 
 # --------------------------------------------------------------------------- pre-commit
@@ -244,10 +396,14 @@ def test_pre_commit_reports_on_changed_files_and_reads_the_project(project: Path
     committed(project)
     for name in ("client.py", "left_out.py"):
         (project / "app" / name).write_text("X = 1\n" + CLIENT)
+    for name in ("--exit-zero", "--output-file=concise=setup.py", "--fix"):
+        (project / name).write_text("#!/usr/bin/env python3\n")
+        (project / name).chmod(0o755)
+    canary = shadow(project, but=FAULTY)
     git(project, "add", "--all")
 
     done = subprocess.run(
-        [sys.executable, "-m", "pre_commit", "run", "--color", "never"],
+        [sys.executable, "-P", "-m", "pre_commit", "run", "--color", "never"],
         cwd=project,
         env={**environment(project.parent), "PRE_COMMIT_HOME": str(project.parent / "home")},
         capture_output=True,
@@ -257,6 +413,8 @@ def test_pre_commit_reports_on_changed_files_and_reads_the_project(project: Path
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.findall(r"^  +--> (\S+) in \w+$", done.stdout, re.MULTILINE)[0] == "app/client.py:9:9"
-    assert "1 finding (1 error) in 1 file" in done.stdout
+    assert "1 finding (1 error) in " in done.stdout
+    assert not (project / "setup.py").exists()
+    assert not canary.exists()
     assert "other.py" not in done.stdout
     assert "left_out.py" not in done.stdout

@@ -161,11 +161,15 @@ def test_a_file_without_any_async_is_still_told_when_broken(command: Command) ->
 
 
 def test_a_file_that_cannot_be_read_is_a_finding(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
+    opened = os.open
+
+    def refuses(path: str, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("a.py"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, mode)
 
     command.write(a="x = 1\n")
-    monkeypatch.setattr(Path, "read_bytes", refuses)
+    monkeypatch.setattr(os, "open", refuses)
 
     outcome = command("check", "--output-format", "concise")
 
@@ -417,7 +421,7 @@ def test_a_report_that_cannot_be_written_exits_with_2(command: Command) -> None:
     outcome = command("check", "--output-file", "/dev/full")
 
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err == "cancellint: /dev/full cannot be written: No space left on device\n"
+    assert outcome.err == "cancellint: /dev/full cannot be written: it is not a regular file\n"
 
 
 def test_statistics_stand_in_for_the_findings(command: Command) -> None:
@@ -470,7 +474,7 @@ def test_no_comment_is_judged_after_a_fault_of_ours(
     command.write(a=LOCKED.replace("sleep(1)", "sleep(1)  # cancellint: ignore[CAN201]"))
     monkeypatch.setattr(pipeline, "analyse", fails)
 
-    assert command("check", "--output-format", "concise").out == ""
+    assert "CAN" not in command("check", "--output-format", "concise").out
 
 
 def test_a_file_that_is_named_is_read_unless_exclusions_are_forced(command: Command) -> None:
@@ -679,8 +683,31 @@ def test_a_fault_of_ours_outside_of_all_files_is_no_finding(tmp_path: Path) -> N
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "ZeroDivisionError" in done.stderr
-    assert done.stderr.endswith("please report it with the file, if you can share it\n")
+    assert done.stderr.startswith("cancellint: the run: ZeroDivisionError: division by zero\n")
+    assert "Traceback" not in done.stderr
+    assert "please report it with the file, if you can share it" in done.stderr
+
+
+def test_a_fault_of_ours_is_told_with_its_traceback_on_demand(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("by\x1b[31m\n::error::zero")
+
+    command.write(a=LOCKED)
+    monkeypatch.setattr(pipeline, "analyse", fails)
+
+    brief, full = command("check"), command("check", "--debug")
+
+    assert (brief.code, full.code) == (2, 2)
+    assert "No findings" not in brief.out
+    assert "--debug shows the traceback" in brief.err
+    assert "Traceback" not in brief.err
+    assert "Traceback (most recent call last):" in full.err
+    assert "issue in the repository of cancellint" in full.err
+    for outcome in (brief, full):
+        assert "\x1b" not in outcome.err + outcome.out
+        assert not any(line.strip().startswith("::") for line in (outcome.err + outcome.out).splitlines())
 
 
 def test_an_interrupt_before_the_command_line_is_read_is_told_too(

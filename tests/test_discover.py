@@ -140,11 +140,67 @@ def test_a_linked_folder_keeps_its_own_name_where_it_has_one(tmp_path: Path) -> 
     assert read(tmp_path, discover([tmp_path])) == ["zebra/a.py"]
 
 
-def test_a_folder_linked_from_outside_is_read(tmp_path: Path) -> None:
-    tree(tmp_path, "project/pyproject.toml", "elsewhere/a.py")
+def test_what_links_lead_to_outside_of_the_project_is_read_only_where_it_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, "project/pyproject.toml", "project/own/b.py", "elsewhere/a.py", "elsewhere/deep/c.py")
     (tmp_path / "project/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "project/link.py").symlink_to(tmp_path / "elsewhere/a.py")
+    (tmp_path / "project/inner").symlink_to(tmp_path / "project/own")
+    (tmp_path / "project/root").symlink_to("/")
+    (tmp_path / "project/round").symlink_to(tmp_path / "project/round")
 
-    assert read(tmp_path, discover([tmp_path / "project"])) == ["project/linked/a.py"]
+    def found(*arguments: str) -> list[str]:
+        sources = discover([tmp_path / argument for argument in arguments])
+        return [each for each in read(tmp_path, sources) if not each.endswith("own/b.py")]
+
+    assert found("project") == []
+    assert found("project/linked") == ["project/linked/a.py", "project/linked/deep/c.py"]
+    assert found("project/linked/deep") == ["project/linked/deep/c.py"]
+    assert found("project/link.py") == ["project/link.py"]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, "pyproject.toml", "a.py", "closed/b.py", "open/c.py")
+    list_folder = os.scandir
+
+    def refusing(folder: str) -> object:
+        if folder.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return list_folder(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+    sources = discover([tmp_path])
+
+    assert read(tmp_path, sources) == ["a.py", "closed", "open/c.py"]
+    assert sources[1].error == "this folder cannot be read: Permission denied"
+    assert sources[1].is_reported
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (None, "it is not a regular file"),
+        ("a\n" * 6_000, "it has more than 5,000 lines"),
+        ("x" * 1_100_000, "it is larger than 1 MB"),
+        (
+            "b.py\n" + "*a" * 600,
+            "a pattern of this ignore file is not used: it has more than 1,000 characters",
+        ),
+    ],
+)
+def test_an_ignore_file_that_cannot_be_used_is_told(tmp_path: Path, lines: str | None, problem: str) -> None:
+    tree(tmp_path, "pyproject.toml", "a.py")
+    if lines is None:
+        os.mkfifo(tmp_path / ".gitignore")
+    else:
+        (tmp_path / ".gitignore").write_text(lines)
+
+    sources = discover([tmp_path])
+
+    assert read(tmp_path, sources) == [".gitignore", "a.py"]
+    assert problem in sources[0].error
 
 
 def test_a_file_that_vanishes_is_told_not_raised(tmp_path: Path) -> None:
@@ -152,7 +208,7 @@ def test_a_file_that_vanishes_is_told_not_raised(tmp_path: Path) -> None:
 
     (source,) = discover([tmp_path / "gone.py"])
 
-    assert (source.data, source.error) == (None, os.strerror(2))
+    assert (source.data, source.error) == (None, f"this file cannot be read: {os.strerror(2)}")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder"])

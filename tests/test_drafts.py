@@ -9,6 +9,7 @@ from cancellint.drafts import Draft, draft, finish, in_order
 from cancellint.frontend.discover import Source
 from cancellint.model.finding import Confidence, Finding, RawFinding, Severity, SiteNote
 from cancellint.model.source import Place, Site, Span
+from cancellint.patterns import spec_of
 from cancellint.rules.rule import Rule
 from cancellint.selection import Choice, FileIgnores
 
@@ -59,9 +60,9 @@ def test_rules_are_ignored_in_files_and_severities_replaced() -> None:
     source = Source(
         path=Path("/p/a/m.py"), module="m", is_package=False, is_reported=True, is_test=False, data=b""
     )
-    ignores = tuple(FileIgnores(pattern, frozenset({RULE.code})) for pattern in ("b/", "/m.py"))
+    ignores = tuple(FileIgnores(spec_of([pattern]), frozenset({RULE.code})) for pattern in ("b/", "/m.py"))
     severe = Choice(frozenset({RULE.code}), {RULE.code: Severity.ERROR}, ignores, Path("/p"))
-    silent = Choice(severe.codes, {}, (*ignores, FileIgnores("a/*.py", severe.codes)), Path("/p"))
+    silent = Choice(severe.codes, {}, (*ignores, FileIgnores(spec_of(["a/*.py"]), severe.codes)), Path("/p"))
 
     found = draft(RULE, raw, {"m": source}, DEFAULT, severe)
 

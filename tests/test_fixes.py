@@ -449,6 +449,42 @@ def test_a_file_that_has_changed_is_left_alone(tmp_path: Path) -> None:
     assert file.read_bytes() == b"now"
 
 
+def test_an_interrupt_just_after_a_file_was_replaced_is_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(b"then")
+    replace = os.replace
+
+    def interrupted(source: str, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        rewrite(file, b"then", b"fixed")
+
+    assert file.read_bytes() == b"fixed"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.py"]
+
+
+def test_a_file_with_the_longest_of_names_is_fixed(tmp_path: Path) -> None:
+    file = tmp_path / ("a" * 252 + ".py")
+    file.write_bytes(b"then")
+
+    rewrite(file, b"then", b"fixed")
+
+    assert file.read_bytes() == b"fixed"
+
+
+def test_a_pipe_that_has_taken_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.py")
+
+    with pytest.raises(CannotWrite, match="not a regular file"):
+        rewrite(tmp_path / "a.py", b"then", b"fixed")
+
+
 def test_a_file_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match="No such file"):
         rewrite(tmp_path / "a.py", b"then", b"fixed")

@@ -1,17 +1,23 @@
 """Hostile input, streams and surroundings: an answer or a plain message, never a traceback or a hang."""
 
+import importlib
 import json
 import os
+import pkgutil
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from textwrap import dedent
+from typing import get_type_hints
 
 import libcst
+import msgspec
 import pytest
 
+import cancellint
 from cancellint.config import AssumeRaced, Config, Profile
 from cancellint.frontend.guards import MAX_PATTERN, Refusal, refusal
 from cancellint.frontend.parse import parse
@@ -208,6 +214,33 @@ PROJECTS = {
             await x.get()
             await y.get()
         """,
+    "one of two containers that hold the same task": """
+        import asyncio
+
+        async def race(calls, more):
+            tasks = set()
+            tasks.add(asyncio.create_task(calls()))
+            while tasks:
+                done, tasks = await asyncio.wait((*tasks, more) if more else tasks)
+        """,
+    "a handler of the cancellation that ends the function": """
+        import asyncio
+        import contextlib
+
+        class Fetcher:
+            async def run(self):
+                try:
+                    while True:
+                        if self.lost is None:
+                            for task in self.pending:
+                                with contextlib.suppress(asyncio.CancelledError):
+                                    await task
+                            self.pending.clear()
+                except asyncio.CancelledError:
+                    pass
+                except Exception as error:
+                    raise ValueError("lost") from error
+        """,
     "types that grow": """
         def wrap(value):
             return [wrap(value)]
@@ -225,6 +258,26 @@ PROJECTS = {
 @pytest.mark.parametrize("name", PROJECTS)
 def test_analysis_ends_on(tmp_path: Path, name: str) -> None:
     assert complaints(checked(tmp_path, project=PROJECTS[name])) == []
+
+
+def test_what_is_ordered_holds_nothing_that_has_no_order() -> None:
+    modules = [each.name for each in pkgutil.walk_packages(cancellint.__path__, "cancellint.")]
+    kinds = {
+        kind
+        for name in modules
+        if not name.endswith("__main__")
+        for kind in vars(importlib.import_module(name)).values()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.order
+    }
+    unordered = {
+        f"{kind.__name__}.{field}"
+        for kind in kinds
+        for field, hint in get_type_hints(kind).items()
+        if re.search(r"None|frozenset|Mapping|Expr", str(hint))
+    }
+
+    assert kinds
+    assert unordered == set()
 
 
 def test_modules_that_import_one_another_and_themselves_are_read(tmp_path: Path) -> None:
@@ -277,15 +330,18 @@ def test_a_file_too_large_to_hold_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_vanishes_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Path.read_bytes
+    opened = os.open
 
-    def vanishing(path: Path) -> bytes:
-        path.unlink()
-        return read(path)
+    def vanishing(path: Path, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("gone.py"):
+            path.unlink()
+        return opened(path, flags, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", vanishing)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "gone.py").write_text(ASYNC)
+    monkeypatch.setattr(os, "open", vanishing)
 
-    assert complaints(checked(tmp_path, gone=ASYNC)) == [
+    assert complaints(run(Config(root=tmp_path), [tmp_path])) == [
         "this file cannot be read: No such file or directory"
     ]
 

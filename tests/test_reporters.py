@@ -217,6 +217,7 @@ def test_the_json_form_has_exactly_the_promised_keys() -> None:
                 "fix": None,
             }
         ],
+        "failures": [],
     }
 
 

@@ -3,7 +3,11 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+from cancellint.bounded import Unusable, read_bytes
+from cancellint.frontend.guards import MAX_BYTES
 
 
 class CannotWrite(Exception):
@@ -17,7 +21,7 @@ def rewrite(path: Path, before: bytes, after: bytes) -> None:
     """
     file = Path(os.path.realpath(path))
     try:
-        found = file.read_bytes()
+        found = read_bytes(file, MAX_BYTES)
         if found == after:
             return
         if found != before:
@@ -25,17 +29,20 @@ def rewrite(path: Path, before: bytes, after: bytes) -> None:
         if not os.access(file, os.W_OK):
             raise CannotWrite("it is write-protected")
         _replace(file, after)
+    except Unusable as problem:
+        raise CannotWrite(str(problem)) from None
     except OSError as error:
         raise CannotWrite(error.strerror or str(error)) from None
 
 
 def _replace(file: Path, data: bytes) -> None:
-    number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    number, name = tempfile.mkstemp(prefix=".cancellint-", dir=file.parent)
     try:
         with os.fdopen(number, "wb") as new:
             new.write(data)
         shutil.copymode(file, name)
         os.replace(name, file)
     except BaseException:
-        os.unlink(name)
+        with suppress(OSError):  # it is gone where it has taken the file's place already
+            os.unlink(name)
         raise

@@ -2,16 +2,17 @@
 
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from msgspec import Struct
 from pathspec import GitIgnoreSpec
 
-from cancellint.config import is_pattern
+from cancellint.bounded import Unusable, read_bytes
 from cancellint.frontend.guards import MAX_BYTES
+from cancellint.patterns import MAX_PATTERN, spec_of
 
 PROJECT_MARKERS = ("pyproject.toml", "cancellint.toml", ".git")
 
@@ -29,7 +30,10 @@ BUILD_OUTPUT = frozenset({"build", "dist"})
 
 
 class Source(Struct, frozen=True):
-    """A Python file of the project. `data` is None where it could not be read, and `error` says why."""
+    """A Python file of the project. `data` is None where it could not be read, and `error` says why.
+
+    So is a folder that cannot be listed, and an ignore file that cannot be used.
+    """
 
     path: Path
     module: str
@@ -53,9 +57,9 @@ class Stdin(Struct, frozen=True):
 def project_root(argument: Path) -> Path:
     """The folder of the nearest project marker at or above the argument, else the argument itself."""
     path = absolute(argument)
-    start = path if path.is_dir() else path.parent
+    start = path if os.path.isdir(path) else path.parent
     for folder in (start, *start.parents):
-        if any((folder / marker).exists() for marker in PROJECT_MARKERS):
+        if any(os.path.exists(folder / marker) for marker in PROJECT_MARKERS):
             return _top_package(path) if _lies_in_excluded(path, folder) else folder
     return path
 
@@ -75,6 +79,7 @@ def discover(
 ) -> tuple[Source, ...]:
     """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
 
+    Links that lead out of the project, or out of a folder that is an argument, are not followed.
     With `force_exclude`, exclusions and ignore files count for files that are named as arguments too.
     `texts` stands for what is on the disk, by the path of the source.
     """
@@ -82,31 +87,38 @@ def discover(
     overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
     is_alone = stdin is not None and stdin.is_alone
     roots = () if is_alone else _outermost(project_root(argument) for argument in reported)
-    explicit = {path for path in reported if not path.is_dir()}
+    explicit = {path for path in reported if not os.path.isdir(path)}
+    folders = tuple(path for path in reported if path not in explicit)
     found: set[Path] = set()
-    for folder in (*roots, *(path for path in reported if path not in explicit)):
-        if folder.is_dir():
-            found.update(_walk(folder, _project_rules(folder, exclude)))
+    obstacles: dict[Path, str] = {}
+    for folder in (*roots, *folders):
+        if os.path.isdir(folder):
+            for each in _walk(folder, exclude):
+                match each:
+                    case Obstacle(path, error):
+                        obstacles[path] = error
+                    case path:
+                        found.add(path)
     if force_exclude:
         explicit = {path for path in explicit if path in found or path.suffix != ".py"}
     found.update(explicit)
-    folders = tuple(path for path in reported if path.is_dir())
     contents = {path: (overlay[path], "") if path in overlay else _read(path) for path in sorted(found)}
     names = module_names(tuple(contents), roots, imported_names([data for data, _ in contents.values()]))
-    sources = []
-    for path, (data, error) in contents.items():
-        sources.append(
-            Source(
-                path=path,
-                module=names[path],
-                is_package=path.stem == "__init__",
-                is_reported=path in explicit or any(path.is_relative_to(folder) for folder in folders),
-                is_test=_is_test(path, roots),
-                data=data,
-                error=error,
-            )
+
+    def source(path: Path, module: str, data: bytes | None, error: str) -> Source:
+        return Source(
+            path=path,
+            module=module,
+            is_package=path.stem == "__init__",
+            is_reported=path in explicit or any(path.is_relative_to(folder) for folder in folders),
+            is_test=_is_test(path, roots),
+            data=data,
+            error=error,
         )
-    return tuple(sources)
+
+    files = [source(path, names[path], data, error) for path, (data, error) in contents.items()]
+    unusable = [source(path, f"<{path}>", None, error) for path, error in obstacles.items()]
+    return tuple(sorted((*files, *unusable), key=lambda each: each.path))
 
 
 def covers_any(argument: Path, sources: Iterable[Source]) -> bool:
@@ -207,17 +219,14 @@ def _is_test(path: Path, roots: Sequence[Path]) -> bool:
 
 def _read(path: Path) -> tuple[bytes | None, str]:
     """The bytes, or why there are none. Pipes and devices may never end, and what is huge is not parsed."""
+    if path == Path(os.devnull):
+        return b"", ""
     try:
-        found = path.stat()
-        if path == Path(os.devnull):
-            return b"", ""
-        if not stat.S_ISREG(found.st_mode):
-            return None, "it is not a regular file"
-        if found.st_size > MAX_BYTES:
-            return None, f"it is larger than {MAX_BYTES // 1_000_000} MB"
-        return path.read_bytes(), ""
+        return read_bytes(path, MAX_BYTES), ""
+    except Unusable as problem:
+        return None, f"this file cannot be read: {problem}"
     except OSError as error:
-        return None, error.strerror or str(error)
+        return None, f"this file cannot be read: {error.strerror or error}"
 
 
 def _outermost(roots: Iterable[Path]) -> tuple[Path, ...]:
@@ -232,13 +241,13 @@ def _outermost(roots: Iterable[Path]) -> tuple[Path, ...]:
 def _top_package(path: Path) -> Path:
     """The outermost package around the path, or the path itself."""
     top = path
-    while (top.parent / "__init__.py").is_file():
+    while os.path.isfile(top.parent / "__init__.py"):
         top = top.parent
     return top
 
 
 def _lies_in_excluded(path: Path, root: Path) -> bool:
-    folder = path if path.is_dir() else path.parent
+    folder = path if os.path.isdir(path) else path.parent
     while folder != root and folder.is_relative_to(root):
         if _is_excluded(folder):
             return True
@@ -250,9 +259,9 @@ def _is_excluded(folder: Path) -> bool:
     name = folder.name
     if name in NEVER_SOURCE or name.endswith(".egg-info"):
         return True
-    if name in BUILD_OUTPUT and not (folder / "__init__.py").exists():
+    if name in BUILD_OUTPUT and not os.path.exists(folder / "__init__.py"):
         return True
-    return (folder / "pyvenv.cfg").exists()
+    return os.path.exists(folder / "pyvenv.cfg")
 
 
 class _Rules(Struct, frozen=True):
@@ -278,34 +287,64 @@ def _project_rules(folder: Path, exclude: Sequence[str]) -> _Rules | None:
     chain: list[Path] = []
     for above in (folder, *folder.parents):
         chain.append(above)
-        if (above / ".git").exists():
+        if os.path.exists(above / ".git"):
             break
     else:
         chain = []
     rules: _Rules | None = None
     for above in reversed(chain[1:]):
-        rules = _with_ignore_file(str(above), rules)
+        rules, _ = _with_ignore_file(str(above), rules)
     if exclude:
-        rules = _Rules(str(folder), GitIgnoreSpec.from_lines(exclude), rules)
+        rules = _Rules(str(folder), spec_of(exclude), rules)
     return rules
 
 
-def _with_ignore_file(folder: str, outer: _Rules | None) -> _Rules | None:
+MAX_IGNORE_BYTES = 1_000_000
+MAX_IGNORE_LINES = 5_000
+"""How long an ignore file may be: each of its patterns is compared with each path."""
+
+
+class Obstacle(NamedTuple):
+    """What kept part of a project from being read."""
+
+    path: Path
+    error: str
+
+
+def _with_ignore_file(folder: str, outer: _Rules | None) -> tuple[_Rules | None, Obstacle | None]:
+    """The patterns that hold in a folder, and what is wrong with its ignore file."""
+    file = Path(folder, ".gitignore")
     try:
-        text = Path(folder, ".gitignore").read_text("utf-8", "replace")
-    except OSError:
-        return outer
-    lines = [line for line in text.splitlines() if is_pattern(line)]  # git passes over the others
-    return _Rules(folder, GitIgnoreSpec.from_lines(lines), outer)
+        lines = read_bytes(file, MAX_IGNORE_BYTES).decode("utf-8", "replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return outer, None
+    except Unusable as problem:
+        return outer, Obstacle(file, f"this ignore file is not used: {problem}")
+    except OSError as error:
+        if not os.path.lexists(file):  # the folder may not be entered, which is told of itself
+            return outer, None
+        return outer, Obstacle(file, f"this ignore file is not used: {error.strerror or error}")
+    if len(lines) > MAX_IGNORE_LINES:
+        return outer, Obstacle(
+            file, f"this ignore file is not used: it has more than {MAX_IGNORE_LINES:,} lines"
+        )
+    rules = _Rules(folder, spec_of(lines), outer)
+    if any(len(line) > MAX_PATTERN and not line.startswith("#") for line in lines):
+        return rules, Obstacle(
+            file, f"a pattern of this ignore file is not used: it has more than {MAX_PATTERN:,} characters"
+        )
+    return rules, None
 
 
-def _walk(root: Path, rules: _Rules | None) -> Iterator[Path]:
+def _walk(root: Path, exclude: Sequence[str]) -> Iterator[Path | Obstacle]:
     """The Python files below a folder. Each real folder is visited once, so links cannot lead in circles.
 
-    Links are followed last: a folder that can be reached both ways keeps its own name.
+    Links are followed last: a folder that can be reached both ways keeps its own name. Those that lead out
+    of the project and of the folder are not followed.
     """
+    inside = tuple(os.path.realpath(each) for each in (project_root(root), root))
     seen: set[str] = set()
-    stack: list[tuple[str, _Rules | None]] = [(str(root), rules)]
+    stack: list[tuple[str, _Rules | None]] = [(str(root), _project_rules(root, exclude))]
     links: list[tuple[str, _Rules | None]] = []
     while stack or links:
         folder, outer = stack.pop() if stack else links.pop(0)
@@ -313,11 +352,20 @@ def _walk(root: Path, rules: _Rules | None) -> Iterator[Path]:
         if real in seen:
             continue
         seen.add(real)
-        inner = _with_ignore_file(folder, outer)
-        for entry in _entries(folder):
+        inner, obstacle = _with_ignore_file(folder, outer)
+        if obstacle is not None:
+            yield obstacle
+        entries = _entries(folder)
+        if isinstance(entries, Obstacle):
+            yield entries
+            continue
+        for entry in entries:
+            is_link = entry.is_symlink()
+            if is_link and not _leads_inside(entry.path, inside):
+                continue
             if _is_folder(entry):
                 if not _is_excluded(Path(entry.path)) and not (inner and inner.ignores(entry.path, True)):
-                    (links if entry.is_symlink() else stack).append((entry.path, inner))
+                    (links if is_link else stack).append((entry.path, inner))
             elif (
                 entry.name.endswith(".py")
                 and _is_own_file(entry)
@@ -326,12 +374,17 @@ def _walk(root: Path, rules: _Rules | None) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _leads_inside(link: str, folders: Iterable[str]) -> bool:
+    real = Path(os.path.realpath(link))
+    return any(real.is_relative_to(folder) for folder in folders)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]] | Obstacle:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return []
+    except OSError as error:
+        return Obstacle(Path(folder), f"this folder cannot be read: {error.strerror or error}")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -66,7 +66,7 @@ def unreadable(sources: Iterable[Source]) -> Iterator[tuple[str, Refusal]]:
     """The modules that could not be read from disk, and why."""
     for source in sources:
         if source.data is None:
-            yield source.module, Refusal(f"this file cannot be read: {source.error}", 1, 1)
+            yield source.module, Refusal(source.error, 1, 1)
 
 
 def _is_harmless(source: Source) -> bool:

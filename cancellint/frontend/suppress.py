@@ -3,12 +3,14 @@
 import difflib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from msgspec import Struct
 
 from cancellint.frontend.tokens import logical_lines
 from cancellint.model.source import Span
+from cancellint.printable import shortened
 
 _DIRECTIVE = re.compile(
     r"#\s*cancellint:\s*(?P<word>[A-Za-z]+(?:-[A-Za-z]+)*)"
@@ -23,6 +25,12 @@ _NOQA_MARKER = re.compile(rb"(?i:noqa[ \t]*:[^\r\n]{0,200}can[0-9])")
 IGNORE, IGNORE_FILE, CANCEL_SAFE = "ignore", "ignore-file", "cancel-safe"
 DIRECTIVES = (IGNORE, IGNORE_FILE, CANCEL_SAFE)
 """The words that mean something after `cancellint:`."""
+
+MAX_DIRECTIVE = 40
+
+MAX_WORDS = 1_000
+"""How many words the comments of a file may have for this tool, each `ignore` being one: each is compared
+with each rule, and each comment with each finding."""
 
 END_OF_FILE = 2**31
 """A line that no file has."""
@@ -86,7 +94,10 @@ def comments_for_us(data: bytes, comments: Iterable[tuple[Span, str, bool]]) -> 
     if not found:
         return NO_COMMENTS
     statements = _Statements(data)
-    said = [_understood(saying, statements) for saying in found]
+    taken = _as_many_as_are_read(found)
+    said: list[Suppression | Blunder | None] = [_understood(saying, statements) for saying in taken]
+    if len(taken) < len(found):
+        said.append(Blunder(found[len(taken)].at, f"comments of more than {MAX_WORDS:,} words are not read"))
     return Comments(
         tuple(each for each in said if isinstance(each, Suppression)),
         tuple(each for each in said if isinstance(each, Blunder)),
@@ -112,6 +123,11 @@ def _sayings(span: Span, text: str, on_own_line: bool) -> Iterator[_Saying]:
         own = tuple(word for word in _words(match["rules"]) if _OWN_CODE.fullmatch(word))
         if own and not on_own_line:  # `noqa` speaks for the line it ends
             yield _Saying(IGNORE, own, _within(span, match), True, False)
+
+
+def _as_many_as_are_read(found: Sequence[_Saying]) -> Sequence[_Saying]:
+    totals = accumulate(1 + len(saying.rules or ()) for saying in found)
+    return found[: bisect_right(tuple(totals), MAX_WORDS)]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -145,11 +161,12 @@ def _unknown(saying: _Saying) -> Blunder | None:
     """The blunder of a word that is nearly a directive, or is followed by rules; other words are prose."""
     if saying.word in DIRECTIVES:
         return None
-    near = difflib.get_close_matches(saying.word.casefold(), DIRECTIVES, n=1, cutoff=0.8)
+    short = len(saying.word) <= MAX_DIRECTIVE
+    near = difflib.get_close_matches(saying.word.casefold(), DIRECTIVES, n=1, cutoff=0.8) if short else []
     if not near and saying.rules is None:
         return None
     question = f"; did you mean `{near[0]}`?" if near else ""
-    return Blunder(saying.at, f"`{saying.word}` means nothing here{question}")
+    return Blunder(saying.at, f"`{shortened(saying.word)}` means nothing here{question}")
 
 
 class _Statements:
@@ -157,7 +174,7 @@ class _Statements:
 
     def __init__(self, data: bytes) -> None:
         ends = [match.end() for match in re.finditer(rb"\r\n|\n|\r", data)]
-        self._data = data
+        self._texts = re.split(rb"\r\n|\n|\r", data)
         self._lines = [
             (bisect_right(ends, start) + 1, bisect_right(ends, end) + 1) for start, end in logical_lines(data)
         ]
@@ -177,5 +194,5 @@ class _Statements:
         return None
 
     def _only_comments_between(self, line: int, statement: int) -> bool:
-        lines = re.split(rb"\r\n|\n|\r", self._data)[line : self._starts[statement] - 1]
+        lines = self._texts[line : self._starts[statement] - 1]
         return all(text.lstrip().startswith(b"#") for text in lines)

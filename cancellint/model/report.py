@@ -13,6 +13,8 @@ class Failure(Struct, frozen=True):
 
     subject: str
     error: str
+    trace: str = ""
+    """where it happened, as Python tells it; for whoever mends it"""
 
 
 class Report(Struct, frozen=True):
@@ -27,6 +29,8 @@ class Report(Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = {}
     """the lines of every file that a finding or a note points into, by the path of its place"""
+    warnings: tuple[str, ...] = ()
+    """what was done otherwise than asked, and changes nothing about the findings"""
     without_files: tuple[str, ...] = ()
     """the arguments under which there was no file to report on"""
 

@@ -132,7 +132,7 @@ class Verb(enum.StrEnum):
     CLOSES = "closes"
 
 
-class Act(Struct, frozen=True, order=True, gc=False):
+class Act(Struct, frozen=True, gc=False):
     """Something is taken on that is to be undone, or is undone."""
 
     verb: Verb

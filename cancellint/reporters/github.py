@@ -1,22 +1,34 @@
 """Workflow commands, which GitHub shows as annotations beside the code."""
 
+import re
 from collections.abc import Iterator
 
 from cancellint.model.finding import Finding
-from cancellint.model.report import Report
+from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place
+from cancellint.printable import printable
+
+_LINE = re.compile(r"[^\r\n]+")
 
 
 def render(report: Report) -> str:
-    """One `::error …::message` or `::warning …::message` per finding; the story is part of the message."""
-    return "".join(f"{_command(finding)}\n" for finding in report.findings)
+    """One `::error …::message` or `::warning …::message` per finding; the story is part of the message.
+
+    What was not checked by a fault of ours is an error too.
+    """
+    commands = (*map(_command, report.findings), *map(_failed, report.failures))
+    return "".join(f"{command}\n" for command in commands)
 
 
 def _command(finding: Finding) -> str:
     title = f"{finding.code} {finding.name}"
     properties = {"file": finding.place.path, **_extent(finding.place), "title": title}
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{finding.severity.value} {listed}::{_data(chr(10).join(_message(finding)))}"
+    return f"::{finding.severity.value} {listed}::{'%0A'.join(map(_data, _message(finding)))}"
+
+
+def _failed(failure: Failure) -> str:
+    return f"::error title=cancellint failed::{_data(f'{failure.subject} was not checked: {failure.error}')}"
 
 
 def _extent(place: Place) -> dict[str, str]:
@@ -40,7 +52,8 @@ def _message(finding: Finding) -> Iterator[str]:
 
 def _data(text: str) -> str:
     """The text as a command's message: no line may end, and no escape begin, by chance."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    shown = _LINE.sub(lambda line: printable(line[0]), text)
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from cancellint.model.finding import Finding, Fix, Note
-from cancellint.model.report import Fact, Report, SymbolSummary
+from cancellint.model.report import Fact, Failure, Report, SymbolSummary
 from cancellint.model.source import Place
+from cancellint.printable import json_without_commands
 
 VERSION = 1
 """Raised when a key is removed or changes its meaning; new keys do not raise it."""
@@ -15,18 +16,35 @@ Json: TypeAlias = str | int | Sequence["Json"] | Mapping[str, "Json"] | None
 
 
 def render(report: Report) -> str:
-    """The findings as one JSON object."""
-    return _dump({"version": VERSION, "findings": [_finding(finding) for finding in report.findings]})
+    """The findings as one JSON object, and what this tool has failed on."""
+    return dumped(
+        {
+            "version": VERSION,
+            "findings": [_finding(finding) for finding in report.findings],
+            "failures": failures(report.failures),
+        }
+    )
 
 
-def render_summaries(summaries: Sequence[SymbolSummary]) -> str:
+def render_summaries(summaries: Sequence[SymbolSummary], failed: Sequence[Failure] = ()) -> str:
     """What is believed of functions as one JSON object."""
-    return _dump({"version": VERSION, "summaries": [_summary(summary) for summary in summaries]})
+    return dumped(
+        {
+            "version": VERSION,
+            "summaries": [_summary(summary) for summary in summaries],
+            "failures": failures(failed),
+        }
+    )
 
 
-def _dump(value: Json) -> str:
+def failures(failed: Sequence[Failure]) -> Sequence[Json]:
+    """What was not checked, and why."""
+    return [{"subject": each.subject, "error": each.error} for each in failed]
+
+
+def dumped(value: Json) -> str:
     """ASCII alone, which survives every terminal, pipe and file name."""
-    return json.dumps(value, indent=2) + "\n"
+    return json_without_commands(json.dumps(value, indent=2)) + "\n"
 
 
 def _finding(finding: Finding) -> Json:

@@ -15,6 +15,7 @@ from cancellint import __version__
 from cancellint.model.finding import Finding, Fix, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
+from cancellint.printable import json_without_commands, printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -40,7 +41,7 @@ class Described(Struct, frozen=True):
 def render(report: Report, rules: Sequence[Described]) -> str:
     """The findings as a SARIF log. Paths are relative to the working folder, as everywhere."""
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report, rules)]}
-    return json.dumps(log, indent=2) + "\n"
+    return json_without_commands(json.dumps(log, indent=2)) + "\n"
 
 
 def _run(report: Report, rules: Sequence[Described]) -> Object:
@@ -71,7 +72,12 @@ def _run(report: Report, rules: Sequence[Described]) -> Object:
 
 
 def _failure(failure: Failure) -> Object:
-    return {"level": "error", "message": {"text": f"{failure.subject}: {failure.error}"}}
+    return {"level": "error", "message": {"text": _text(f"{failure.subject}: {failure.error}")}}
+
+
+def _text(text: str) -> str:
+    """The text of a message, which viewers show: nothing in it is a link."""
+    return printable(text).replace("](", "] (")
 
 
 # --------------------------------------------------------------------------- rules
@@ -106,12 +112,12 @@ def _help(sections: Mapping[str, str], mark: str) -> str:
 
 
 def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
-    help_ = f"\nhelp: {finding.help}" if finding.help else ""
+    help_ = f"\nhelp: {_text(finding.help)}" if finding.help else ""
     result: Object = {
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": finding.severity.value,
-        "message": {"text": finding.message + help_},
+        "message": {"text": _text(finding.message) + help_},
         "locations": [_location(finding.place)],
         "partialFingerprints": {FINGERPRINT: fingerprint},
         "properties": {"confidence": finding.confidence.value, **_fix(finding.fix)},
@@ -133,7 +139,7 @@ def _flow(finding: Finding) -> Object:
         "threadFlows": [
             {
                 "locations": [
-                    {"location": {**_location(place), "message": {"text": message}}}
+                    {"location": {**_location(place), "message": {"text": _text(message)}}}
                     for place, message in steps
                 ]
             }
@@ -146,7 +152,7 @@ def _location(place: Place) -> Object:
         "physicalLocation": {"artifactLocation": _artifact(place.path), "region": _region(place.span)},
         "logicalLocations": [
             {
-                "fullyQualifiedName": place.symbol,
+                "fullyQualifiedName": printable(place.symbol),
                 "kind": "module" if place.symbol == "<module>" else "function",
             }
         ],

@@ -6,6 +6,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from cancellint.printable import no_commands, printable
+from cancellint.reporters.json import dumped
+
 Value: TypeAlias = str | bool | tuple[str, ...] | Mapping[str, "Value"]
 
 
@@ -21,21 +24,20 @@ def as_toml(settings: Sequence[Setting]) -> str:
     """The settings as the text of a `cancellint.toml` that would have the same effect."""
     lines = [f"{setting.key} = {_toml(setting.value)}" for setting in settings]
     width = max(len(line) for line in lines)
-    return "".join(
-        f"{line:<{width}}  # {setting.origin}\n" for line, setting in zip(lines, settings, strict=True)
-    )
+    rows = zip(lines, settings, strict=True)
+    return no_commands("".join(f"{line:<{width}}  # {printable(setting.origin)}\n" for line, setting in rows))
 
 
 def as_json(settings: Sequence[Setting]) -> str:
     """The settings as one JSON object."""
     rows = [{"key": each.key, "value": each.value, "origin": each.origin} for each in settings]
-    return json.dumps({"version": 1, "settings": rows}, indent=2) + "\n"
+    return dumped({"version": 1, "settings": rows})
 
 
 def _toml(value: Value) -> str:
     match value:
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return _quoted(value)
         case bool():
             return str(value).lower()
         case tuple():
@@ -43,3 +45,11 @@ def _toml(value: Value) -> str:
         case _:
             inner = ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items())
             return f"{{ {inner} }}" if inner else "{}"
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML: what does not print is written in TOML's own escapes, and means the same."""
+    return "".join(
+        char if printable(char) == char else f"\\U{ord(char):08X}"
+        for char in json.dumps(text, ensure_ascii=False)
+    ).replace("##[", "#\\u0023[")

@@ -11,6 +11,7 @@ from rich.text import Text
 from cancellint.model.finding import Confidence, Finding, Note, Severity
 from cancellint.model.report import Fact, Report, SymbolSummary
 from cancellint.model.source import Place, Span
+from cancellint.printable import no_commands, printable
 
 TAB = "    "
 
@@ -26,7 +27,8 @@ def render(report: Report, *, color: bool, unsafe_fixes: bool = False) -> str:
     """
     blocks = [_finding(finding, report.sources, unsafe_fixes) for finding in report.findings]
     lines = [line for block in blocks for line in (*block, Text())]
-    return _to_string([*lines, _last_line(report), *_fixable(report, unsafe_fixes)], color)
+    last = (*_not_checked(report), _last_line(report), *_fixable(report, unsafe_fixes))
+    return _to_string([*lines, *last], color)
 
 
 def render_summaries(summaries: Iterable[SymbolSummary], *, color: bool) -> str:
@@ -47,7 +49,7 @@ def _to_string(lines: Iterable[Text], color: bool) -> str:
     with console.capture() as capture:
         for line in lines:
             console.print(line, soft_wrap=True)
-    return capture.get()
+    return no_commands(capture.get())
 
 
 # --------------------------------------------------------------------------- findings
@@ -59,7 +61,7 @@ def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool) -> Iterator
         (f"{finding.severity.value}[{finding.code}]", style),
         (f" {finding.name}", "bold"),
         ": ",
-        (_printable(finding.message), "bold"),
+        (printable(finding.message), "bold"),
     )
     certainty = "" if finding.confidence is Confidence.CERTAIN else f" ({finding.confidence.value})"
     yield from _frame(finding.place, sources, style, indent="  ", remark=certainty)
@@ -67,11 +69,11 @@ def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool) -> Iterator
         yield from _step(number, note, sources)
     fixable = "  [fixable]" if finding.fix is not None and (finding.fix.safe or unsafe_fixes) else ""
     if finding.help or fixable:
-        yield Text.assemble("  ", ("help:", "bold green"), f" {_printable(finding.help)}", (fixable, "cyan"))
+        yield Text.assemble("  ", ("help:", "bold green"), f" {printable(finding.help)}", (fixable, "cyan"))
 
 
 def _step(number: int, note: Note, sources: Sources) -> Iterator[Text]:
-    yield Text.assemble((f"  {number}. ", "bold cyan"), _printable(note.message))
+    yield Text.assemble((f"  {number}. ", "bold cyan"), printable(note.message))
     yield from _frame(note.place, sources, "cyan", indent="     ", remark="")
 
 
@@ -84,8 +86,8 @@ def _frame(place: Place, sources: Sources, style: str, *, indent: str, remark: s
     yield Text.assemble(
         gutter,
         ("--> ", "blue"),
-        f"{_printable(place.path)}:{span.line}:{span.column}",
-        (f" in {place.symbol}{remark}", "dim"),
+        f"{printable(place.path)}:{span.line}:{span.column}",
+        (f" in {printable(place.symbol)}{remark}", "dim"),
     )
     if not 1 <= span.line <= len(lines):
         return
@@ -102,13 +104,16 @@ def _split(line: str, span: Span) -> tuple[str, str, str]:
     first = span.column - 1
     last = len(line) if span.end_line > span.line else max(first, span.end_column - 1)
     parts = (line[:first], line[first:last], line[last:])
-    before, marked, after = (_printable(part.replace("\t", TAB)) for part in parts)
+    before, marked, after = (printable(part.replace("\t", TAB)) for part in parts)
     return before, marked, after.rstrip()
 
 
-def _printable(text: str) -> str:
-    """The text without control characters, which could move the cursor or colour the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+def _not_checked(report: Report) -> Iterator[Text]:
+    """What the report says nothing about, because this tool failed on it."""
+    for failure in report.failures:
+        yield Text.assemble(
+            ("not checked", "bold red"), f": {printable(failure.subject)}: {printable(failure.error)}"
+        )
 
 
 def _last_line(report: Report) -> Text:
@@ -116,8 +121,12 @@ def _last_line(report: Report) -> Text:
     kinds = ", ".join(_counted(counts[kind], kind.value) for kind in Severity if counts[kind])
     where = f"in {_counted(report.files, 'file')}, {_counted(report.functions, 'function')}"
     took = f"{report.seconds:.1f} s"
+    if report.failures:
+        kinds = f"{kinds}; " if kinds else ""
+        kinds += f"{_counted(len(report.failures), 'failure')} of cancellint, so not all was checked"
+        return Text(f"{_counted(len(report.findings), 'finding')} ({kinds}) {where}, {took}.", style="bold")
     if not report.findings:
-        return Text(f"No findings {where}, {took}.", style="" if report.failures else "bold green")
+        return Text(f"No findings {where}, {took}.", style="bold green")
     return Text(f"{_counted(len(report.findings), 'finding')} ({kinds}) {where}, {took}.", style="bold")
 
 
@@ -142,7 +151,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _summary(summary: SymbolSummary) -> Iterator[Text]:
     place = f"  {_shown(summary.at)}" if summary.at else ""
-    yield Text.assemble((summary.symbol, "bold"), (place, "dim"))
+    yield Text.assemble((printable(summary.symbol), "bold"), (place, "dim"))
     if not summary.facts:
         yield Text("  nothing that matters to a caller")
     for fact in summary.facts:
@@ -152,10 +161,10 @@ def _summary(summary: SymbolSummary) -> Iterator[Text]:
 
 def _fact(fact: Fact) -> Iterator[Text]:
     place = f"  {_shown(fact.at)}" if fact.at else ""
-    yield Text.assemble(("  - ", "cyan"), _printable(fact.text), (place, "dim"))
+    yield Text.assemble(("  - ", "cyan"), printable(fact.text), (place, "dim"))
     for note in fact.via:
-        yield Text.assemble(f"      {_printable(note.message)}", (f"  {_shown(note.place)}", "dim"))
+        yield Text.assemble(f"      {printable(note.message)}", (f"  {_shown(note.place)}", "dim"))
 
 
 def _shown(place: Place) -> str:
-    return f"{place.path}:{place.span.line}:{place.span.column}"
+    return f"{printable(place.path)}:{place.span.line}:{place.span.column}"

@@ -175,7 +175,7 @@ class Ways:
         steps = self.facts.function.steps
         for step in way.steps if way is not None else ():
             caught = steps[step]
-            if not isinstance(caught, Catch) or isinstance(steps[step + 1 + _is_bound(steps, step)], Raise):
+            if not isinstance(caught, Catch) or _only_raises(steps, step):
                 continue
             if any("ancel" in (last_name(each) or "") for each in caught.types):
                 return True
@@ -208,10 +208,15 @@ def _asks_for_state(test: Expr) -> bool:
     return False
 
 
-def _is_bound(steps: tuple[Step, ...], caught: int) -> bool:
-    """Tell whether the step after a handler's first binds the exception: `except E as error`."""
-    following = steps[caught + 1]
-    return isinstance(following, Assign) and following.value == Temp(caught)
+def _only_raises(steps: tuple[Step, ...], caught: int) -> bool:
+    """Tell whether the first thing a handler does, once it has bound the exception, is to raise."""
+    match steps[caught + 1 : caught + 3]:
+        case (Raise(), *_):
+            return True
+        case (Assign(value=Temp(step=bound)), Raise()):
+            return bound == caught
+        case _:
+            return False
 
 
 def is_exit(step: Step) -> bool:

@@ -8,7 +8,6 @@ the same name as a whole.
 import ast
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -19,8 +18,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from cancellint import resources
+from cancellint.bounded import Unusable, read_toml
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
 from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, Role, Variant
+from cancellint.printable import shortened
 
 Table: TypeAlias = Mapping[str, object]
 """A parsed table: public dotted name to the keys of its entry."""
@@ -271,7 +272,7 @@ class Knowledge:
     def _bases(self, cls: str) -> Iterator[str]:
         """The class and all it inherits from, nearest first, each once."""
         waiting, seen = [cls], {cls}
-        while waiting:
+        while waiting and len(seen) < MAX_BASES:
             current = waiting.pop(0)
             yield current
             known = self._entries.get(current)
@@ -331,13 +332,11 @@ def _content(table: Path | Table) -> tuple[str, Table]:
     if not isinstance(table, Path):
         return "<table>", table
     try:
-        return str(table), tomllib.loads(table.read_text(encoding="utf-8"))
+        return str(table), read_toml(table)
     except OSError as error:
         raise KnowledgeError(str(table), "", f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise KnowledgeError(str(table), "", f"is not UTF-8: {error.reason}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise KnowledgeError(str(table), "", f"is not TOML: {error}") from error
+    except Unusable as problem:
+        raise KnowledgeError(str(table), "", str(problem)) from problem
 
 
 def _read_entry(file: str, name: str, keys: object) -> Entry:
@@ -348,16 +347,25 @@ def _read_entry(file: str, name: str, keys: object) -> Entry:
     except msgspec.ValidationError as error:
         key, problem = _mistake(keys, inspect.type_info(Entry)) or _wrong_type(error)
         raise KnowledgeError(file, _path(name, key), problem) from error
-    for key, problem in _problems(entry):
+    for key, problem in _problems(name, entry):
         raise KnowledgeError(file, _path(name, key), problem)
     return entry
 
 
 def _path(name: str, key: str) -> str:
-    return f'["{name}"].{key}' if key else f'["{name}"]'
+    shown = f'["{shortened(name)}"]'
+    return f"{shown}.{shortened(key)}" if key else shown
 
 
 # --------------------------------------------------------------------------- mistakes
+
+MAX_TEXT = 200
+"""How long names may be that are compared with others for a likely slip."""
+MAX_COMPARED = 2_000
+MAX_BASES = 500
+"""How many classes are looked through for an inherited method."""
+MAX_TYPE = 1_000
+"""How many characters a type may have: Python's parser is recursive."""
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
@@ -391,7 +399,7 @@ def _mistake(value: object, kind: inspect.Type, key: str = "") -> tuple[str, str
 def _wrong_word(key: str, word: str, words: tuple[str, ...]) -> tuple[str, str] | None:
     if word in words:
         return None
-    return key, f'"{word}" is not one of {", ".join(words)}{_nearest(word, words)}'
+    return key, f'"{shortened(word)}" is not one of {", ".join(words)}{_nearest(word, words)}'
 
 
 def _wrong_type(error: msgspec.ValidationError) -> tuple[str, str]:
@@ -401,12 +409,17 @@ def _wrong_type(error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    if len(word) > MAX_TEXT:
+        return ""
+    near = [each for each in words if len(each) <= MAX_TEXT]
+    close = difflib.get_close_matches(word, near[:MAX_COMPARED], n=1, cutoff=0.5)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
+def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
     """What the types of the keys cannot say: the key, and what is wrong with its value."""
+    if max(map(len, (name, *entry.aliases, *entry.bases))) > MAX_TYPE:
+        yield "", f"a name has more than {MAX_TYPE} characters"
     if not entry.sources:
         yield "sources", "is missing; name the documentation, source line or experiment behind the entry"
     if (entry.race is None) == (Role.RACES in entry.roles):
@@ -420,9 +433,9 @@ def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
             yield key, problem
     if entry.returns is not None and not _is_type(entry.returns):
-        yield "returns", f'"{entry.returns}" is not a type'
+        yield "returns", f'"{shortened(entry.returns)}" is not a type'
     if entry.since is not None and not _is_version(entry.since):
-        yield "since", f'"{entry.since}" is not a version'
+        yield "since", f'"{shortened(entry.since)}" is not a version'
     for position, variant in enumerate(entry.when):
         for key, problem in _variant_problems(variant, entry.params):
             yield f"when[{position}]{key}", problem
@@ -439,38 +452,44 @@ def _variant_problems(variant: Variant, params: tuple[str, ...]) -> Iterator[tup
             yield ".arg", f'"{condition.arg}" needs absent = true or equals = [...]'
     for key, specifier in ((".python", variant.python), (".version", variant.version)):
         if specifier is not None and not _is_specifier(specifier):
-            yield key, f'"{specifier}" is not a version specifier such as ">=3.12"'
+            yield key, f'"{shortened(specifier)}" is not a version specifier such as ">=3.12"'
     if variant.returns is not None and not _is_type(variant.returns):
-        yield ".returns", f'"{variant.returns}" is not a type'
+        yield ".returns", f'"{shortened(variant.returns)}" is not a type'
 
 
 def _operand_problem(operand: str, params: tuple[str, ...]) -> str | None:
     found = _OPERAND.fullmatch(operand)
     if found is None:
-        return f'"{operand}" is not an operand{_nearest(operand, _EXAMPLE_OPERANDS)}'
+        return f'"{shortened(operand)}" is not an operand{_nearest(operand, _EXAMPLE_OPERANDS)}'
     name = found["arg"]
     if name is None or name.isdecimal() or name in params:
         return None
-    return f'"{name}" is not among the params of the entry{_nearest(name, params)}'
+    return f'"{shortened(name)}" is not among the params of the entry{_nearest(name, params)}'
 
 
 def _is_type(text: str) -> bool:
+    if len(text) > MAX_TYPE:
+        return False
     try:
         ast.parse(_ARGUMENT_TYPE.sub("_", text), mode="eval")
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
 
 def _is_specifier(text: str) -> bool:
+    if len(text) > MAX_TEXT:
+        return False
     try:
         SpecifierSet(text)
-    except InvalidSpecifier:
+    except (InvalidSpecifier, ValueError):
         return False
     return True
 
 
 def _is_version(text: str) -> bool:
+    if len(text) > MAX_TEXT:
+        return False
     try:
         Version(text)
     except InvalidVersion:
@@ -486,12 +505,12 @@ def _check_links(origins: Mapping[str, str], entries: Mapping[str, Entry]) -> No
     for name, entry in entries.items():
         for base in entry.bases:
             if base not in known:
-                problem = f'"{base}" is not a known class{_nearest(base, classes)}'
+                problem = f'"{shortened(base)}" is not a known class{_nearest(base, classes)}'
                 raise KnowledgeError(origins[name], _path(name, "bases"), problem)
         for alias in entry.aliases:
             owner = alias if alias in entries else owners.setdefault(alias, name)
             if owner != name:
-                problem = f'"{alias}" is already the name of "{owner}"'
+                problem = f'"{shortened(alias)}" is already the name of "{shortened(owner)}"'
                 raise KnowledgeError(origins[name], _path(name, "aliases"), problem)
     for name in entries:
         for prefix, rest in _splits(name):

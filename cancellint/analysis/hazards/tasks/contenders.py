@@ -75,12 +75,17 @@ class Waiting(enum.IntEnum):
     """`wait_for`, which cancels what it waits for"""
 
 
-class Carrier(Struct, frozen=True, order=True):
+class Carrier(Struct, frozen=True):
     """What an expression means to a contender, and through what: the loop or the call that made it so."""
 
     part: Part
     step: int = -1
     waiting: Waiting | None = None
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """How near it is to the task: of several meanings, the one of the lowest rank counts."""
+        return self.part, self.step, -1 if self.waiting is None else self.waiting
 
 
 Carriers = Mapping[Expr, Carrier]
@@ -323,7 +328,7 @@ def meaning(expr: Expr, carriers: Carriers) -> Carrier | None:
             return _together([meaning(part, carriers) for part in parts])
         case Op(op="ifexp" | "or" | "and", operands=parts):
             found = [one for one in (meaning(part, carriers) for part in parts) if one is not None]
-            return min(found, default=None)
+            return min(found, key=lambda one: one.rank, default=None)
         case _:
             return None
 
