@@ -36,7 +36,7 @@ from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
-from cancellint.rules.rule import Subject, all_rules, findings
+from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import UNREADABLE, Choice, catalogue, selected
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, map_in_processes
@@ -95,7 +95,8 @@ def examine(
         reading = _read(sources, request.jobs, request.progress, failures, before)
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choice, failures)
-        checked = _check(project, reading, choice, config, failures) if project else ()
+        found = _check(project, reading, choice, config, failures) if project else ()
+        checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         places, fixes = _look_up(drafts, reading, failures)
         silenced = silence(drafts, places, commented)
@@ -129,7 +130,7 @@ def summaries(
         project = _analyse(reading, config, failures)
         if project is None:
             return (), tuple(failures), ()
-        keys = [(key, project.program.symbol(key)) for key in project.program.functions()]
+        keys = [(key, project.program.symbol(key)) for key in project.program.all_functions()]
         names = tuple(dict.fromkeys(name for _, name in keys))
         described: list[Description] = []
         for key, name in keys:

@@ -12,7 +12,7 @@ from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
-from cancellint.analysis.explain.descriptions import Description, Evidence, describe
+from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
@@ -31,6 +31,7 @@ from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.normal.form import Origins, normal_form
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
@@ -69,8 +70,10 @@ class Project:
         called: Container[FunctionKey],
         contracts: Contracts,
         settings: AnalysisSettings,
+        origins: Origins,
     ) -> None:
         self._called = called
+        self.origins = origins
         self.contracts = contracts
         self.settings = settings
         self.program = effects.program
@@ -173,7 +176,8 @@ class Project:
             result = summarize(self.effects, self.owners, key, self.contracts.made_at(key) is not None)
         facts = Facts(self.effects, self.owners, key)
         evidence = Evidence(facts, result, self.owed(key), self.contracts.made_at(key))
-        return describe(self.effects, self.traces, evidence)
+        described = describe(self.effects, self.traces, evidence)
+        return as_written(described, lambda site: self.origins.of(site).origin)
 
 
 _NO_RESULT = Result(NOTHING)
@@ -204,6 +208,7 @@ class _Fixpoint:
     def __init__(
         self, program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary
     ) -> None:
+        program, self._origins = normal_form(program)
         types = Types(program, knowledge)
         operations = Operations(program, types, knowledge, settings.target)
         self._settings = settings
@@ -220,7 +225,15 @@ class _Fixpoint:
             self._settle(group)
         self._follow_fills(order)
         reached = {callee for key, found in self._called.items() for callee in found if callee != key}
-        return Project(self._effects, self._owners, self._results, reached, self._contracts, self._settings)
+        return Project(
+            self._effects,
+            self._owners,
+            self._results,
+            reached,
+            self._contracts,
+            self._settings,
+            self._origins,
+        )
 
     def _summary_of(self, key: FunctionKey) -> Summary:
         found = self._results.get(key)
