@@ -70,19 +70,27 @@ def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
 
 
 def _as_written(raw: RawFinding, origins: Origins) -> RawFinding:
+    """Return a finding at the steps as they were written.
+
+    What is found in a part of a function stands in that part, unless the function around it has a part in it.
+    """
     at = origins.of(raw.at)
-    is_copy = at.origin != at.own
     notes = tuple(SiteNote(origins.of(note.at).origin, note.message) for note in raw.notes)
-    within = all(
-        (each.at.module, each.at.function) == (at.origin.module, at.origin.function) for each in notes
+    around = any(
+        _function(note.at) == _function(raw.at) and _function(written.at) != _function(at.origin)
+        for note, written in zip(raw.notes, notes, strict=True)
     )
     return structs.replace(
         raw,
-        at=at.origin if at.is_part and within else at.own,
+        at=at.origin if at.is_part and not around else at.own,
         notes=notes,
         fix=_fix_as_written(raw.fix, origins) if raw.fix is not None else None,
-        copy_of=at.origin if is_copy else None,
+        copy_of=at.origin if at.origin != at.own else None,
     )
+
+
+def _function(site: Site) -> tuple[str, int]:
+    return site.module, site.function
 
 
 def _fix_as_written(fix: Fix, origins: Origins) -> Fix | None:

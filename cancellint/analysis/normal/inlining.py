@@ -270,7 +270,7 @@ class _Draft:
             for block in body:
                 block.steps = [step for step in block.steps if not isinstance(step.step, Return)]
             return only
-        result = self._renamed(f"${name}")
+        result = self._renamed(f"{name}()")
         if falls:
             self._bind(entry, result, _NONE, at)
         for block in body:

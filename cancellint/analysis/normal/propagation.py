@@ -2,7 +2,7 @@
 
 A forward must analysis: a variable that holds the same as an access path (`writer = self.writer`) is replaced
 by it as long as both are sure to be the same; one that holds the outcome of a test (`ready = not self.busy`)
-is replaced by the test where it is tested; one that holds what a call gave, and is read once, by that outcome.
+is replaced by the test where it is tested; one that holds what a call gave and is read once, by that outcome.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
         function = _without_synonyms(function, synonyms)
     if any(_is_looked_through(function, step) for step in function.steps):
         function = _Propagation(function, shared).result()
-    return _with_plain_steps(function, shared)
+    return _without_dead_branches(_with_plain_steps(function, shared))
 
 
 class _Propagation:
@@ -327,6 +327,42 @@ def _read_in(function: Function) -> Iterator[Expr]:
     for block in function.blocks:
         if block.test is not None:
             yield block.test
+
+
+def _without_dead_branches(function: Function) -> Function:
+    """Return a function without the branches that its tests, all of constants, never take."""
+    never = {
+        number: Leaves.FALSE if truth else Leaves.TRUE
+        for number, block in enumerate(function.blocks)
+        if block.test is not None and (truth := _truth(block.test)) is not None
+    }
+    if not never:
+        return function
+    blocks = tuple(
+        structs.replace(block, edges=tuple(edge for edge in block.edges if edge.leaves is not never[number]))
+        if number in never
+        else block
+        for number, block in enumerate(function.blocks)
+    )
+    return structs.replace(function, blocks=blocks)
+
+
+def _truth(test: Expr) -> bool | None:
+    """Return how a test of constants comes out, None for any other."""
+    match test:
+        case Const(kind="none"):
+            return False
+        case Const(kind="bool", text=text):
+            return text == "True"
+        case Op(op="not", operands=(inner,)):
+            truth = _truth(inner)
+            return None if truth is None else not truth
+        case Op(op="is" | "==", operands=(Const() as one, Const() as other)):
+            return one == other
+        case Op(op="is not" | "!=", operands=(Const() as one, Const() as other)):
+            return one != other
+        case _:
+            return None
 
 
 def _without_synonyms(function: Function, synonyms: Replaced) -> Function:
