@@ -2,11 +2,11 @@
 
 A helper that only this program calls, and only plainly, exists for its callers alone: it is *absorbed* by
 them, and what is found in it is found where it is called, under the circumstances there. One that only asks
-for something (`return future is not None and not future.done()`) is put in the place of its calls as well,
-but stands for itself too.
+for something (`return future is not None and not future.done()`), or only waits for tasks that it is given,
+is put in the place of its calls as well, but stands for itself too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from cancellint.analysis.normal.inlining import Expanded, Inlined, arguments, inline, whole
 from cancellint.analysis.normal.references import PlainCall, References
 from cancellint.analysis.normal.rewriting import parts, reads
+from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import (
     Assign,
@@ -46,14 +47,19 @@ class Expansion(Struct, frozen=True):
     absorbed: frozenset[FunctionKey]
 
 
-def expand(program: Program) -> Expansion:
+WaitsForMany = Callable[[str], bool]
+"""Whether a library function of this name waits for several tasks that it is given."""
+
+
+def expand(program: Program, waits_for_many: WaitsForMany) -> Expansion:
     """Put helpers in the place of their calls."""
-    return _Expanding(program, References(program)).expansion()
+    return _Expanding(program, References(program), waits_for_many).expansion()
 
 
 class _Expanding:
-    def __init__(self, program: Program, references: References) -> None:
+    def __init__(self, program: Program, references: References, waits_for_many: WaitsForMany) -> None:
         self._program = program
+        self._waits_for_many = waits_for_many
         self._references = references
         self._parents = {
             FunctionKey(module, function.parent)
@@ -108,7 +114,17 @@ class _Expanding:
             return False
         if function.name.startswith("_") and self._references.is_only_called(key):
             return len(function.steps) <= LONGEST_HELPER
-        return len(function.steps) <= LONGEST_QUESTION and _only_answers(function)
+        if len(function.steps) > LONGEST_QUESTION:
+            return False
+        return _only_answers(function) or self._only_waits_for_many(key, function)
+
+    def _only_waits_for_many(self, key: FunctionKey, function: Function) -> bool:
+        """Tell whether a function does nothing but wait for tasks that it is given."""
+        if not function.is_async or sum(isinstance(step, Await) for step in function.steps) != 1:
+            return False
+        calls = [step for step in function.steps if isinstance(step, Call)]
+        found = self._program.denotes(key, calls[0].func) if len(calls) == 1 else ()
+        return any(isinstance(each, External) and self._waits_for_many(each.name) for each in found)
 
     def _expand(self, key: FunctionKey) -> None:
         own = self._program.function(key)

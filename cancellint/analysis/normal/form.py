@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from cancellint.analysis.normal.expansion import Expansion, expand
+from cancellint.analysis.normal.expansion import Expansion, WaitsForMany, expand
 from cancellint.analysis.normal.inlining import Expanded
 from cancellint.analysis.normal.propagation import Replaced, names_read, propagate
 from cancellint.analysis.normal.synonyms import Synonyms
@@ -47,9 +47,9 @@ class Origins:
         return Written(own, _site(origin), is_part)
 
 
-def normal_form(program: Program) -> tuple[Program, Origins]:
+def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program, Origins]:
     """Return the same program with all functions in normal form, and where their steps were written."""
-    expansion = expand(program)
+    expansion = expand(program, waits_for_many)
     synonyms = Synonyms(program)
     modules = {name: _normal_module(program, expansion, synonyms, name) for name in program.modules()}
     return Program(modules, program.packages, expansion.absorbed), Origins(
