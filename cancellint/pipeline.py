@@ -36,7 +36,7 @@ from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
-from cancellint.rules.rule import Subject, all_rules, findings
+from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import UNREADABLE, Choice, catalogue, selected
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, NotStarted, map_in_processes
@@ -96,7 +96,8 @@ def examine(
         reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choice, failures)
-        checked = _check(project, reading, choice, config, failures) if project else ()
+        found = _check(project, reading, choice, config, failures) if project else ()
+        checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         places, fixes = _look_up(drafts, reading, failures)
         silenced = silence(drafts, places, commented)
@@ -131,7 +132,7 @@ def summaries(
         project = _analyse(reading, config, failures)
         if project is None:
             return (), tuple(failures), ()
-        keys = [(key, project.program.symbol(key)) for key in project.program.functions()]
+        keys = [(key, project.program.symbol(key)) for key in project.program.all_functions()]
         names = tuple(dict.fromkeys(name for _, name in keys))
         described: list[Description] = []
         for key, name in keys:

@@ -17,7 +17,7 @@ from cancellint.model.finding import Confidence, RawFinding
 from cancellint.model.source import Site
 from cancellint.model.summary import Summary
 from cancellint.model.types import FunctionKey
-from cancellint.rules.rule import Subject, all_rules
+from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 
 
 class Told(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Analysed:
     def key(self, symbol: str) -> FunctionKey:
         """The function of a name such as `main.Reader.read`; of several, the last."""
         program = self.project.program
-        return [key for key in program.functions() if program.symbol(key) == symbol][-1]
+        return [key for key in program.all_functions() if program.symbol(key) == symbol][-1]
 
     def summary(self, symbol: str) -> Summary:
         return self.project.result(self.key(symbol)).summary
@@ -72,11 +72,15 @@ class Analysed:
 
     def findings(self, *, possible: bool = False) -> list[Reported]:
         """What the rules report, by place; what is merely possible only on demand."""
-        found = (
-            self._reported(rule.code, finding)
+        every = [
+            (rule.code, finding)
             for rule in all_rules()
             for key in sorted(self.project.program.functions())
-            for finding in rule.check(Subject(self.project, key))
+            for finding in findings(rule, Subject(self.project, key))
+        ]
+        found = (
+            self._reported(code, finding)
+            for code, finding in without_copies(every, lambda pair: pair)
             if possible or finding.confidence is not Confidence.POSSIBLE
         )
         return sorted(found, key=lambda one: (one.code, one.told.place))

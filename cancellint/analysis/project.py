@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 
 from msgspec import Struct
 from packaging.specifiers import SpecifierSet
@@ -12,7 +12,7 @@ from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
-from cancellint.analysis.explain.descriptions import Description, Evidence, describe
+from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
@@ -31,11 +31,12 @@ from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.normal.form import Origins, normal_form
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
 from cancellint.analysis.types.types import Types
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.summary import NOTHING, Summary
 from cancellint.model.types import FunctionKey
 
@@ -69,8 +70,10 @@ class Project:
         called: Container[FunctionKey],
         contracts: Contracts,
         settings: AnalysisSettings,
+        origins: Origins,
     ) -> None:
         self._called = called
+        self.origins = origins
         self.contracts = contracts
         self.settings = settings
         self.program = effects.program
@@ -173,7 +176,8 @@ class Project:
             result = summarize(self.effects, self.owners, key, self.contracts.made_at(key) is not None)
         facts = Facts(self.effects, self.owners, key)
         evidence = Evidence(facts, result, self.owed(key), self.contracts.made_at(key))
-        return describe(self.effects, self.traces, evidence)
+        described = describe(self.effects, self.traces, evidence)
+        return as_written(described, lambda site: self.origins.of(site).origin)
 
 
 _NO_RESULT = Result(NOTHING)
@@ -204,6 +208,7 @@ class _Fixpoint:
     def __init__(
         self, program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary
     ) -> None:
+        program, self._origins = normal_form(program, partial(_waits_for_many, knowledge))
         types = Types(program, knowledge)
         operations = Operations(program, types, knowledge, settings.target)
         self._settings = settings
@@ -220,7 +225,15 @@ class _Fixpoint:
             self._settle(group)
         self._follow_fills(order)
         reached = {callee for key, found in self._called.items() for callee in found if callee != key}
-        return Project(self._effects, self._owners, self._results, reached, self._contracts, self._settings)
+        return Project(
+            self._effects,
+            self._owners,
+            self._results,
+            reached,
+            self._contracts,
+            self._settings,
+            self._origins,
+        )
 
     def _summary_of(self, key: FunctionKey) -> Summary:
         found = self._results.get(key)
@@ -280,6 +293,11 @@ class _Fixpoint:
 
     def _calls_any(self, group: tuple[FunctionKey, ...], changed: set[FunctionKey]) -> bool:
         return bool(changed) and any(callee in changed for key in group for callee in self._callees(key))
+
+
+def _waits_for_many(knowledge: Knowledge, name: str) -> bool:
+    entry = knowledge.entry(name)
+    return entry is not None and (Role.GATHERS in entry.roles or entry.race is RaceKind.LEAVES_RUNNING)
 
 
 def _consumers(knowledge: Knowledge) -> frozenset[str]:

@@ -5,8 +5,8 @@ the fourth level of copies within copies on, the ways share one copy whose end h
 so that nesting does not multiply without bound.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import libcst as cst
 
@@ -22,6 +22,7 @@ from cancellint.frontend.lower_handlers import (
     is_cancellation,
     members,
 )
+from cancellint.frontend.lower_stacks import pushed_on_stack, stack_seen_through
 from cancellint.frontend.lower_ways import (
     CANCELLED,
     RAISED,
@@ -39,6 +40,18 @@ from cancellint.frontend.lower_ways import (
 from cancellint.frontend.scopes import Scope, Scopes, bound_by_import, bound_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
+
+
+class _Opened(NamedTuple):
+    """The region of a context manager while its body is lowered."""
+
+    value: ir.Expr
+    region: int
+    asynchronous: bool
+    node: cst.BaseExpression
+    frame: Cleanup
+    after: Label
+
 
 _Handlers: TypeAlias = Sequence[cst.ExceptHandler | cst.ExceptStarHandler]
 _Edges: TypeAlias = list[tuple[Target, Leaves]]
@@ -332,21 +345,57 @@ class Statements(Expressions):
     def _with(self, node: cst.With) -> None:
         """The items are entered from left to right and left from right to left."""
         asynchronous = node.asynchronous is not None
-        opened: list[tuple[ir.Expr, int, cst.BaseExpression, Cleanup, Label]] = []
+        stacks: set[str] = set()
+        opened: list[_Opened] = []
         for item in node.items:
-            value = self.expr(item.item)
-            region = len(self.regions)
-            entered = self._enter(value, region, asynchronous, item.item)
-            frame, after = Cleanup(self.frame), Label()
-            self.regions.append((value, asynchronous, entered.step, after))
-            opened.append((value, region, item.item, frame, after))
-            self._shift(frame, (*self.inside, region))
-            if item.asname is not None:
-                self.store(item.asname.name, entered, item.asname.name)
-        self.suite(node.body)
-        for value, region, at, frame, after in reversed(opened):
-            self._shift(frame.parent, self.inside[:-1])
-            self._exits(value, region, asynchronous, at, frame, after)
+            target = None if item.asname is None else item.asname.name
+            stack = stack_seen_through(item, node.body.body)
+            if stack is not None:
+                self.store(stack, self.expr(item.item), stack)
+                stacks.add(stack.value)
+                continue
+            opened.append(self._open(item.item, asynchronous, target))
+            if isinstance(target, cst.Name):
+                stacks.add(target.value)
+        self._stacked(node.body.body, stacks)
+        for each in reversed(opened):
+            self._close(each)
+
+    def _open(
+        self, item: cst.BaseExpression, asynchronous: bool, target: cst.BaseExpression | None
+    ) -> _Opened:
+        """Enter the region of one context manager."""
+        value = self.expr(item)
+        region = len(self.regions)
+        entered = self._enter(value, region, asynchronous, item)
+        frame, after = Cleanup(self.frame), Label()
+        self.regions.append((value, asynchronous, entered.step, after))
+        self._shift(frame, (*self.inside, region))
+        if target is not None:
+            self.store(target, entered, target)
+        return _Opened(value, region, asynchronous, item, frame, after)
+
+    def _close(self, opened: _Opened) -> None:
+        """Leave a region on every way out of it."""
+        self._shift(opened.frame.parent, self.inside[:-1])
+        self._exits(opened.value, opened.region, opened.asynchronous, opened.node, opened.frame, opened.after)
+
+    def _stacked(
+        self, body: Sequence[cst.BaseStatement] | Sequence[cst.BaseSmallStatement], stacks: Container[str]
+    ) -> None:
+        """Lower the body of a `with`: what it puts on an exit stack is a `with` round the rest of it."""
+        for i, statement in enumerate(body):
+            pushed = pushed_on_stack(statement, stacks)
+            if pushed is not None and self.current is not None:
+                self.statements(body[:i])
+                if self.current is None:
+                    self._unreached(body[i:])
+                    return
+                opened = self._open(pushed.manager, pushed.asynchronous, pushed.target)
+                self._stacked(body[i + 1 :], stacks)
+                self._close(opened)
+                return
+        self.statements(body)
 
     def _enter(self, value: ir.Expr, region: int, asynchronous: bool, node: cst.CSTNode) -> ir.Temp:
         self.risky = True

@@ -80,6 +80,8 @@ class RawFinding(Struct, frozen=True):
     help: str = ""
     """the cure, one sentence"""
     fix: Fix | None = None
+    copy_of: Site | None = None
+    """where it is written, if that is in a helper that stands at `at` as well"""
 
 
 class Note(Struct, frozen=True, order=True):

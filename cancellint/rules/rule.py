@@ -2,12 +2,14 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.normal.form import Origins
 from cancellint.analysis.project import Project
-from cancellint.model.finding import RawFinding, Severity
+from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import FunctionKey
 
@@ -22,6 +24,8 @@ class Subject(Struct, frozen=True):
         """Return the place of one of the function's own steps."""
         return Site(self.function.module, self.function.function, step)
 
+
+T = TypeVar("T")
 
 Check = Callable[[Subject], Iterator[RawFinding]]
 
@@ -53,14 +57,67 @@ def rule(
 
 
 def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
-    """Yield what a rule reports of a function, with what older Python versions do otherwise there."""
+    """Yield what a rule reports of a function, with what older Python versions do otherwise there.
+
+    It stands where things were written: in the function itself, or in a helper that is a part of it.
+    """
     for raw in rule.check(subject):
         if rule.by_version:
             sites = (raw.at, *(note.at for note in raw.notes))
             older = tuple(subject.project.older_versions.notes(sites))
-            yield structs.replace(raw, notes=(*raw.notes, *older)) if older else raw
-        else:
-            yield raw
+            raw = structs.replace(raw, notes=(*raw.notes, *older)) if older else raw
+        yield _as_written(raw, subject.project.origins)
+
+
+def _as_written(raw: RawFinding, origins: Origins) -> RawFinding:
+    """Return a finding at the steps as they were written.
+
+    What is found in a part of a function stands in that part, unless the function around it has a part in it.
+    """
+    at = origins.of(raw.at)
+    notes = tuple(SiteNote(origins.of(note.at).origin, note.message) for note in raw.notes)
+    around = any(
+        _function(note.at) == _function(raw.at) and _function(written.at) != _function(at.origin)
+        for note, written in zip(raw.notes, notes, strict=True)
+    )
+    return structs.replace(
+        raw,
+        at=at.origin if at.is_part and not around else at.own,
+        notes=notes,
+        fix=_fix_as_written(raw.fix, origins) if raw.fix is not None else None,
+        copy_of=at.origin if at.origin != at.own else None,
+    )
+
+
+def _function(site: Site) -> tuple[str, int]:
+    return site.module, site.function
+
+
+def _fix_as_written(fix: Fix, origins: Origins) -> Fix | None:
+    """Return a fix at the steps as they were written, None where these lie in more than one function."""
+    sites = tuple(origins.of(site).origin for site in fix.sites)
+    one = len({(site.module, site.function) for site in sites}) == 1
+    return structs.replace(fix, sites=sites) if one else None
+
+
+def without_copies(found: Iterable[T], told: Callable[[T], tuple[str, RawFinding]]) -> Iterator[T]:
+    """Yield the findings, but what stands in a helper for each of its calls only once, where it is firmest.
+
+    What is found in the helper itself is not told of its calls again.
+    """
+    every = list(found)
+    own = {(code, raw.at) for code, raw in map(told, every) if raw.copy_of is None}
+    best: dict[tuple[str, Site], T] = {}
+    for each in every:
+        code, raw = told(each)
+        if raw.copy_of is not None:
+            known = best.get((code, raw.copy_of))
+            if known is None or raw.confidence.rank < told(known)[1].confidence.rank:
+                best[code, raw.copy_of] = each
+    for each in every:
+        code, raw = told(each)
+        if raw.copy_of is None or ((code, raw.copy_of) not in own and best[code, raw.copy_of] is each):
+            yield each
 
 
 def all_rules() -> tuple[Rule, ...]:

@@ -52,6 +52,19 @@ def describe(effects: Effects, traces: Traces, evidence: Evidence) -> Descriptio
     return Description(effects.program.symbol(key), _site(key, -1), tuple(words.facts()))
 
 
+def as_written(description: Description, origin: Callable[[Site], Site]) -> Description:
+    """Return a description that points at the steps as they were written."""
+    facts = tuple(
+        Fact(
+            fact.text,
+            origin(fact.at) if fact.at is not None else None,
+            tuple(SiteNote(origin(note.at), note.message) for note in fact.via),
+        )
+        for fact in description.facts
+    )
+    return Description(description.symbol, description.site, facts)
+
+
 def _site(key: FunctionKey, step: int) -> Site:
     return Site(key.module, key.function, step)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from cancellint.model.ir import Attr, Expr, Item, Name
+from cancellint.model.ir import Attr, Expr, Imported, Item, Name
 
 _READER = re.compile(r"(^|_)(stream_?)?reader$|^_*stream_?reader$")
 _QUEUE = re.compile(r"(^|_)queue$|^_*q$|_q$")
@@ -122,5 +122,7 @@ def last_name(expr: Expr) -> str | None:
             return name
         case Item(base=base):
             return last_name(base)
+        case Imported(name=name):
+            return name
         case _:
             return None

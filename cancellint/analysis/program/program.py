@@ -31,9 +31,15 @@ class Program:
     Nothing is resolved before it is asked for; answers are kept. All answers are ordered.
     """
 
-    def __init__(self, modules: Mapping[str, ir.Module], packages: Container[str]) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, ir.Module],
+        packages: Container[str],
+        absorbed: frozenset[FunctionKey] = frozenset(),
+    ) -> None:
         self._modules = dict(sorted(modules.items()))
-        self._packages = packages
+        self.packages = packages
+        self._absorbed = absorbed
         self._scopes: dict[str, Scopes] = {}
         self._namespaces = {prefix for name in self._modules for prefix in _prefixes(name)}
         self._classes: dict[str, ClassInfo] = {}
@@ -71,7 +77,16 @@ class Program:
         return self._modules[key.module].functions[key.function]
 
     def functions(self) -> Iterator[FunctionKey]:
-        """Every function, lambda, class body and module body, ordered by module name and index."""
+        """Every function, lambda, class body and module body, ordered by module name and index.
+
+        Helpers that are no more than parts of their callers are left out.
+        """
+        for key in self.all_functions():
+            if key not in self._absorbed:
+                yield key
+
+    def all_functions(self) -> Iterator[FunctionKey]:
+        """The same with those helpers."""
         for name, tree in self._modules.items():
             for index in range(len(tree.functions)):
                 yield FunctionKey(name, index)
@@ -193,7 +208,7 @@ class Program:
         if not level:
             return imported
         parts = module.split(".")
-        dropped = level - 1 if module in self._packages else level
+        dropped = level - 1 if module in self.packages else level
         kept = parts[: max(len(parts) - dropped, 0)]
         return ".".join([*kept, imported] if imported else kept)
 

@@ -29,6 +29,7 @@ from cancellint.analysis.hazards.exchanges.settlements import given_back, is_clo
 from cancellint.analysis.library.conventions import begins_or_ends_by_name
 from cancellint.analysis.memory.access_paths import cut
 from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.normal.rewriting import parts, reads
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Name, Return, Temp
 from cancellint.model.summary import Act, Path, Take
@@ -345,11 +346,11 @@ class TornExchanges:
         """
         if _is_used(self._facts_of(key), exchange.reply.step):
             return True
-        nearest = next(self._takers(key, exchange), None)
-        if nearest is None:
-            return False
-        facts = self._facts_of(nearest[0])
-        return any(_is_used(facts, reply.step) for reply in nearest[1])
+        for taker, found in self._takers(key, exchange):
+            facts = self._facts_of(taker)
+            if not all(_is_only_returned(facts, reply.step) for reply in found):
+                return any(_is_used(facts, reply.step) for reply in found)
+        return False
 
     def _trail(self, key: FunctionKey, exchange: Exchange) -> tuple[CallSite, ...]:
         below = (CallSite(taker, found[0].step) for taker, found in self._takers(key, exchange))
@@ -423,6 +424,14 @@ class TornExchanges:
 def _is_used(facts: Facts, step: int) -> bool:
     node = facts.function.steps[step]
     return isinstance(node, Await) and node.used
+
+
+def _is_only_returned(facts: Facts, step: int) -> bool:
+    """Tell whether a function does nothing with what it waits for but return it."""
+    reading = [
+        other for other in facts.function.steps if any(Temp(step) in parts(expr) for expr in reads(other))
+    ]
+    return bool(reading) and all(isinstance(each, Return) for each in reading)
 
 
 def _settled(reached: Mapping[_Level, tuple[_Level | None, ...]]) -> set[_Level]:

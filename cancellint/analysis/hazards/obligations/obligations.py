@@ -214,6 +214,10 @@ class Obligations:
                     Path(f"temp:{made}") in found
                 ):
                     found.add(Path(f"local:{name}"))
+                case Assign(target=Name(id=name), value=Name() as other, op="") if (
+                    self._facts.frame.path(other) in found
+                ):
+                    found.add(Path(f"local:{name}"))
                 case _:
                     pass
         if path.root.startswith("local:"):

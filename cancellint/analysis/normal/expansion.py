@@ -1,0 +1,207 @@
+"""Helpers are put in the place of their calls, as far as that leaves nothing unsaid.
+
+A helper that only this program calls, and only plainly, exists for its callers alone: it is *absorbed* by
+them, and what is found in it is found where it is called, under the circumstances there. One that only asks
+for something (`return future is not None and not future.done()`), or only waits for tasks that it is given,
+is put in the place of its calls as well, but stands for itself too.
+"""
+
+from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from msgspec import Struct
+
+from cancellint.analysis.normal.inlining import Expanded, Inlined, arguments, inline, whole
+from cancellint.analysis.normal.references import PlainCall, References
+from cancellint.analysis.normal.rewriting import parts, reads
+from cancellint.analysis.program.names import External
+from cancellint.analysis.program.program import Program
+from cancellint.model.ir import (
+    Assign,
+    Await,
+    Call,
+    ClassRef,
+    Closure,
+    Function,
+    Imported,
+    Name,
+    Return,
+    StarImport,
+    Step,
+    Yield,
+)
+from cancellint.model.types import CallSite, FunctionKey
+
+LONGEST_HELPER = 60
+"""Steps of a helper that is absorbed; a longer one is a part of the program, and no detail of its callers."""
+LONGEST_QUESTION = 4
+"""Steps of what only asks for something."""
+LONGEST = 400
+"""Steps up to which a function grows; what does not fit any more is called as it was written."""
+
+
+class Expansion(Struct, frozen=True):
+    """The functions that others were put into, and those that are no more than parts of others."""
+
+    functions: Mapping[FunctionKey, Expanded]
+    absorbed: frozenset[FunctionKey]
+
+
+WaitsForMany = Callable[[str], bool]
+"""Whether a library function of this name waits for several tasks that it is given."""
+
+
+def expand(program: Program, waits_for_many: WaitsForMany) -> Expansion:
+    """Put helpers in the place of their calls."""
+    return _Expanding(program, References(program), waits_for_many).expansion()
+
+
+class _Expanding:
+    def __init__(self, program: Program, references: References, waits_for_many: WaitsForMany) -> None:
+        self._program = program
+        self._waits_for_many = waits_for_many
+        self._references = references
+        self._parents = {
+            FunctionKey(module, function.parent)
+            for module in program.modules()
+            for function in program.module(module).functions
+        }
+        self._helpers: dict[FunctionKey, bool] = {}
+        self._done: dict[FunctionKey, Expanded] = {}
+        self._left: set[FunctionKey] = set()
+        """helpers with a call that stays a call"""
+        self._placed: set[FunctionKey] = set()
+
+    def expansion(self) -> Expansion:
+        for key in self._callees_first():
+            self._expand(key)
+        absorbed = {
+            key
+            for key in self._placed - self._left
+            if self._program.function(key).name.startswith("_") and self._references.is_only_called(key)
+        }
+        return Expansion(self._done, frozenset(absorbed))
+
+    def _callees_first(self) -> tuple[FunctionKey, ...]:
+        """Return the functions with plain calls of helpers; none is put into itself, however indirectly."""
+        graph = {
+            key: [call.callee for call in calls if self._is_helper(call.callee)]
+            for key, calls in self._references.calls.items()
+        }
+        while True:
+            try:
+                return tuple(key for key in TopologicalSorter(graph).static_order() if key in graph)
+            except CycleError as cycle:
+                ring = cycle.args[1]
+                for key in ring:
+                    self._helpers[key] = False
+                graph = {key: [each for each in found if each not in ring] for key, found in graph.items()}
+
+    def _is_helper(self, key: FunctionKey) -> bool:
+        if key not in self._helpers:
+            self._helpers[key] = self._may_be_placed(key)
+        return self._helpers[key]
+
+    def _may_be_placed(self, key: FunctionKey) -> bool:
+        """Tell whether a function is one that can, and is to, stand in the place of its calls."""
+        function = self._program.function(key)
+        plain = function.kind == "function" and not function.is_generator and not function.decorators
+        if not plain or function.contract or function.global_names or function.nonlocal_names:
+            return False
+        if function.name.startswith("__") or key in self._parents or not function.steps:
+            return False
+        if not all(map(_is_movable, function.steps)):
+            return False
+        if function.name.startswith("_") and self._references.is_only_called(key):
+            return len(function.steps) <= LONGEST_HELPER
+        if len(function.steps) > LONGEST_QUESTION:
+            return False
+        return _only_answers(function) or self._only_waits_for_many(key, function)
+
+    def _only_waits_for_many(self, key: FunctionKey, function: Function) -> bool:
+        """Tell whether a function does nothing but wait for tasks that it is given."""
+        if not function.is_async or sum(isinstance(step, Await) for step in function.steps) != 1:
+            return False
+        calls = [step for step in function.steps if isinstance(step, Call)]
+        found = self._program.denotes(key, calls[0].func) if len(calls) == 1 else ()
+        return any(isinstance(each, External) and self._waits_for_many(each.name) for each in found)
+
+    def _expand(self, key: FunctionKey) -> None:
+        own = self._program.function(key)
+        written = whole(own, tuple(CallSite(key, number) for number in range(len(own.steps))))
+        length = len(own.steps)
+        placed: list[Inlined] = []
+        for call in self._references.calls[key]:
+            if not self._is_helper(call.callee):
+                continue
+            inlined = self._inlined(own, call)
+            if inlined is None or length + len(inlined.callee.function.steps) > LONGEST:
+                self._left.add(call.callee)
+                continue
+            length += len(inlined.callee.function.steps)
+            self._placed.add(call.callee)
+            placed.append(inlined)
+        if placed:
+            self._done[key] = inline(written, placed)
+
+    def _inlined(self, own: Function, call: PlainCall) -> Inlined | None:
+        step = own.steps[call.step]
+        assert isinstance(step, Call)
+        callee = self._done.get(call.callee)
+        if callee is None:
+            function = self._program.function(call.callee)
+            sites = tuple(CallSite(call.callee, number) for number in range(len(function.steps)))
+            callee = whole(function, sites)
+        given = arguments(callee.function.params, call.receiver, step)
+        if given is None or not _outer_names(callee.function).isdisjoint(_own_names(own)):
+            return None
+        return Inlined(call.step, call.awaited, callee, given)
+
+
+def _only_answers(function: Function) -> bool:
+    """Tell whether a function does nothing but return something that it computes."""
+    *before, last = function.steps
+    return (
+        not function.is_async
+        and isinstance(last, Return)
+        and not any(isinstance(step, Return | Await) for step in before)
+    )
+
+
+def _is_movable(step: Step) -> bool:
+    """Tell whether a step means the same in another function of its module."""
+    if isinstance(step, Yield | StarImport):
+        return False
+    return not any(
+        isinstance(part, Closure | ClassRef | Imported) or part == Name("super") or part == Name("locals")
+        for expr in reads(step)
+        for part in parts(expr)
+    )
+
+
+def _own_names(function: Function) -> frozenset[str]:
+    return frozenset({*function.locals, *(param.name for param in function.params)})
+
+
+def _outer_names(function: Function) -> frozenset[str]:
+    """Return the names that a function takes from around it."""
+    read = {
+        part.id
+        for step in function.steps
+        for expr in reads(step)
+        for part in parts(expr)
+        if isinstance(part, Name)
+    }
+    tested = {
+        part.id
+        for block in function.blocks
+        if block.test is not None
+        for part in parts(block.test)
+        if isinstance(part, Name)
+    }
+    bound = {
+        step.target.id
+        for step in function.steps
+        if isinstance(step, Assign) and isinstance(step.target, Name)
+    }
+    return frozenset((read | tested) - bound - _own_names(function))

@@ -1,0 +1,100 @@
+"""A program in normal form, and the way back from it to the places where things were written."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import structs
+
+from cancellint.analysis.normal.expansion import Expansion, WaitsForMany, expand
+from cancellint.analysis.normal.inlining import Expanded
+from cancellint.analysis.normal.propagation import Replaced, names_read, propagate
+from cancellint.analysis.normal.synonyms import Synonyms
+from cancellint.analysis.program.program import Program
+from cancellint.model.ir import Function, Module
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite, FunctionKey
+
+
+class Written(NamedTuple):
+    """Where a step of a function in normal form was written.
+
+    `own` is the step of the function itself that it belongs to; `origin` the step of a helper that was put
+    into its place, the same where there is none. `is_part` tells that the helper is nothing but a part of its
+    callers.
+    """
+
+    own: Site
+    origin: Site
+    is_part: bool
+
+
+class Origins:
+    """The way back from steps in normal form to steps as they were written."""
+
+    def __init__(self, expanded: Mapping[FunctionKey, Expanded], absorbed: frozenset[FunctionKey]) -> None:
+        self._expanded = expanded
+        self._absorbed = absorbed
+
+    def of(self, site: Site) -> Written:
+        """Return where a step was written."""
+        function = FunctionKey(site.module, site.function)
+        expanded = self._expanded.get(function)
+        if expanded is None or site.step < 0:
+            return Written(site, site, is_part=False)
+        origin = expanded.origins[site.step]
+        own = Site(site.module, site.function, expanded.calls[site.step])
+        is_part = origin.function in self._absorbed
+        return Written(own, _site(origin), is_part)
+
+
+def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program, Origins]:
+    """Return the same program with all functions in normal form, and where their steps were written."""
+    expansion = expand(program, waits_for_many)
+    synonyms = Synonyms(program)
+    modules = {name: _normal_module(program, expansion, synonyms, name) for name in program.modules()}
+    return Program(modules, program.packages, expansion.absorbed), Origins(
+        expansion.functions, expansion.absorbed
+    )
+
+
+def _normal_module(program: Program, expansion: Expansion, synonyms: Synonyms, name: str) -> Module:
+    module = program.module(name)
+    shared = _shared(program, module, name)
+    functions = []
+    for index, function in enumerate(module.functions):
+        key = FunctionKey(name, index)
+        expanded = expansion.functions.get(key)
+        whole = function if expanded is None else expanded.function
+        if whole.kind != "module" and key not in expansion.absorbed:
+            named = _synonyms_in(program, synonyms, key, whole)
+            whole = propagate(whole, frozenset(shared.get(index, ())), named)
+        functions.append(whole)
+    return structs.replace(module, functions=tuple(functions))
+
+
+def _synonyms_in(program: Program, synonyms: Synonyms, key: FunctionKey, function: Function) -> Replaced:
+    scopes = program.scopes(key.module)
+    names = {
+        name: meant
+        for name, meant in synonyms.of_globals(key.module).items()
+        if name not in function.locals and scopes.scope(key.function, name) == 0
+    }
+    return Replaced(names, synonyms.of_properties(key, function))
+
+
+def _shared(program: Program, module: Module, name: str) -> Mapping[int, set[str]]:
+    """Return the variables of each function that the functions inside of it read or write."""
+    scopes = program.scopes(name)
+    found: dict[int, set[str]] = {}
+    for index, function in enumerate(module.functions):
+        if function.parent <= 0:
+            continue
+        for each in names_read(function):
+            scope = scopes.scope(index, each)
+            if scope is not None and scope not in (0, index):
+                found.setdefault(scope, set()).add(each)
+    return found
+
+
+def _site(at: CallSite) -> Site:
+    return Site(at.function.module, at.function.function, at.step)

@@ -1,0 +1,144 @@
+"""Where the functions of a program are spoken of, and which of these places are plain calls of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.normal.rewriting import parts, reads
+from cancellint.analysis.program.names import first_parameter
+from cancellint.analysis.program.program import Program
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Const,
+    Delete,
+    Expr,
+    Function,
+    Imported,
+    Name,
+    Temp,
+)
+from cancellint.model.types import FunctionKey, ProjectFunction
+
+
+class PlainCall(Struct, frozen=True):
+    """A call that reaches one known function, whose coroutine, if it is one, is awaited on the spot.
+
+    `awaited` is the await, `step` itself where the callee is no coroutine.
+    """
+
+    step: int
+    awaited: int
+    callee: FunctionKey
+    receiver: Expr | None
+
+
+class References:
+    """All places in a program that speak of its functions, by the name they use."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.calls: dict[FunctionKey, tuple[PlainCall, ...]] = {}
+        """the plain calls in each function that has any"""
+        self._spoken_of: Counter[str] = Counter()
+        self._called: Counter[str] = Counter()
+        """how often each name is spoken of, and how often by a plain call"""
+        self._callers: Counter[FunctionKey] = Counter()
+        for key in program.functions():
+            self._read(key)
+
+    def is_only_called(self, key: FunctionKey) -> bool:
+        """Tell whether all that speaks of a function, or of another one of its name, is plain calls."""
+        name = self._program.function(key).name
+        return self._callers[key] > 0 and self._spoken_of[name] == self._called[name]
+
+    def _read(self, key: FunctionKey) -> None:
+        function = self._program.function(key)
+        for expr in _expressions(function):
+            for part in parts(expr):
+                match part:
+                    case Name(id=name) | Attr(name=name) | Const(kind="str", text=name):
+                        self._spoken_of[name] += 1
+                    case Imported(name=str(name)):
+                        self._spoken_of[name] += 1
+                    case _:
+                        pass
+        found = tuple(self._plain_calls(key, function))
+        for call in found:
+            self._called[self._program.function(call.callee).name] += 1
+            self._callers[call.callee] += 1
+        if found:
+            self.calls[key] = found
+
+    def _plain_calls(self, key: FunctionKey, function: Function) -> Iterator[PlainCall]:
+        for block in function.blocks:
+            for number in range(block.first, block.last):
+                step = function.steps[number]
+                if isinstance(step, Call):
+                    awaited = number + 1 if number + 2 == block.last else -1
+                    call = self._plain_call(key, function, number, awaited)
+                    if call is not None:
+                        yield call
+
+    def _plain_call(self, key: FunctionKey, function: Function, number: int, last: int) -> PlainCall | None:
+        step = function.steps[number]
+        assert isinstance(step, Call)
+        callee = self._callee(key, function, step.func)
+        if callee is None:
+            return None
+        receiver = step.func.base if isinstance(step.func, Attr) else None
+        if not self._program.function(callee).is_async:
+            return PlainCall(number, number, callee, receiver)
+        following = function.steps[last] if last >= 0 else None
+        match following:
+            case Await(kind=AwaitKind.EXPRESSION, value=Temp(step=made)) if made == number:
+                return PlainCall(number, last, callee, receiver)
+            case _:
+                return None
+
+    def _callee(self, key: FunctionKey, function: Function, func: Expr) -> FunctionKey | None:
+        match func:
+            case Attr(base=Name(id=base), name=name):
+                return self._method(key, function, base, name)
+            case Name(id=name) if self._program.scopes(key.module).scope(key.function, name) == 0:
+                found = self._program.resolve(key.module, name)
+                match found:
+                    case (ProjectFunction(key=callee),) if callee.module == key.module:
+                        return callee
+                return None
+            case _:
+                return None
+
+    def _method(self, key: FunctionKey, function: Function, base: str, name: str) -> FunctionKey | None:
+        """Return the method that a call on the receiver of a method reaches, if there is no other one."""
+        cls = self._program.class_of(key)
+        if function.cls < 0 or cls is None or function.decorators or first_parameter(function) != base:
+            return None
+        if any(_binds(step, base) for step in function.steps) or self._program.overrides(cls, name):
+            return None
+        found = self._program.methods(cls, name)
+        return found[0] if len(found) == 1 and found[0].module == key.module else None
+
+
+def _expressions(function: Function) -> Iterator[Expr]:
+    for step in function.steps:
+        yield from reads(step)
+    for block in function.blocks:
+        if block.test is not None:
+            yield block.test
+    for param in function.params:
+        if param.default is not None:
+            yield param.default
+    yield from function.decorators
+
+
+def _binds(step: object, name: str) -> bool:
+    match step:
+        case Assign(target=Name(id=bound)) | Delete(target=Name(id=bound)):
+            return bound == name
+        case _:
+            return False
