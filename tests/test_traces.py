@@ -232,6 +232,22 @@ def test_what_a_public_coroutine_loses_is_told_from_its_own_await_down() -> None
                 return head + await r.readexactly(4)  # step 3
             async def frame(r: asyncio.StreamReader):
                 return await _frame(r)  # step 0 1
+            parsers = [_frame]
+        """
+    }
+
+    assert story(only(files, assume_raced_public=True)) == numbered(files)
+
+
+def test_a_private_helper_is_a_part_of_the_story_of_its_caller() -> None:
+    files = {
+        "main": """
+            import asyncio
+            async def _frame(r: asyncio.StreamReader):
+                head = await r.readexactly(4)  # step 1
+                return head + await r.readexactly(4)  # step 0 2
+            async def frame(r: asyncio.StreamReader):
+                return await _frame(r)
         """
     }
 

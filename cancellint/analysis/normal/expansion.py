@@ -18,6 +18,7 @@ from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import (
     Assign,
+    Attr,
     Await,
     Call,
     ClassRef,
@@ -159,13 +160,20 @@ class _Expanding:
 
 
 def _only_answers(function: Function) -> bool:
-    """Tell whether a function does nothing but return something that it computes."""
+    """Tell whether a function does nothing but return something that it computes, or asks an object for."""
     *before, last = function.steps
-    return (
-        not function.is_async
-        and isinstance(last, Return)
-        and not any(isinstance(step, Return | Await) for step in before)
-    )
+    return not function.is_async and isinstance(last, Return) and all(map(_only_asks, before))
+
+
+def _only_asks(step: Step) -> bool:
+    """Tell whether a step does nothing but ask: `future.done()`, `len(queue)`."""
+    match step:
+        case Call(func=Attr(), args=(), keywords=()):
+            return True
+        case Call(func=Name(id="len" | "isinstance" | "bool")) | Assign():
+            return True
+        case _:
+            return False
 
 
 def _is_movable(step: Step) -> bool:

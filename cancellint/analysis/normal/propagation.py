@@ -6,13 +6,13 @@ is replaced by the test where it is tested; one that holds what a call gave and 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.engine.components import groups
-from cancellint.analysis.normal.rewriting import parts, reads, rewritten, rewritten_step
+from cancellint.analysis.normal.rewriting import names_in, parts, reads, rewritten, rewritten_step
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -38,12 +38,11 @@ from cancellint.model.ir import (
     Yield,
 )
 
-_Predicate = Callable[[Expr], bool]
-
 Copies = Mapping[str, Expr]
 """Which variables are sure to be the same as which expression."""
 
 _TESTS = frozenset({"==", "!=", "<", ">", "<=", ">=", "in", "not in", "is", "is not", "not", "and", "or"})
+_BOOL = Name("bool")
 _AUGMENTED = frozenset({"+", "-", "*", "/", "//", "%", "@", "**", "<<", ">>", "&", "|", "^"})
 
 
@@ -61,8 +60,9 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
     """
     if synonyms.names or synonyms.paths:
         function = _without_synonyms(function, synonyms)
-    if any(_is_looked_through(function, step) for step in function.steps):
-        function = _Propagation(function, shared).result()
+    propagation = _Propagation(function, shared)
+    if propagation.is_of_use:
+        function = propagation.result()
     return _without_dead_branches(_with_plain_steps(function, shared))
 
 
@@ -73,11 +73,41 @@ class _Propagation:
         self._function = function
         self._shared = shared
         self._excluded = frozenset((*function.global_names, *function.nonlocal_names))
-        self._read = Counter(
-            part.id for expr in _read_in(function) for part in parts(expr) if isinstance(part, Name)
-        )
+        read = [part for expr in _read_in(function) for part in parts(expr)]
+        self._read = Counter(part.id for part in read if isinstance(part, Name))
+        self._outcomes = Counter(part.step for part in read if isinstance(part, Temp))
+        self._tested_names = {
+            name for block in function.blocks if block.test is not None for name in names_in(block.test)
+        }
+        self._copied = {
+            number: step.target.id
+            for number, step in enumerate(function.steps)
+            if isinstance(step, Assign) and isinstance(step.target, Name) and self._is_copied(step)
+        }
+        self._asks_truth = any(isinstance(step, Call) and step.func == _BOOL for step in function.steps)
+        self.is_of_use = bool(self._copied) or self._asks_truth
         self._entry: list[Copies | None] = [None] * len(function.blocks)
-        self._solve()
+        if self.is_of_use:
+            self._solve()
+
+    def _is_copied(self, step: Assign) -> bool:
+        """Tell whether a variable that is assigned this is worth looking through."""
+        assert isinstance(step.target, Name)
+        name = step.target.id
+        if step.op or name in self._excluded or not self._read[name]:
+            return False
+        match step.value:
+            case Attr() | Name() as value:
+                return _is_path(value)
+            case Imported(name=str(imported)):
+                return name != imported
+            case Temp(step=made):
+                once = self._read[name] == 1 and self._outcomes[made] == 1
+                return once and isinstance(self._function.steps[made], Call)
+            case Op(op=op):
+                return op in _TESTS and name in self._tested_names
+            case _:
+                return False
 
     def _solve(self) -> None:
         """Propagate to the greatest fixpoint: at a join only what all predecessors agree on holds."""
@@ -104,43 +134,26 @@ class _Propagation:
     def _through(self, block: Block, entry: Copies) -> tuple[Copies, Copies]:
         """Return what holds before the last step of a block and is not undone by it, and after it."""
         copies = dict(entry)
-        before = dict(entry)
-        for number in range(block.first, block.last):
-            before = dict(copies)
+        for number in range(block.first, block.last - 1):
             self._transfer(copies, number)
+        if block.first == block.last:
+            return copies, copies
+        before = dict(copies)
+        self._transfer(copies, block.last - 1)
         return {name: value for name, value in before.items() if copies.get(name) == value}, copies
 
     def _transfer(self, copies: dict[str, Expr], number: int) -> None:
+        """Change the copies by one step: forget what it may have changed, and add what it binds."""
         step = self._function.steps[number]
-        _forget(copies, lambda part: part == Temp(number))
-        match step:
-            case Assign(target=Name(id=name), value=value, op=op):
-                value = self._replaced(value, copies)
-                copies.pop(name, None)
-                _forget(copies, lambda part: part == Name(name))
-                reads_itself = any(part == Name(name) for part in parts(value))
-                if (
-                    not op
-                    and not reads_itself
-                    and name not in self._excluded
-                    and _is_copied(self._function, step)
-                ):
-                    copies[name] = value
-            case Assign(target=Attr(name=name)) | Delete(target=Attr(name=name)):
-                _forget(copies, lambda part: isinstance(part, Attr) and part.name == name)
-            case Assign(target=Item()) | Delete(target=Item()):
-                _forget(copies, lambda part: isinstance(part, Item))
-            case Delete(target=Name(id=name)):
-                copies.pop(name, None)
-                _forget(copies, lambda part: part == Name(name))
-            case Await() | Yield():
-                _forget(copies, lambda part: isinstance(part, Attr | Item))
-            case Call():
-                for name, value in list(copies.items()):
-                    if isinstance(value, Op) and any(isinstance(part, Attr | Item) for part in parts(value)):
-                        del copies[name]
-            case _:
-                pass
+        bound = self._copied.get(number)
+        if not copies and bound is None:
+            return
+        value = self._replaced(step.value, copies) if isinstance(step, Assign) and bound else None
+        for name, copied in list(copies.items()):
+            if any(_may_change(part, copied, step, number) for part in (Name(name), *parts(copied))):
+                del copies[name]
+        if bound is not None and value is not None and bound not in names_in(value):
+            copies[bound] = value
 
     # ------------------------------------------------------------------ rewriting
 
@@ -189,10 +202,8 @@ class _Propagation:
     def _truth_asked(self, step: int) -> Expr | None:
         """Return what `bool(...)` is called with."""
         match self._function.steps[step]:
-            case Call(func=Name(id="bool"), args=(value,), keywords=()) if (
-                "bool" not in self._function.locals
-            ):
-                return value
+            case Call(func=func, args=(value,), keywords=()) if func == _BOOL:
+                return value if _BOOL.id not in self._function.locals else None
             case _:
                 return None
 
@@ -255,29 +266,25 @@ _UNDONE = frozenset({Leaves.CANCELLED, Leaves.RAISED, Leaves.EXHAUSTED})
 """Along these edges the last step of a block has not happened."""
 
 
-def _is_looked_through(function: Function, step: Step) -> bool:
+def _may_change(part: Expr, whole: Expr, step: Step, number: int) -> bool:
+    """Tell whether a step may give a part of a copied expression another value.
+
+    What a call does to attributes changes the outcome of a test of them; the object that an access path names
+    is taken to stay the same until somebody else may run, or the attribute is assigned.
+    """
     match step:
-        case Assign():
-            return _is_copied(function, step)
-        case Call(func=Name(id="bool")):
-            return True
+        case Assign(target=Name() as target) | Delete(target=Name() as target):
+            return part == target
+        case Assign(target=Attr(name=name)) | Delete(target=Attr(name=name)):
+            return isinstance(part, Attr) and part.name == name
+        case Assign(target=Item()) | Delete(target=Item()):
+            return isinstance(part, Item)
+        case Await() | Yield():
+            return isinstance(part, Attr | Item) or part == Temp(number)
+        case Call():
+            return part == Temp(number) or (isinstance(part, Attr | Item) and isinstance(whole, Op))
         case _:
-            return False
-
-
-def _is_copied(function: Function, step: Assign) -> bool:
-    """Tell whether a variable that is assigned this is worth looking through."""
-    match step.value:
-        case Attr() | Name() as value:
-            return isinstance(step.target, Name) and _is_path(value)
-        case Imported(name=str(name)):
-            return isinstance(step.target, Name) and step.target.id != name
-        case Temp(step=made):
-            return isinstance(step.target, Name) and isinstance(function.steps[made], Call)
-        case Op(op=op):
-            return isinstance(step.target, Name) and op in _TESTS
-        case _:
-            return False
+            return part == Temp(number)
 
 
 def _is_path(expr: Expr) -> bool:
@@ -285,12 +292,6 @@ def _is_path(expr: Expr) -> bool:
     while isinstance(expr, Attr):
         expr = expr.base
     return isinstance(expr, Name)
-
-
-def _forget(copies: dict[str, Expr], gone: _Predicate) -> None:
-    for name, value in list(copies.items()):
-        if any(gone(part) for part in parts(value)):
-            del copies[name]
 
 
 def _agreed(one: Copies, other: Copies) -> Copies:
@@ -315,7 +316,7 @@ def _simplified(test: Op) -> Expr:
 
 def names_read(function: Function) -> frozenset[str]:
     """Return the variables that a function reads, or binds for the functions around it."""
-    read = {part.id for expr in _read_in(function) for part in parts(expr) if isinstance(part, Name)}
+    read = {name for expr in _read_in(function) for name in names_in(expr)}
     return frozenset((*read, *function.nonlocal_names))
 
 
@@ -398,21 +399,39 @@ def _with_plain_steps(function: Function, shared: frozenset[str]) -> Function:
     What an await gives is not used if it goes into such a variable; and what a variable is another name for
     need not be said if it is not.
     """
-    read = {part.id for expr in _read_in(function) for part in parts(expr) if isinstance(part, Name)}
-    kept = {*read, *shared, *function.global_names, *function.nonlocal_names}
-    steps = [_augmented(step) for step in function.steps]
+    changed: dict[int, Step] = {}
     for number, step in enumerate(function.steps):
-        match step:
-            case Assign(target=Name(id=name), value=value, op="") if name not in kept:
-                if isinstance(value, Temp) and isinstance(made := steps[value.step], Await):
-                    steps[value.step] = structs.replace(made, used=False)
-                elif isinstance(value, Attr) and _is_path(value):
-                    steps[number] = Evaluate(value)
-    same = all(a is b for a, b in zip(steps, function.steps, strict=True))
-    return function if same else structs.replace(function, steps=tuple(steps))
+        if isinstance(step, Assign) and (new := _augmented(step)) is not step:
+            changed[number] = new
+    for number, step in _idle_bindings(function, shared):
+        if isinstance(step.value, Temp):
+            made = function.steps[step.value.step]
+            assert isinstance(made, Await)
+            changed[step.value.step] = structs.replace(made, used=False)
+        else:
+            changed[number] = Evaluate(step.value)
+    if not changed:
+        return function
+    steps = tuple(changed.get(number, step) for number, step in enumerate(function.steps))
+    return structs.replace(function, steps=steps)
 
 
-def _augmented(step: Step) -> Step:
+def _idle_bindings(function: Function, shared: frozenset[str]) -> Iterator[tuple[int, Assign]]:
+    """Yield what binds variables that nobody reads to access paths, or to what an await gives."""
+    candidates = [
+        (number, step, step.target.id)
+        for number, step in enumerate(function.steps)
+        if isinstance(step, Assign) and isinstance(step.target, Name) and not step.op
+        if (isinstance(step.value, Temp) and isinstance(function.steps[step.value.step], Await))
+        or (isinstance(step.value, Attr) and _is_path(step.value))
+    ]
+    if candidates:
+        read = {name for expr in _read_in(function) for name in names_in(expr)}
+        kept = {*read, *shared, *function.global_names, *function.nonlocal_names}
+        yield from ((number, step) for number, step, name in candidates if name not in kept)
+
+
+def _augmented(step: Assign) -> Assign:
     match step:
         case Assign(target=target, value=Op(op=op, operands=(first, second)), op="") if op in _AUGMENTED:
             if first == target:

@@ -18,6 +18,7 @@ from cancellint.model.ir import (
     Exit,
     Expr,
     Item,
+    Name,
     Next,
     Op,
     Raise,
@@ -172,5 +173,23 @@ def parts(expr: Expr) -> Iterator[Expr]:
                 waiting.extend((key, base))
             case Op(operands=inner_parts) | Build(items=inner_parts):
                 waiting.extend(reversed(inner_parts))
+            case _:
+                pass
+
+
+def names_in(expr: Expr) -> Iterator[str]:
+    """Yield the variables that an expression reads."""
+    waiting = [expr]
+    while waiting:
+        match waiting.pop():
+            case Name(id=name):
+                yield name
+            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
+                waiting.append(inner)
+            case Item(base=base, key=key):
+                waiting.append(key)
+                waiting.append(base)
+            case Op(operands=inner_parts) | Build(items=inner_parts):
+                waiting.extend(inner_parts)
             case _:
                 pass
