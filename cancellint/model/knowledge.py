@@ -123,6 +123,8 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ren
     race: RaceKind | None = None
     delivers: bool | None = None
     returns: str | None = None
+    same_as: str | None = None
+    """empty: a class of its own after all"""
     note: str | None = None
 
 
@@ -143,6 +145,14 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     """the first Python version (of a standard name) or library version that has it"""
     bases: tuple[str, ...] = ()
     """of a class: library classes whose entries it inherits"""
+    same_as: str | None = None
+    """of a class: the class whose very object it is, where that depends on the version; else an alias does"""
+    cancellation: bool = False
+    """of an exception: it is what a cancelled await raises"""
+    swallows: tuple[str, ...] = ()
+    """of a context manager: what it ends, by names of exceptions or by operands that hold such (`args`)"""
+    enters: str | None = None
+    """of a method of a stack of context managers: the one that the stack's own exit leaves"""
     roles: tuple[Role, ...] = ()
     awaitable: bool = False
     """calling it gives something to await; the roles act when that is awaited"""
@@ -164,6 +174,8 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     raced: str = "arg:0"
     """of a race: the awaitable(s) raced; `body` for a context manager"""
     race: RaceKind | None = None
+    raises: str = "asyncio.TimeoutError"
+    """of a race that raises: which exception"""
     delivers: bool = False
     """of a race: what a task given to it has done by then is handed over, even if the race is lost"""
     timeout: str | None = None

@@ -134,7 +134,11 @@ class Effects:
         """Tell whether an expression is of a class that the tables know, or a pending coroutine or task."""
         return any(
             isinstance(option, Pending)
-            or (isinstance(option, Instance) and self.operations.knowledge.entry(option.cls) is not None)
+            or (
+                isinstance(option, Instance)
+                and self.operations.knowledge.entry(option.cls) is not None
+                and not self.operations.exceptions.is_exception(option.cls)
+            )
             for option in options(self.types.of(key, value))
         )
 
@@ -357,6 +361,10 @@ class Effects:
                     yield from self._generators(site, method)
                 case _:
                     pass
+
+    def exits(self, key: FunctionKey, value: Expr, *, is_async: bool) -> Iterator[Callee]:
+        """Yield what leaving a context manager calls: its exit, or the generator function it is made of."""
+        yield from self._protocol_callees(key, value, "__aexit__" if is_async else "__exit__")
 
     def implicit_callees(self, key: FunctionKey, value: Expr, kind: AwaitKind) -> Iterator[Callee]:
         """Yield what waiting for a value calls, such as `__await__`, `__aenter__` and `__anext__`."""

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from packaging.version import Version
 
 from cancellint.analysis.library.conventions import convention
+from cancellint.analysis.library.exceptions import Exceptions
 from cancellint.analysis.library.knowledge import Knowledge, argument, call_shape
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.types.types import Types
@@ -68,6 +69,7 @@ class Operations:
         self._program = program
         self._types = types
         self.knowledge = knowledge
+        self.exceptions = Exceptions(program, knowledge, python)
         self._awaited: dict[tuple[FunctionKey, Expr], tuple[Operation, ...]] = {}
 
     def known(self, callee: Callee) -> Known | None:

@@ -11,6 +11,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.constants import Constants, constants_before
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.flow.decisions import decisions
+from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.liveness import Live, live_at_entry
 from cancellint.analysis.flow.unwinding import Unwinding
 from cancellint.analysis.memory.access_paths import Frame
@@ -47,6 +48,7 @@ class Facts:
         self.key = key
         self.frame: Frame = effects.frame(key)
         self.unwinding = Unwinding(effects, key)
+        self.handlers: Handlers = self.unwinding.handlers
         self.function: Function = self.unwinding.without_idle_edges()
         self._owners = owners
         self._all_effects = effects

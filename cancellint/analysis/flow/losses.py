@@ -10,7 +10,7 @@ from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.flow.custody import Moves, State, content
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.reading_on import closes
-from cancellint.analysis.flow.unwinding import Shield, catches_cancellation
+from cancellint.analysis.flow.unwinding import Shield
 from cancellint.analysis.memory.values import Holder, holders
 from cancellint.model.ir import (
     CANCEL_EXIT,
@@ -228,7 +228,7 @@ class _Cancelled:
                 case Leaves.CANCELLED:
                     self.enter(edge.to, state, -1)
                 case Leaves.CAUGHT:
-                    if catches_cancellation(self._facts.function, edge.to):
+                    if self._facts.handlers.catches_cancellation(edge.to):
                         self.enter(edge.to, state, -1)
                 case Leaves.ABSORBED | Leaves.CONVERTED:
                     self._race_ends(edge.leaves, edge.to, state, region)

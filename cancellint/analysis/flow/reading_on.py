@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.effect import Effect, Fate
 from cancellint.analysis.flow.constants import place_of
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.unwinding import catches_timeout
+from cancellint.analysis.library.exceptions import Verdict
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder
 from cancellint.model.ir import (
@@ -273,10 +273,10 @@ class _Walk:
         """Send a travelling TimeoutError to the handlers that take it."""
         for edge in self._facts.function.blocks[here.block].edges:
             if edge.leaves is Leaves.CAUGHT:
-                may, surely = catches_timeout(self._facts.function, edge.to)
-                if may:
+                catches = self._facts.handlers.catches_timeout(edge.to)
+                if catches is not Verdict.NEVER:
                     self._go(here, edge.to, travelling=False)
-                if surely:
+                if catches is Verdict.MUST:
                     return
             elif edge.leaves is Leaves.RAISED:
                 self._go(here, edge.to, travelling=True)

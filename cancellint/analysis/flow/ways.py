@@ -6,13 +6,11 @@ from functools import cached_property
 
 from cancellint.analysis.flow.cancellation_paths import (
     WayOut,
-    catch_step,
     error_handlers,
     only_through,
     way_out,
 )
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.model.ir import (
     Assign,
@@ -141,12 +139,10 @@ class Ways:
 
     def belief(self, handler: int) -> Belief:
         """Return what a handler is for: any error, a timeout, or other errors."""
-        caught = self.facts.function.steps[catch_step(self.facts, handler)]
-        assert isinstance(caught, Catch)
-        names = [last_name(value) for value in caught.types]
-        if "Exception" in names:
+        handlers = self.facts.handlers
+        if handlers.catches_every_error(handler):
             return Belief.ANY_ERROR
-        return Belief.TIMEOUT if "TimeoutError" in names else Belief.SOME_ERROR
+        return Belief.TIMEOUT if handlers.names_timeout(handler) else Belief.SOME_ERROR
 
     # ------------------------------------------------------------------ cancellations
 
@@ -177,7 +173,7 @@ class Ways:
             caught = steps[step]
             if not isinstance(caught, Catch) or isinstance(steps[step + 1 + _is_bound(steps, step)], Raise):
                 continue
-            if any("ancel" in (last_name(each) or "") for each in caught.types):
+            if self.facts.handlers.names_cancellation(self.facts.block_of(step)):
                 return True
         return False
 

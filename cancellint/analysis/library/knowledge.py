@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from cancellint import resources
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
-from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, Role, Variant
+from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, RaceKind, Role, Variant
 
 Table: TypeAlias = Mapping[str, object]
 """A parsed table: public dotted name to the keys of its entry."""
@@ -151,6 +151,7 @@ def _varied(entry: Entry, variant: Variant) -> Entry:
         race=variant.race or entry.race,
         delivers=entry.delivers if variant.delivers is None else variant.delivers,
         returns=entry.returns if variant.returns is None else variant.returns,
+        same_as=entry.same_as if variant.same_as is None else variant.same_as or None,
         note=entry.note if variant.note is None else variant.note,
     )
 
@@ -361,7 +362,8 @@ def _path(name: str, key: str) -> str:
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters")
+_DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
 
@@ -415,7 +417,7 @@ def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "mode", 'only what loses has a mode; add cancel = "loses", or drop the mode'
     if entry.mode is None and entry.cancel is Cancel.LOSES:
         yield "mode", f"is missing; say how it loses: {', '.join(Mode)}"
-    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout)
+    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout, entry.enters)
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
             yield key, problem
@@ -478,16 +480,26 @@ def _is_version(text: str) -> bool:
     return True
 
 
+def _classes_meant(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The classes that an entry speaks of, each with the key that does."""
+    yield from (("bases", base) for base in entry.bases)
+    if entry.same_as:
+        yield "same-as", entry.same_as
+    if entry.race is RaceKind.CANCELS_RAISES and entry.raises != _DEFAULT_ERROR:
+        yield "raises", entry.raises
+    yield from (("swallows", each) for each in entry.swallows if _OPERAND.fullmatch(each) is None)
+
+
 def _check_links(origins: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
-    """Raises KnowledgeError where a base is no known class, or where two names mean the same object."""
+    """Raises KnowledgeError where a class is not known, or where two names mean the same object."""
     classes = tuple(name for name, entry in entries.items() if entry.kind == "class")
     known = frozenset(classes)
     owners: dict[str, str] = {}
     for name, entry in entries.items():
-        for base in entry.bases:
-            if base not in known:
-                problem = f'"{base}" is not a known class{_nearest(base, classes)}'
-                raise KnowledgeError(origins[name], _path(name, "bases"), problem)
+        for key, cls in _classes_meant(entry):
+            if cls not in known:
+                problem = f'"{cls}" is not a known class{_nearest(cls, classes)}'
+                raise KnowledgeError(origins[name], _path(name, key), problem)
         for alias in entry.aliases:
             owner = alias if alias in entries else owners.setdefault(alias, name)
             if owner != name:

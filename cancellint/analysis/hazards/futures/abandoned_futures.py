@@ -10,7 +10,7 @@ from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.flow.aftermath import after_leaving, blocks_among, reachable
 from cancellint.analysis.flow.tainting import after, block_of, cycle_around, in_blocks
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.library.exceptions import INVALID_STATE
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -67,7 +67,6 @@ _REMOVES = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear",
 _LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
 """Methods of futures and exit stacks that call a function when all is over."""
 _ASKS = frozenset({"done", "cancelled"})
-_CATCHES = frozenset({"InvalidStateError", "Exception", "BaseException"})
 _CLOSING_METHODS = frozenset({"data_received", "buffer_updated", "eof_received"})
 _PROTOCOLS = frozenset({"asyncio.Protocol", "asyncio.BufferedProtocol"})
 _DEEPEST = 4
@@ -223,26 +222,15 @@ class AbandonedFutures:
         """
         function = self._program.function(at.function)
         block = block_of(function, at.step)
-        if any(
-            not _CATCHES.isdisjoint(self._suppressed(function, region))
-            for region in function.blocks[block].regions
-        ):
+        unwinding = self._futures.unwinding(at.function)
+        if any(unwinding.absorbs(region, INVALID_STATE) for region in function.blocks[block].regions):
             return True
-        for handler, names in _handlers(function, block):
-            if not names or not _CATCHES.isdisjoint(names):
+        for handler in _handlers(function, block):
+            if unwinding.handlers.catches(handler, INVALID_STATE):
                 goal = block if cycle_around(function, at.step) else RETURN_EXIT
-                return "InvalidStateError" in names or goal in reachable(function, [handler])
+                named = unwinding.handlers.names(handler, INVALID_STATE)
+                return named or goal in reachable(function, [handler])
         return False
-
-    def _suppressed(self, function: Function, region: int) -> tuple[str, ...]:
-        value = function.regions[region].value
-        if not isinstance(value, Temp):
-            return ()
-        match function.steps[value.step]:
-            case Call(func=func, args=args) if last_name(func) == "suppress":
-                return tuple(name for each in args if (name := last_name(each)))
-            case _:
-                return ()
 
     # ----------------------------------------------------------------- what the waiter leaves behind
 
@@ -411,8 +399,8 @@ class AbandonedFutures:
         )
 
 
-def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the handlers that an exception raised in a block may meet, innermost first, with their types."""
+def _handlers(function: Function, block: int) -> Iterator[int]:
+    """Yield the blocks of the handlers that an exception raised in a block may meet, innermost first."""
     waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
     for current in waiting:
         if current < 0:
@@ -420,7 +408,7 @@ def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, 
         node = function.blocks[current]
         first = function.steps[node.first] if node.last > node.first else None
         if isinstance(first, Catch):
-            yield current, tuple(last_name(each) or "" for each in first.types)
+            yield current
             continue
         passed = (Leaves.CAUGHT, Leaves.NORMAL, Leaves.RAISED)
         waiting.extend(

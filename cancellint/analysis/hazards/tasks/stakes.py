@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation
-from cancellint.analysis.flow.unwinding import catches_cancellation_only
+from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
 from cancellint.analysis.library.conventions import last_name
 from cancellint.model.ir import (
@@ -232,6 +232,7 @@ def _given(effects: Effects, key: FunctionKey, operation: Operation) -> Iterator
 def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
     """Tell whether a coroutine function, or asynchronous generator, runs until it is stopped or fails."""
     function = effects.program.function(key)
+    handlers = Handlers(effects, key)
     seen = {0}
     waiting = [0]
     goes_on = False
@@ -239,7 +240,7 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
         number = waiting.pop()
         block = function.blocks[number]
         for edge in block.edges:
-            if not _goes_on(function, edge):
+            if not _goes_on(handlers, edge):
                 continue
             if edge.leaves in _AFTER and depth and _waits_for_ever(effects, key, block.last - 1, depth):
                 goes_on = True
@@ -253,13 +254,13 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
     return goes_on
 
 
-def _goes_on(function: Function, edge: Edge) -> bool:
+def _goes_on(handlers: Handlers, edge: Edge) -> bool:
     """Tell whether a function goes on along an edge though nobody cancels it and nothing fails for good."""
     match edge.leaves:
         case Leaves.CANCELLED:
             return False
         case Leaves.CAUGHT:
-            return not catches_cancellation_only(function, edge.to)
+            return not handlers.is_for_cancellations_only(edge.to)
         case _:
             return edge.to >= 0 or edge.to == RETURN_EXIT
 
