@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict
+from cancellint.analysis.flow.handlers import FORWARD, Raised
+from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict, some
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
@@ -23,9 +24,6 @@ from cancellint.model.types import FunctionKey
 _MOST_STATES = 200
 """Above that an exit's code is not followed: it may swallow."""
 
-FORWARD = frozenset(
-    {Leaves.NORMAL, Leaves.TRUE, Leaves.FALSE, Leaves.RESUMED, Leaves.RETURNED, Leaves.ITEM, Leaves.EXHAUSTED}
-)
 _RETURNED = "return"
 
 _Known = tuple[tuple[str, Expr], ...]
@@ -35,7 +33,7 @@ _Known = tuple[tuple[str, Expr], ...]
 class ExitCode:
     """A search over the paths of an exit that its tests of the exception leave open."""
 
-    def __init__(self, effects: Effects, key: FunctionKey, raised: str) -> None:
+    def __init__(self, effects: Effects, key: FunctionKey, raised: Raised) -> None:
         self._key = key
         self._exceptions = effects.operations.exceptions
         self._function = effects.program.function(key)
@@ -136,7 +134,7 @@ class ExitCode:
             return None
         if isinstance(other, Const):
             return False
-        if name != self._type or self._raised == ANY_ERROR:
+        if name != self._type or ANY_ERROR in self._raised:
             return None
         found = {
             None if len(classes) != 1 or classes[0] is None else self._exceptions.canonical(classes[0])
@@ -144,7 +142,7 @@ class ExitCode:
         }
         if None in found or len(found) > 1:
             return None
-        return found == {self._exceptions.canonical(self._raised)}
+        return found <= {self._exceptions.canonical(each) for each in self._raised}
 
     def _truth_of_call(self, step: int, known: _Known) -> bool | None:
         match self._function.steps[step]:
@@ -158,7 +156,7 @@ class ExitCode:
                 return None
 
     def _is_caught(self, types: Expr) -> bool | None:
-        match self._exceptions.catches(self._key, (types,), self._raised):
+        match some(self._exceptions.catches(self._key, (types,), each) for each in self._raised):
             case Verdict.MUST:
                 return True
             case Verdict.NEVER:

@@ -1,6 +1,7 @@
 """What the handlers of one function catch, those before them in the same `try` taken into account."""
 
 from functools import cached_property
+from typing import TypeAlias
 
 from msgspec import structs
 
@@ -8,6 +9,16 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict, some
 from cancellint.model.ir import Block, Catch, Edge, Function, Leaves
 from cancellint.model.types import FunctionKey
+
+Raised: TypeAlias = tuple[str, ...]
+"""What travels, by the classes that different libraries raise for the same reason.
+
+A handler that catches one of them is taken to be written for the library that raises it."""
+
+FORWARD = frozenset(
+    {Leaves.NORMAL, Leaves.TRUE, Leaves.FALSE, Leaves.RESUMED, Leaves.RETURNED, Leaves.ITEM, Leaves.EXHAUSTED}
+)
+"""Edges that control takes while nothing travels."""
 
 
 class Handlers:
@@ -20,11 +31,22 @@ class Handlers:
 
     def catches(self, block: int, raised: str) -> Verdict:
         """Whether an exception of a class that travels to a `try` ends in its handler in this block."""
+        return self.catches_some(block, (raised,))
+
+    def catches_cancellation(self, block: int) -> Verdict:
+        """Whether a cancellation ends in a handler, of whatever library it is."""
+        return self.catches_some(block, self._exceptions.cancellations)
+
+    def catches_timeout(self, block: int) -> Verdict:
+        """Whether what a lost race raises ends in a handler, of whatever library the race is."""
+        return self.catches_some(block, self._exceptions.timeouts)
+
+    def catches_some(self, block: int, raised: Raised) -> Verdict:
+        """Whether what travels to a `try` ends in its handler in this block."""
         own = self._by_itself(block, raised)
         if own is Verdict.NEVER:
             return own
-        before = some(self._by_itself(each, raised) for each in self._earlier.get(block, ()))
-        match before:
+        match some(self._by_itself(each, raised) for each in self._earlier.get(block, ())):
             case Verdict.MUST:
                 return Verdict.NEVER
             case Verdict.MAY:
@@ -32,17 +54,9 @@ class Handlers:
             case Verdict.NEVER:
                 return own
 
-    def catches_cancellation(self, block: int) -> Verdict:
-        """Whether a cancellation ends in a handler, of whatever library it is."""
-        return some(self.catches(block, raised) for raised in self._exceptions.cancellations)
-
-    def catches_timeout(self, block: int) -> Verdict:
-        """Whether what a lost race raises ends in a handler, of whatever library the race is."""
-        return some(self.catches(block, raised) for raised in self._exceptions.timeouts)
-
     def catches_every_error(self, block: int) -> bool:
         """Whether any ordinary exception surely ends in a handler, if not in one before it."""
-        return self._by_itself(block, ANY_ERROR) is Verdict.MUST
+        return self._by_itself(block, (ANY_ERROR,)) is Verdict.MUST
 
     def is_for_timeouts_only(self, block: int) -> bool:
         """Whether a handler names exceptions of lost races and nothing else."""
@@ -73,11 +87,11 @@ class Handlers:
         caught = self._caught.get(block)
         return caught is not None and self._exceptions.only(self._key, caught.types, wanted)
 
-    def _by_itself(self, block: int, raised: str) -> Verdict:
+    def _by_itself(self, block: int, raised: Raised) -> Verdict:
         caught = self._caught.get(block)
         if caught is None:
             return Verdict.NEVER
-        return self._exceptions.catches(self._key, caught.types, raised)
+        return some(self._exceptions.catches(self._key, caught.types, each) for each in raised)
 
     @cached_property
     def _caught(self) -> dict[int, Catch]:
@@ -95,11 +109,29 @@ class Handlers:
         """The handlers of the same `try` that are asked before one."""
         found: dict[int, tuple[int, ...]] = {}
         for block in self._function.blocks:
-            handlers = tuple(edge.to for edge in block.edges if edge.leaves is Leaves.CAUGHT)
+            handlers = _caught_by(block)
             for place, handler in enumerate(handlers):
                 if place > len(found.get(handler, ())):
                     found[handler] = handlers[:place]
+        for handler, caught in self._caught.items():
+            for later in self._asked_after(handler) if caught.group else ():
+                before = (*found.get(later, ()), handler, *found.get(handler, ()))
+                found[later] = tuple(dict.fromkeys(before))
         return found
+
+    def _asked_after(self, handler: int) -> tuple[int, ...]:
+        """Return the handlers that get the rest of a group when an `except*` is done."""
+        blocks = self._function.blocks
+        seen = {handler}
+        waiting = [handler]
+        while waiting:
+            block = blocks[waiting.pop()]
+            if _caught_by(block):
+                return _caught_by(block)
+            after = {edge.to for edge in block.edges if edge.to >= 0 and edge.leaves in FORWARD} - seen
+            seen |= after
+            waiting.extend(sorted(after))
+        return ()
 
     # ----------------------------------------------------------------- where a cancellation can go
 
@@ -130,7 +162,7 @@ class Handlers:
         kept: list[Edge] = []
         for edge in block.edges:
             if edge.leaves is Leaves.CAUGHT:
-                verdict = self._catches_one(edge.to)
+                verdict = self._by_itself(edge.to, self._exceptions.cancellations)
                 if verdict is not Verdict.NEVER:
                     kept.append(edge)
                 if verdict is Verdict.MUST:
@@ -139,6 +171,7 @@ class Handlers:
                 kept.append(edge)
         return tuple(kept)
 
-    def _catches_one(self, block: int) -> Verdict:
-        """Whether a handler by itself catches a cancellation of whatever library."""
-        return some(self._by_itself(block, raised) for raised in self._exceptions.cancellations)
+
+def _caught_by(block: Block) -> tuple[int, ...]:
+    """The handlers that what travels may be caught by from a block, in order."""
+    return tuple(edge.to for edge in block.edges if edge.leaves is Leaves.CAUGHT)

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import operands
-from cancellint.analysis.flow.exits import FORWARD, ExitCode
-from cancellint.analysis.flow.handlers import Handlers
+from cancellint.analysis.flow.exits import ExitCode
+from cancellint.analysis.flow.handlers import FORWARD, Handlers, Raised
 from cancellint.analysis.library.exceptions import Verdict, join, some
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
@@ -51,7 +51,7 @@ class Managers:
         self._program = effects.program
         self._exceptions = effects.operations.exceptions
 
-    def swallows(self, manager: Manager, raised: str, depth: int = _DEEPEST) -> Verdict:
+    def swallows(self, manager: Manager, raised: Raised, depth: int = _DEEPEST) -> Verdict:
         """Whether an exception of a class that travels through a `with` ends at its exit."""
         if depth == 0:
             return Verdict.MAY
@@ -81,7 +81,7 @@ class Managers:
             if isinstance(step, Assign) and step.target == Name(name) and not step.op
         )
 
-    def _swallows_one(self, manager: Manager, raised: str, depth: int) -> Verdict:
+    def _swallows_one(self, manager: Manager, raised: Raised, depth: int) -> Verdict:
         exits = tuple(self._effects.exits(manager.key, manager.value, is_async=manager.is_async))
         own = [each.key for each in exits if isinstance(each, ProjectCallee)]
         if own:
@@ -91,7 +91,7 @@ class Managers:
 
     # ----------------------------------------------------------------- tables
 
-    def _swallows_by_table(self, manager: Manager, raised: str) -> Verdict:
+    def _swallows_by_table(self, manager: Manager, raised: Raised) -> Verdict:
         made = tuple(self._made(manager.key, manager.value))
         if made:
             return join(self._by_entry(manager.key, entry, callee, raised) for callee, entry in made)
@@ -105,14 +105,14 @@ class Managers:
                 known = self._effects.operations.known(callee)
                 yield callee, known.entry if known is not None else None
 
-    def _by_entry(self, key: FunctionKey, entry: Entry | None, callee: Callee, raised: str) -> Verdict:
+    def _by_entry(self, key: FunctionKey, entry: Entry | None, callee: Callee, raised: Raised) -> Verdict:
         found: list[Verdict] = []
         for each in entry.swallows if entry is not None else ():
             given = tuple(operands(entry, each, callee)) if entry is not None else ()
             if given:
-                found.append(self._exceptions.catches(key, given, raised))
+                found.extend(self._exceptions.catches(key, given, one) for one in raised)
             elif "." in each:
-                found.append(self._exceptions.catches_class(each, raised))
+                found.extend(self._exceptions.catches_class(each, one) for one in raised)
         return some(found)
 
     def _instances(self, manager: Manager) -> Iterator[Instance]:
@@ -128,7 +128,7 @@ class Managers:
 
     # ----------------------------------------------------------------- stacks of managers
 
-    def _swallows_by_stack(self, manager: Manager, raised: str, depth: int) -> Verdict:
+    def _swallows_by_stack(self, manager: Manager, raised: Raised, depth: int) -> Verdict:
         """Whether a manager that an exit stack has entered swallows; when it has, is not asked."""
         found = (self.swallows(each, raised, depth - 1) for each in self._entered(manager))
         return Verdict.MAY if any(verdict is not Verdict.NEVER for verdict in found) else Verdict.NEVER
@@ -152,13 +152,13 @@ class Managers:
 
     # ----------------------------------------------------------------- code of the project
 
-    def _swallows_by_code(self, key: FunctionKey, raised: str, depth: int) -> Verdict:
+    def _swallows_by_code(self, key: FunctionKey, raised: Raised, depth: int) -> Verdict:
         if self._program.function(key).is_generator:
             return self._swallows_by_generator(key, raised, depth)
         code = ExitCode(self._effects, key, raised)
         return join(self._verdict(key, each, raised, depth) for each in code.outcomes())
 
-    def _verdict(self, key: FunctionKey, outcome: Verdict | int, raised: str, depth: int) -> Verdict:
+    def _verdict(self, key: FunctionKey, outcome: Verdict | int, raised: Raised, depth: int) -> Verdict:
         """What an exit's outcome says; a call of another exit is what that one says."""
         if isinstance(outcome, Verdict):
             return outcome
@@ -168,7 +168,7 @@ class Managers:
             return join(self._swallows_by_code(each, raised, depth - 1) for each in own)
         return Verdict.MAY
 
-    def _swallows_by_generator(self, key: FunctionKey, raised: str, depth: int) -> Verdict:
+    def _swallows_by_generator(self, key: FunctionKey, raised: Raised, depth: int) -> Verdict:
         """Whether the generator function behind a `@contextmanager` ends normally after it is thrown in."""
         return _Thrown(self, self._effects, key, raised, depth).verdict()
 
@@ -177,7 +177,7 @@ class _Thrown:
     """A search over a generator from its `yield`s on, with an exception of one class travelling or not."""
 
     def __init__(
-        self, managers: Managers, effects: Effects, key: FunctionKey, raised: str, depth: int
+        self, managers: Managers, effects: Effects, key: FunctionKey, raised: Raised, depth: int
     ) -> None:
         self._managers = managers
         self._handlers = Handlers(effects, key)
@@ -241,7 +241,7 @@ class _Thrown:
         """Send the exception to the handlers that may catch it, and past them."""
         for edge in block.edges:
             caught = edge.leaves is Leaves.CAUGHT
-            verdict = self._handlers.catches(edge.to, self._raised) if caught else Verdict.MUST
+            verdict = self._handlers.catches_some(edge.to, self._raised) if caught else Verdict.MUST
             if verdict is not Verdict.NEVER:
                 self._enter_block(edge.to, travelling=not caught)
             if verdict is Verdict.MUST:

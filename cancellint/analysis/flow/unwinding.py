@@ -7,9 +7,9 @@ from msgspec import structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known
-from cancellint.analysis.flow.handlers import Handlers
+from cancellint.analysis.flow.handlers import Handlers, Raised
 from cancellint.analysis.flow.managers import Managers, exits_of, region_of
-from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict, some
+from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict
 from cancellint.model.ir import Call, Edge, Function, Leaves, Name, Temp
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import FunctionKey
@@ -35,7 +35,7 @@ class Unwinding:
         self._managers = Managers(effects)
         self._exceptions = effects.operations.exceptions
         self._races: dict[int, tuple[RaceKind, str] | None] = {}
-        self._absorbed: dict[tuple[int, str], Verdict] = {}
+        self._absorbed: dict[tuple[int, Raised], Verdict] = {}
 
     def race(self, region: int) -> tuple[RaceKind, str] | None:
         """Return how a region races its body and under what name, None for any other context manager."""
@@ -86,14 +86,17 @@ class Unwinding:
 
     def absorbs_cancellation(self, region: int) -> Verdict:
         """Whether a cancellation from outside ends at the exit of a region."""
-        return some(self.absorbs(region, raised) for raised in self._exceptions.cancellations)
+        return self._absorbs(region, self._exceptions.cancellations)
 
     def absorbs_timeout(self, region: int) -> Verdict:
         """Whether what a lost race raises ends at the exit of a region."""
-        return some(self.absorbs(region, raised) for raised in self._exceptions.timeouts)
+        return self._absorbs(region, self._exceptions.timeouts)
 
     def absorbs(self, region: int, raised: str) -> Verdict:
         """Whether an exception of a class ends at the exit of a region."""
+        return self._absorbs(region, (raised,))
+
+    def _absorbs(self, region: int, raised: Raised) -> Verdict:
         asked = (region, raised)
         if asked not in self._absorbed:
             manager = region_of(self._key, self._function, region)

@@ -165,13 +165,13 @@ class Ways:
                 return True
         return False
 
-    def thinks_of_cancellation(self, block: int) -> bool:
+    def thinks_of_cancellation(self, awaiting: int) -> bool:
         """Tell whether a handler that names the cancellation does more than pass it on."""
-        way = self.way_out(block)
+        way = self.way_out(awaiting)
         steps = self.facts.function.steps
         for step in way.steps if way is not None else ():
-            caught = steps[step]
-            if not isinstance(caught, Catch) or isinstance(steps[step + 1 + _is_bound(steps, step)], Raise):
+            block = self.facts.function.blocks[self.facts.block_of(step)]
+            if not isinstance(steps[step], Catch) or _passes_on(steps[step : block.last], step):
                 continue
             if self.facts.handlers.names_cancellation(self.facts.block_of(step)):
                 return True
@@ -204,10 +204,15 @@ def _asks_for_state(test: Expr) -> bool:
     return False
 
 
-def _is_bound(steps: tuple[Step, ...], caught: int) -> bool:
-    """Tell whether the step after a handler's first binds the exception: `except E as error`."""
-    following = steps[caught + 1]
-    return isinstance(following, Assign) and following.value == Temp(caught)
+def _passes_on(steps: tuple[Step, ...], caught: int) -> bool:
+    """Tell whether a handler's first block does nothing but raise, be it after `except E as error`."""
+    match steps:
+        case (_, Raise()):
+            return True
+        case (_, Assign(value=value), Raise()):
+            return value == Temp(caught)
+        case _:
+            return False
 
 
 def is_exit(step: Step) -> bool:
