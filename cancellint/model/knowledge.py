@@ -87,6 +87,17 @@ class RaceKind(enum.StrEnum):
     """task groups, bare cancel scopes: the body is cancelled when a sibling fails or `cancel()` is called"""
 
 
+class SourceKind(enum.StrEnum):
+    """Where the data that a source gives comes from, and in which pieces."""
+
+    QUEUE = "queue"
+    """whole items that this process itself puts there"""
+    STREAM = "stream"
+    """bytes that a peer sends, in pieces of any size"""
+    MESSAGES = "messages"
+    """whole messages that a peer sends"""
+
+
 class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
     """What one argument of a call must look like.
 
@@ -159,6 +170,8 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     suspends: Suspends = Suspends.MAYBE
     of: str = "self"
     """what the role acts on: the source consumed, the lock acquired, the thing closed"""
+    source: SourceKind | None = None
+    """of a class whose methods consume, or of a consumer: where the data comes from"""
     into: str = "result"
     """of a consumer: where the data goes (`result`, or `arg:0` for `recv_into`)"""
     cancel: Cancel = Cancel.SAFE

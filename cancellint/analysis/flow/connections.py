@@ -18,36 +18,6 @@ _SIDES = frozenset(
 )
 """Words that tell the halves of one connection apart, and nothing else."""
 
-_QUEUES = ("asyncio.Queue.", "asyncio.LifoQueue.", "asyncio.PriorityQueue.")
-_MEMORY_STREAMS = (
-    "anyio.streams.memory.",
-    "anyio.abc.ObjectReceiveStream.",
-    "trio.MemoryReceiveChannel.",
-    "trio.abc.ReceiveChannel.",
-)
-_CONNECTIONS = (
-    "asyncio.StreamReader.",
-    "asyncio.AbstractEventLoop.sock_recv",
-    "anyio.abc.",
-    "anyio.streams.buffered.",
-    "anyio.streams.text.",
-    "anyio.streams.tls.",
-    "trio.SSLStream.",
-    "trio.SocketStream.",
-    "trio.abc.ReceiveStream.",
-    "trio.socket.SocketType.recv",
-)
-
-
-def is_queue(origin: str) -> bool:
-    """Tell whether data comes out of a queue of this process."""
-    return origin.startswith(_QUEUES) or origin.startswith(_MEMORY_STREAMS)
-
-
-def is_remote(origin: str) -> bool:
-    """Tell whether data comes from a peer, by whatever library."""
-    return origin.startswith(_CONNECTIONS) and not is_queue(origin)
-
 
 class Group:
     """Two ends of a connection: where requests go, and where replies come from."""
@@ -70,7 +40,7 @@ class Group:
 
     def is_ended_by(self, path: Path) -> bool:
         """Tell whether closing, or replacing, an object ends the connection."""
-        return any(closes(path, end, "") for end in (self.request, self.reply))
+        return any(closes(path, end, connected=True) for end in (self.request, self.reply))
 
     def has_as_flag(self, path: Path) -> bool:
         """Tell whether an attribute lies beside an end, and may say what state the connection is in."""

@@ -36,7 +36,7 @@ from cancellint.model.ir import (
     Op,
     Return,
 )
-from cancellint.model.knowledge import Mode
+from cancellint.model.knowledge import Mode, SourceKind
 from cancellint.model.summary import RESULT, Act, Cause, Path, Take
 from cancellint.model.types import FunctionKey
 
@@ -168,6 +168,14 @@ class Facts:
         """Containers from which this function removes something, whoever fills them."""
         sliced = (store for store, _ in self._slices())
         return tuple(sorted({*sliced, *self.removed_from}))
+
+    def source_kind(self, origin: str) -> SourceKind | None:
+        """What kind of source data comes from, by the function that takes it."""
+        return self._all_effects.operations.knowledge.source(origin)
+
+    def is_connection(self, origin: str) -> bool:
+        """Tell whether what is consumed may come from a connection, whose parts are closed together."""
+        return origin != STORE and self.source_kind(origin) is not SourceKind.QUEUE
 
     def is_filled(self, store: Path) -> bool:
         """Tell whether a container receives data taken from a source, here or elsewhere in the program."""

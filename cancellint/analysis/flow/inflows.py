@@ -14,6 +14,7 @@ from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
+from cancellint.model.knowledge import SourceKind
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -49,20 +50,7 @@ _MOST_CALLERS = 8
 _MOST_NAMESAKES = 64
 """Calls of anything that has a function's name, above which its callers are not looked for."""
 
-_REMOTE = (
-    "asyncio.StreamReader.",
-    "asyncio.AbstractEventLoop.sock_recv",
-    "anyio.abc.ByteReceiveStream.",
-    "anyio.abc.SocketStream.",
-    "anyio.abc.UDPSocket.",
-    "anyio.streams.buffered.",
-    "anyio.streams.text.",
-    "anyio.streams.tls.",
-    "trio.SSLStream.",
-    "trio.SocketStream.",
-    "trio.abc.ReceiveStream.",
-    "trio.socket.",
-)
+REMOTE = frozenset({SourceKind.STREAM, SourceKind.MESSAGES})
 """Sources whose pace a peer sets, unlike that of queues, files and containers in this process."""
 
 _PROTOCOLS = frozenset(
@@ -170,7 +158,7 @@ class Inflows:
         if not isinstance(step, Await) or step.kind in (AwaitKind.ENTER, AwaitKind.EXIT):
             return None
         for take in self._effects.of(key, number).takes:
-            if take.origin.startswith(_REMOTE):
+            if self._effects.operations.knowledge.source(take.origin) in REMOTE:
                 return take.confidence
         inner = [self._function_reads(called, depth - 1) for called in self._awaited(key, number)]
         known = [each for each in inner if each is not None]

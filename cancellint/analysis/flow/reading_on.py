@@ -107,7 +107,7 @@ class _Walk:
         self._loser = loser
         self._facts = facts
         self._source = source
-        self._origin = origin
+        self._connected = facts.is_connection(origin)
         self._scopes: set[str] = set()
         self._seen: set[Start] = set()
         self._waiting: deque[Start] = deque()
@@ -217,7 +217,7 @@ class _Walk:
     def _closes(self, path: Path) -> bool:
         known = self._ends.get(path)
         if known is None:
-            known = self._ends[path] = closes(path, self._source, self._origin)
+            known = self._ends[path] = closes(path, self._source, connected=self._connected)
         return known
 
     def _leave(self, here: Start) -> None:
@@ -322,11 +322,11 @@ def _is_true(constant: Const) -> bool:
     return constant.text not in ("None", "False", "0", "0.0", "") and constant.text not in ("b''", 'b""')
 
 
-def closes(path: Path, source: Path, origin: str) -> bool:
+def closes(path: Path, source: Path, *, connected: bool) -> bool:
     """Tell whether closing `path` ends `source`: itself, what it is part of, its connection."""
     if source.is_within(path):
         return True
-    if not is_connection(origin):
+    if not connected:
         return False
     while path.fields and path.fields[-1].strip("_") in ("transport", "socket", "sock"):
         path = Path(path.root, path.fields[:-1])
@@ -336,8 +336,3 @@ def closes(path: Path, source: Path, origin: str) -> bool:
     return (
         not path.fields and not source.fields and path.root.startswith(bare) and source.root.startswith(bare)
     )
-
-
-def is_connection(origin: str) -> bool:
-    """Tell whether what is consumed comes from a connection, whose parts are closed together."""
-    return "Queue" not in origin and origin != "store"

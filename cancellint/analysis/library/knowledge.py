@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from cancellint import resources
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
-from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, RaceKind, Role, Variant
+from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, RaceKind, Role, SourceKind, Variant
 
 Table: TypeAlias = Mapping[str, object]
 """A parsed table: public dotted name to the keys of its entry."""
@@ -181,6 +181,7 @@ class Knowledge:
         self._aliases = {alias: name for name, entry in entries.items() for alias in entry.aliases}
         self._public: dict[str, str] = {}
         self._resolved: dict[str, Entry | None] = {}
+        self._sources: dict[str, SourceKind | None] = {}
         self._shaped: dict[tuple[str, CallShape], Entry | None] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -212,6 +213,19 @@ class Knowledge:
         """Whether this names a known class."""
         entry = self.entry(name)
         return entry is not None and entry.kind == "class"
+
+    def source(self, origin: str) -> SourceKind | None:
+        """What kind of source a consuming function or method takes from; a class's holds for its methods."""
+        if origin not in self._sources:
+            self._sources[origin] = self._find_source(self.canonical(origin))
+        return self._sources[origin]
+
+    def _find_source(self, name: str) -> SourceKind | None:
+        known = self._entries.get(name)
+        if known is not None and known.source is not None:
+            return known.source
+        classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
+        return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
 
     def facts(self, name: str, call: CallShape) -> Entry | None:
         """What is known of a call: the entry, with the first variant that applies laid over it."""
