@@ -6,7 +6,7 @@ The user-facing description of the format is `rules/knowledge/README.md`.
 import enum
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Role(enum.StrEnum):
@@ -30,6 +30,10 @@ class Role(enum.StrEnum):
     BLOCKS = "blocks"
     """blocks the thread"""
     CONSTRUCTS = "constructs"
+    PAUSES = "pauses"
+    """keeps a peer from sending until further notice"""
+    REMEMBERS = "remembers"
+    """of a decorator: keeps what the function returns, and gives it again"""
     LOOKS = "looks"
     """reads its arguments and keeps nothing (logging, len, isinstance)"""
     GATHERS = "gathers"
@@ -96,6 +100,17 @@ class SourceKind(enum.StrEnum):
     """bytes that a peer sends, in pieces of any size"""
     MESSAGES = "messages"
     """whole messages that a peer sends"""
+
+
+class Callback(enum.StrEnum):
+    """When a library calls a method that its users override, or a function that they give it."""
+
+    FIRST = "first"
+    """before any other method of the object"""
+    DATA = "data"
+    """with whatever a peer sends"""
+    END = "end"
+    """when the peer sends no more"""
 
 
 class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
@@ -181,6 +196,10 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     calls: str | None = None
     """a callable that it runs itself, now or later, with the positional arguments after it; a spawner
     (`start_soon`) starts that call as a task"""
+    callback: Callback | None = None
+    """of a method that users override: when it is called; of what has `calls`: when it calls that"""
+    error_closes: bool = False
+    """of such a method: an exception that it raises closes the connection"""
     calls_with: tuple[str, ...] = ()
     """types of the positional arguments it makes up for that callable, written as in `returns`
     (`["asyncio.StreamReader", "asyncio.StreamWriter"]` for `start_server`)"""
@@ -216,3 +235,55 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     untested: str = ""
     """why no test of the tables' own runs it; empty where one does, and where there is nothing to run"""
     note: str = ""
+
+
+class Guess(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """What `receiver.method` may be, by both names: a method of a library's class where one is given."""
+
+    receiver: tuple[str, ...]
+    methods: tuple[str, ...]
+    cls: str = field(name="class", default="")
+
+
+class Naming(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """Naming conventions, as regular expressions for whole names in lower case; `[conventions]` of a table.
+
+    Several tables add up.
+    """
+
+    connection: tuple[str, ...] = ()
+    """variables and attributes that hold a connection"""
+    sides: tuple[str, ...] = ()
+    """words that tell the two ends of one connection apart, and nothing else"""
+    closes: tuple[str, ...] = ()
+    """methods that end their object"""
+    cleans_up: tuple[str, ...] = ()
+    """first words of the names of functions that end something or tidy up"""
+    gives_back: tuple[str, ...] = ()
+    """methods that give something back to its owner"""
+    sends: tuple[str, ...] = ()
+    """methods that send a request"""
+    sends_on_connection: tuple[str, ...] = ()
+    """the same, of what is named like a connection"""
+    receives: tuple[str, ...] = ()
+    """methods that wait for what a peer sends"""
+    receives_on_connection: tuple[str, ...] = ()
+    """the same, of what is named like a connection"""
+    takes_reply: tuple[str, ...] = ()
+    """methods that are named for the reply they wait for"""
+    asks: tuple[str, ...] = ()
+    """methods that ask somebody for an answer"""
+    fetches: tuple[str, ...] = ()
+    """methods that fetch whole messages for the object they belong to"""
+    streams: tuple[str, ...] = ()
+    """methods that give an iterator over what a peer sends"""
+    called_back: tuple[str, ...] = ()
+    """methods that are called with whatever a peer sends"""
+    begins_or_ends: tuple[str, ...] = ()
+    """methods that begin or end a connection"""
+    routes: tuple[Guess, ...] = ()
+    """decorators that register a handler of requests"""
+    stands_for: tuple[Guess, ...] = ()
+    """methods that are likely those of a library's class"""
+    starts: tuple[Guess, ...] = ()
+    """methods that are likely those by which a library's class starts a task or a call in a thread"""

@@ -21,7 +21,7 @@ from cancellint.analysis.effects.gathering import (
     wrap_losses,
 )
 from cancellint.analysis.effects.operations import Known, Operation, Operations, delivered, operands, wrapped
-from cancellint.analysis.library.conventions import closes_by_name
+from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
 from cancellint.analysis.program.program import Program
@@ -92,6 +92,7 @@ class Effects:
         self.types = types
         self.operations = operations
         self._summary_of = summary_of
+        self.conventions: Conventions = operations.knowledge.conventions
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
         self._nesting = 0
@@ -425,7 +426,7 @@ class Effects:
         """Add what the name of a method says that is only declared, and implemented nobody knows where."""
         function = self.program.function(callee.key)
         named = UnresolvedCallee(function.name, callee.receiver, callee.args, callee.keywords)
-        acts = tuple(acts_by_name(self.frame(key), function.name, named, used=False))
+        acts = tuple(acts_by_name(self.conventions, self.frame(key), function.name, named, used=False))
         gathered.acts.update(dict.fromkeys(acts))
         gathered.suspends |= function.is_async and bool(acts)
 
@@ -460,7 +461,7 @@ class Effects:
         for index, value in given.items():
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         name = self.program.function(callee.key).name
-        for act in acts_by_name(frame, name, callee, False) if callee.args else ():
+        for act in acts_by_name(self.conventions, frame, name, callee, False) if callee.args else ():
             if act.verb not in SAID and not _releases(gathered, act.subject):
                 gathered.acts[act] = None
         for index in summary.calls:
@@ -616,12 +617,12 @@ class Effects:
         method = _method_name(callee)
         frame = self.frame(key)
         gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
-        gathered.acts.update(dict.fromkeys(acts_by_name(frame, method, callee, used)))
+        gathered.acts.update(dict.fromkeys(acts_by_name(self.conventions, frame, method, callee, used)))
         receiver = callee.receiver
         if receiver is not None:
             gathered.arguments.append(Argument(receiver, Fate.PASSES))
             path = frame.path(receiver)
-            if path is not None and closes_by_name(method):
+            if path is not None and method in self.conventions.closes:
                 gathered.closes[path] = None
 
     # ------------------------------------------------------------------ other frames

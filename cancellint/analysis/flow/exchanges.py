@@ -12,7 +12,7 @@ from msgspec import Struct
 from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.tainting import Taint, cycle_around, in_blocks, parts
-from cancellint.analysis.library.conventions import last_name, takes_reply_by_name
+from cancellint.analysis.library.conventions import last_name
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -100,7 +100,7 @@ def _firmly(facts: Facts, step: int, take: Take) -> Confidence:
         case Await(value=Temp(step=made)):
             call = facts.function.steps[made]
             name = last_name(call.func) if isinstance(call, Call) else None
-            if name is not None and takes_reply_by_name(name):
+            if name in facts.conventions.takes_reply:
                 return Confidence.LIKELY
         case _:
             pass
@@ -242,7 +242,7 @@ def _pair(facts: Facts, request: Act, reply: Reply) -> tuple[Confidence, ...] | 
         if not beside or not facts.is_filled(reply.source):
             return None
         return request.confidence, reply.confidence, Confidence.LIKELY
-    firmly = one_connection(facts.function, request.subject, reply.source)
+    firmly = one_connection(facts.conventions.sides, facts.function, request.subject, reply.source)
     return None if firmly is None else (request.confidence, reply.confidence, firmly)
 
 

@@ -14,6 +14,7 @@ from cancellint.analysis.flow.decisions import decisions
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.liveness import Live, live_at_entry
 from cancellint.analysis.flow.unwinding import Unwinding
+from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.memory.values import Holder
@@ -168,6 +169,11 @@ class Facts:
         """Containers from which this function removes something, whoever fills them."""
         sliced = (store for store, _ in self._slices())
         return tuple(sorted({*sliced, *self.removed_from}))
+
+    @property
+    def conventions(self) -> Conventions:
+        """What names suggest."""
+        return self._all_effects.conventions
 
     def source_kind(self, origin: str) -> SourceKind | None:
         """What kind of source data comes from, by the function that takes it."""

@@ -19,8 +19,19 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from cancellint import resources
+from cancellint.analysis.library.conventions import Conventions
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
-from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, RaceKind, Role, SourceKind, Variant
+from cancellint.model.knowledge import (
+    Cancel,
+    Condition,
+    Entry,
+    Mode,
+    Naming,
+    RaceKind,
+    Role,
+    SourceKind,
+    Variant,
+)
 
 Table: TypeAlias = Mapping[str, object]
 """A parsed table: public dotted name to the keys of its entry."""
@@ -176,8 +187,9 @@ def _without_idle_race(entry: Entry, call: CallShape) -> Entry:
 class Knowledge:
     """All that is known of library names. It never changes; the answers given are remembered."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, entries: Mapping[str, Entry], naming: Naming | None = None) -> None:
         self._entries = dict(entries)
+        self.conventions = Conventions(naming or Naming())
         self._aliases = {alias: name for name, entry in entries.items() for alias in entry.aliases}
         self._public: dict[str, str] = {}
         self._resolved: dict[str, Entry | None] = {}
@@ -187,6 +199,10 @@ class Knowledge:
     def names(self) -> tuple[str, ...]:
         """The public names of all entries, sorted."""
         return tuple(sorted(self._entries))
+
+    def with_role(self, role: Role) -> tuple[str, ...]:
+        """The public names of what has a role, sorted."""
+        return tuple(name for name in self.names() if role in self._entries[name].roles)
 
     def canonical(self, name: str) -> str:
         """The public name of what may be known under another one; an unknown name is its own."""
@@ -226,6 +242,11 @@ class Knowledge:
             return known.source
         classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
         return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
+
+    def overridden(self, bases: Iterable[str], method: str) -> Entry | None:
+        """The entry of the method of a library class that a class with these bases overrides."""
+        entries = (self.entry(f"{base}.{method}") for base in bases)
+        return next((entry for entry in entries if entry is not None), None)
 
     def facts(self, name: str, call: CallShape) -> Entry | None:
         """What is known of a call: the entry, with the first variant that applies laid over it."""
@@ -333,13 +354,27 @@ def load(tables: Iterable[Path | Table] = (), *, shipped: bool = True) -> Knowle
     ours: tuple[Path | Table, ...] = resources.knowledge_tables() if shipped else ()
     entries: dict[str, Entry] = {}
     origins: dict[str, str] = {}
+    naming = Naming()
     for table in (*ours, *tables):
         file, content = _content(table)
         for name, keys in content.items():
-            entries[name] = _read_entry(file, name, keys)
-            origins[name] = file
+            if name == _CONVENTIONS:
+                naming = _added(naming, _read_naming(file, keys))
+            else:
+                entries[name] = _read_entry(file, name, keys)
+                origins[name] = file
     _check_links(origins, entries)
-    return Knowledge(entries)
+    return Knowledge(entries, naming)
+
+
+_CONVENTIONS = "conventions"
+"""The one table of a file that is no entry."""
+
+
+def _added(naming: Naming, more: Naming) -> Naming:
+    """Both tables' conventions."""
+    added = msgspec.structs.asdict(more)
+    return Naming(**{key: (*texts, *added[key]) for key, texts in msgspec.structs.asdict(naming).items()})
 
 
 def _content(table: Path | Table) -> tuple[str, Table]:
@@ -366,6 +401,32 @@ def _read_entry(file: str, name: str, keys: object) -> Entry:
     for key, problem in _problems(entry):
         raise KnowledgeError(file, _path(name, key), problem)
     return entry
+
+
+def _read_naming(file: str, keys: object) -> Naming:
+    try:
+        naming = msgspec.convert(keys, Naming)
+    except msgspec.ValidationError as error:
+        key, problem = _mistake(keys, inspect.type_info(Naming)) or _wrong_type(error)
+        raise KnowledgeError(file, f"[{_CONVENTIONS}].{key}", problem) from error
+    for key, pattern in _patterns(naming):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            problem = f'"{pattern}" is not a regular expression: {error}'
+            raise KnowledgeError(file, f"[{_CONVENTIONS}].{key}", problem) from error
+    return naming
+
+
+def _patterns(naming: Naming) -> Iterator[tuple[str, str]]:
+    """The regular expressions of a table, each with its key."""
+    for key, values in msgspec.to_builtins(naming).items():
+        for value in values:
+            match value:
+                case {"receiver": receiver, "methods": methods}:
+                    yield from ((key, pattern) for pattern in (*receiver, *methods))
+                case str():
+                    yield key, value
 
 
 def _path(name: str, key: str) -> str:

@@ -31,7 +31,7 @@ from cancellint.model.ir import (
     Step,
     Temp,
 )
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import Callback, Entry, Role
 from cancellint.model.types import CallSite, FunctionKey, Instance, ProjectCallee, ProjectFunction
 
 
@@ -67,8 +67,6 @@ _REMOVES = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear",
 _LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
 """Methods of futures and exit stacks that call a function when all is over."""
 _ASKS = frozenset({"done", "cancelled"})
-_CLOSING_METHODS = frozenset({"data_received", "buffer_updated", "eof_received"})
-_PROTOCOLS = frozenset({"asyncio.Protocol", "asyncio.BufferedProtocol"})
 _DEEPEST = 4
 """Callers of a completion that are looked at to see what its error ends."""
 _DEEPEST_CLEANUP = 2
@@ -143,7 +141,7 @@ class AbandonedFutures:
         """Tell whether nobody can have waited yet for the future that is completed."""
         at, future = completion.at, completion.future
         function = self._program.function(at.function)
-        if at.function == made.site.function or function.name == "connection_made":
+        if at.function == made.site.function or self._runs_first(at.function):
             return True
         if any(
             isinstance(step, Assign) and step.target == future and not isinstance(future, Name)
@@ -391,12 +389,21 @@ class AbandonedFutures:
                     yield Harm.CALL, at
 
     def _closes_transport(self, key: FunctionKey) -> bool:
+        overridden = self._overridden(key)
+        return overridden is not None and overridden.error_closes
+
+    def _runs_first(self, key: FunctionKey) -> bool:
+        """Tell whether a library calls a method before any other one of the object."""
+        overridden = self._overridden(key)
+        return overridden is not None and overridden.callback is Callback.FIRST
+
+    def _overridden(self, key: FunctionKey) -> Entry | None:
+        """Return what the tables say of the library's method that a method overrides."""
         cls = self._program.class_of(key)
-        return (
-            cls is not None
-            and self._program.function(key).name in _CLOSING_METHODS
-            and not _PROTOCOLS.isdisjoint(self._types.library_bases(cls))
-        )
+        if cls is None:
+            return None
+        bases = self._types.library_bases(cls)
+        return self._futures.effects.operations.knowledge.overridden(bases, self._program.function(key).name)
 
 
 def _handlers(function: Function, block: int) -> Iterator[int]:

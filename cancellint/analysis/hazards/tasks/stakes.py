@@ -1,6 +1,5 @@
 """What a task does that nobody waits for any more: what it would go on to take, and whether it ever ends."""
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct, structs
@@ -36,9 +35,6 @@ _AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
 
 DEEPEST = 3
 """Coroutines that await coroutines that never return: how many levels are followed."""
-
-_SENDS = re.compile(r"_*(send|write|publish|request|execute|call|query|fetch|transact)")
-"""Names of what asks for an answer."""
 
 _DEEPEST_GIVEN = 6
 """Variables and loops between a parameter and what is started of it."""
@@ -172,7 +168,7 @@ def _sends(effects: Effects, key: FunctionKey, number: int) -> bool:
     step = effects.program.function(key).steps[number]
     if not isinstance(step, Call):
         return False
-    if _SENDS.match(last_name(step.func) or ""):
+    if last_name(step.func) in effects.conventions.asks:
         return True
     known = (effects.operations.known(callee) for callee in effects.types.callees(key, number))
     return any(each is not None and Role.SENDS in each.entry.roles for each in known)
