@@ -113,7 +113,13 @@ class Callback(enum.StrEnum):
     """when the peer sends no more"""
 
 
-class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class _Table(
+    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, rename="kebab"
+):
+    """Common settings of all that stands in a table."""
+
+
+class Condition(_Table, frozen=True):
     """What one argument of a call must look like.
 
     `arg` is a position (`"0"`) or a parameter's name; `Entry.params` tells which name has which
@@ -127,7 +133,7 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, r
     equals: tuple[str, ...] = ()
 
 
-class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Variant(_Table, frozen=True):
     """An exception to an entry, by argument or by version; the first that applies overrides what it sets.
 
     `arg`, `absent` and `equals` are those of a `Condition`. Everything asked for in one variant must hold.
@@ -154,7 +160,7 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ren
     note: str | None = None
 
 
-class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Entry(_Table, frozen=True):
     """One class, function or method of a library, under its public dotted name.
 
     Operands (`of`, `into`, `spawned`, `calls`, `raced`, `timeout`) are written `self`, `result`, `arg:0`,
@@ -237,7 +243,7 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     note: str = ""
 
 
-class Guess(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Guess(_Table, frozen=True):
     """What `receiver.method` may be, by both names: a method of a library's class where one is given."""
 
     receiver: tuple[str, ...]
@@ -245,7 +251,7 @@ class Guess(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     cls: str = field(name="class", default="")
 
 
-class Naming(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Naming(_Table, frozen=True):
     """Naming conventions, as regular expressions for whole names in lower case; `[conventions]` of a table.
 
     Several tables add up.
