@@ -27,6 +27,11 @@ def rule_pages() -> tuple[Path, ...]:
     return tuple(sorted(rules_folder().glob("*.md")))
 
 
+def compiled_knowledge() -> Path:
+    """Where the library tables lie in their compiled form, if the build has made one."""
+    return rules_folder() / "knowledge" / "compiled.msgpack"
+
+
 def knowledge_tables() -> tuple[Path, ...]:
     """The library tables that come with the tool, by file name."""
     return tuple(sorted((rules_folder() / "knowledge").glob("*.toml")))

@@ -354,9 +354,26 @@ def test_names_as_long_as_memory_allows_are_shown() -> None:
 
 
 def test_transports_that_are_paused_are_a_bound() -> None:
+    source = """
+        class P(asyncio.Protocol):
+            def __init__(self):
+                self.q = deque()
+            def data_received(self, data):
+                self.q.append(data)
+            def take(self):
+                return self.q.popleft()
+            def hold(self):
+                self.transport.pause_reading()
+        """
+
+    assert not is_reported(source)
+    assert is_reported(source.replace("pause_reading", "get_extra_info"))
+
+
+def test_other_transports_that_are_paused_are_none() -> None:
     paused = FEEDERS + "\n\ndef hold(transport):\n    transport.pause_reading()\n"
 
-    assert not is_reported(paused)
+    assert is_reported(paused)
 
 
 def test_a_queue_that_a_callback_itself_works_off_is_none() -> None:

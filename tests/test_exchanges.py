@@ -8,10 +8,13 @@ from textwrap import dedent, indent
 import pytest
 
 from cancellint.analysis.flow.connections import Group, one_connection
+from cancellint.analysis.library.knowledge import load
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Function, Param
 from cancellint.model.summary import Path
 from tests.analysed import Analysed, analysed, marked
+
+SIDES = load().conventions.sides
 
 HEADER = """\
 import asyncio, contextlib
@@ -564,7 +567,7 @@ def path(text: str) -> Path:
 def test_two_ends_are_one_connection(request_on: str, reply_from: str, firmly: Confidence | None) -> None:
     function = method("self", "writer", "reader", "client_reader")
 
-    assert one_connection(function, path(request_on), path(reply_from)) == firmly
+    assert one_connection(SIDES, function, path(request_on), path(reply_from)) == firmly
 
 
 @pytest.mark.parametrize(

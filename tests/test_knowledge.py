@@ -28,7 +28,17 @@ from cancellint.analysis.library.knowledge import (
     load,
 )
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
-from cancellint.model.knowledge import Cancel, Entry, Mode, RaceKind, Role, Suspends
+from cancellint.model.knowledge import (
+    Callback,
+    Cancel,
+    Entry,
+    Mode,
+    Naming,
+    RaceKind,
+    Role,
+    SourceKind,
+    Suspends,
+)
 
 KNOWLEDGE = load()
 RUNNING = Version(".".join(map(str, sys.version_info[:3])))
@@ -562,11 +572,24 @@ def test_every_key_of_an_entry_is_explained(key: str) -> None:
     assert f"| `{key}` |" in README
 
 
+@pytest.mark.parametrize("key", Naming.__struct_encode_fields__)
+def test_every_naming_convention_is_explained(key: str) -> None:
+    assert re.search(rf"^\| .*`{key}`.* \|", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("word", [*SourceKind, *Callback])
+def test_every_word_of_a_key_is_explained(word: str) -> None:
+    assert f'`"{word}"`' in README
+
+
 def test_the_example_tables_load(tmp_path: Path) -> None:
     examples = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     for number, example in enumerate(examples):
         (tmp_path / f"{number}.toml").write_text(example, encoding="utf-8")
-        assert load([tmp_path / f"{number}.toml"]).names() != KNOWLEDGE.names()
+        known = load([tmp_path / f"{number}.toml"])
+        names = "hang_up" in known.conventions.closes
+        assert names == ("[conventions]" in example)
+        assert names != (known.names() != KNOWLEDGE.names())
 
     assert examples
 

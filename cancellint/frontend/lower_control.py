@@ -21,6 +21,7 @@ from cancellint.frontend.lower_handlers import (
     catches_every_error,
     is_cancellation,
     members,
+    says_what_it_is,
 )
 from cancellint.frontend.lower_stacks import pushed_on_stack, stack_seen_through
 from cancellint.frontend.lower_ways import (
@@ -166,6 +167,9 @@ class Statements(Expressions):
     def _bind_import(self, alias: cst.ImportAlias, imported: ir.Imported) -> None:
         name = bound_by_import(alias)
         self.bound.add(name)
+        what = imported.name or imported.module.rpartition(".")[2]
+        if not says_what_it_is(what, imported.module, imported.level, name):
+            self.scopes.own_names.add(name)
         self.risky = True
         self.emit(ir.Assign(self.name(name), imported), alias)
 
@@ -478,7 +482,9 @@ class Statements(Expressions):
             self.suite(node.body)
             return
         outer = self.frame
-        frame = Guarded(outer, any(catches_cancellation(each.type) for each in node.handlers))
+        frame = Guarded(
+            outer, any(catches_cancellation(each.type, self.scopes.own_names) for each in node.handlers)
+        )
         self._shift(frame, self.inside)
         self.suite(node.body)
         self._shift(outer, self.inside)
@@ -515,12 +521,18 @@ class Statements(Expressions):
         """The edges of what travels on `way` to the handlers that may catch it, and past them."""
         edges: _Edges = []
         for handler, body in zip(handlers, bodies, strict=True):
-            catches = _catches(handler.type, way)
+            catches = self._catches(handler.type, way)
             if catches is not Catches.NEVER:
                 edges.append((body, Leaves.CAUGHT))
             if catches is Catches.SURELY:
                 return edges
         return [*edges, (self.way(way), way.leaves)]
+
+    def _catches(self, type_: cst.BaseExpression | None, way: Way) -> Catches:
+        """Whether a handler catches what travels on this way."""
+        if way is CANCELLED:
+            return catches_cancellation(type_, self.scopes.own_names)
+        return Catches.SURELY if catches_every_error(type_) else Catches.MAYBE
 
     def _after_handler(
         self, handlers: _Handlers, later: Sequence[Label], group: Sequence[Way], after: Label
@@ -605,13 +617,6 @@ class Statements(Expressions):
     def _base(self, arg: cst.Arg) -> ir.Expr:
         value = self.symbolic(arg.value)
         return ir.Star(value) if arg.star else value
-
-
-def _catches(type_: cst.BaseExpression | None, way: Way) -> Catches:
-    """Whether a handler catches what travels on this way."""
-    if way is CANCELLED:
-        return catches_cancellation(type_)
-    return Catches.SURELY if catches_every_error(type_) else Catches.MAYBE
 
 
 def _dotted(node: cst.BaseExpression) -> str:

@@ -15,7 +15,7 @@ import libcst as cst
 from cancellint.frontend import lower_literals as literals
 from cancellint.frontend.lower_dispatch import link, on, part
 from cancellint.frontend.lower_graph import Graph
-from cancellint.frontend.lower_handlers import last_name
+from cancellint.frontend.lower_handlers import is_a_class_apart, last_name
 from cancellint.frontend.lower_operators import AUGMENTED, BINARY, COMPARISON, UNARY
 from cancellint.frontend.lower_parts import suspends_inside, works_inside
 from cancellint.frontend.lower_ways import Label
@@ -566,6 +566,8 @@ class Expressions(Graph):
                 self.risky = True
             else:
                 place = self.target(inner)
+                if type(place) is ir.Name and not (type(value) is ir.ClassRef and is_a_class_apart(place.id)):
+                    self.scopes.own_names.add(place.id)
                 self.emit(ir.Assign(place, value, op), node if inner is target else inner)
 
     def target(self, node: cst.BaseExpression) -> ir.Expr:

@@ -1,9 +1,11 @@
 """Which handlers may catch a cancellation, judged by the names after `except` alone.
 
 Names may still mean something else; linking looks at `Catch.types` again. So what could be a tuple
-constant holding CancelledError, or a project class, may catch; what is named as an error does not.
+constant holding CancelledError may catch, as may all that the file assigns or imports from elsewhere;
+what is named as an error without that does not.
 """
 
+from collections.abc import Container
 from enum import IntEnum
 
 import libcst as cst
@@ -30,12 +32,24 @@ _ORDINARY = frozenset(
 _ORDINARY_ENDINGS = ("Error", "Exception", "Timeout", "Warning")
 _ORDINARY_MEMBERS = ("error", "timeout")
 """Lower-case classes of the standard library: `socket.error`, `socket.timeout`."""
+_KNOWN_MODULES = frozenset({"asyncio", "builtins", "trio"})
+"""Whose names mean what they say. What others hand on as an error may be a cancellation all the same."""
 _EVERYTHING = frozenset({"Exception", "BaseException"})
 
 
-def catches_cancellation(type_: cst.BaseExpression | None) -> Catches:
-    """Whether `except type_` catches a cancellation."""
-    return max((_member(member) for member in members(type_)), default=_empty(type_))
+def catches_cancellation(type_: cst.BaseExpression | None, own: Container[str] = ()) -> Catches:
+    """Whether `except type_` catches a cancellation; `own` are names the file gives a meaning of its own."""
+    return max((_member(member, own) for member in members(type_)), default=_empty(type_))
+
+
+def is_a_class_apart(name: str) -> bool:
+    """Whether a class that the file itself defines under a name is taken for no other one."""
+    return name not in _CANCELLATIONS
+
+
+def says_what_it_is(imported: str, module: str, level: int, name: str) -> bool:
+    """Whether a name that is imported, `imported` of a module, may be judged by itself."""
+    return imported == name and not level and module.partition(".")[0] in _KNOWN_MODULES
 
 
 def catches_every_error(type_: cst.BaseExpression | None) -> bool:
@@ -82,7 +96,9 @@ def _empty(type_: cst.BaseExpression | None) -> Catches:
     return Catches.SURELY if type_ is None else Catches.NEVER
 
 
-def _member(expression: cst.BaseExpression) -> Catches:
+def _member(expression: cst.BaseExpression, own: Container[str]) -> Catches:
+    if last_name(expression) in own:
+        return Catches.MAYBE
     match expression:
         case cst.Call(func=func):
             return Catches.SURELY if last_name(func) == "get_cancelled_exc_class" else Catches.MAYBE

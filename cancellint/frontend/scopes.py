@@ -59,6 +59,8 @@ class Scopes:
         self.count = 1
         self.classes: list[ir.Class] = []
         self.names: dict[str, ir.Name] = {}
+        self.own_names: set[str] = set()
+        """names met so far that do not say what they stand for: assigned, or imported as something else"""
         self._known: dict[int, int] = {}
 
     def known(self, node: cst.CSTNode) -> int | None:

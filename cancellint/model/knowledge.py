@@ -6,7 +6,7 @@ The user-facing description of the format is `rules/knowledge/README.md`.
 import enum
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Role(enum.StrEnum):
@@ -30,6 +30,10 @@ class Role(enum.StrEnum):
     BLOCKS = "blocks"
     """blocks the thread"""
     CONSTRUCTS = "constructs"
+    PAUSES = "pauses"
+    """keeps a peer from sending until further notice"""
+    REMEMBERS = "remembers"
+    """of a decorator: keeps what the function returns, and gives it again"""
     LOOKS = "looks"
     """reads its arguments and keeps nothing (logging, len, isinstance)"""
     GATHERS = "gathers"
@@ -87,7 +91,35 @@ class RaceKind(enum.StrEnum):
     """task groups, bare cancel scopes: the body is cancelled when a sibling fails or `cancel()` is called"""
 
 
-class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class SourceKind(enum.StrEnum):
+    """Where the data that a source gives comes from, and in which pieces."""
+
+    QUEUE = "queue"
+    """whole items that this process itself puts there"""
+    STREAM = "stream"
+    """bytes that a peer sends, in pieces of any size"""
+    MESSAGES = "messages"
+    """whole messages that a peer sends"""
+
+
+class Callback(enum.StrEnum):
+    """When a library calls a method that its users override, or a function that they give it."""
+
+    FIRST = "first"
+    """before any other method of the object"""
+    DATA = "data"
+    """with whatever a peer sends"""
+    END = "end"
+    """when the peer sends no more"""
+
+
+class _Table(
+    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, rename="kebab"
+):
+    """Common settings of all that stands in a table."""
+
+
+class Condition(_Table, frozen=True):
     """What one argument of a call must look like.
 
     `arg` is a position (`"0"`) or a parameter's name; `Entry.params` tells which name has which
@@ -101,7 +133,7 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, r
     equals: tuple[str, ...] = ()
 
 
-class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Variant(_Table, frozen=True):
     """An exception to an entry, by argument or by version; the first that applies overrides what it sets.
 
     `arg`, `absent` and `equals` are those of a `Condition`. Everything asked for in one variant must hold.
@@ -123,10 +155,12 @@ class Variant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ren
     race: RaceKind | None = None
     delivers: bool | None = None
     returns: str | None = None
+    same_as: str | None = None
+    """empty: a class of its own after all"""
     note: str | None = None
 
 
-class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+class Entry(_Table, frozen=True):
     """One class, function or method of a library, under its public dotted name.
 
     Operands (`of`, `into`, `spawned`, `calls`, `raced`, `timeout`) are written `self`, `result`, `arg:0`,
@@ -143,12 +177,22 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     """the first Python version (of a standard name) or library version that has it"""
     bases: tuple[str, ...] = ()
     """of a class: library classes whose entries it inherits"""
+    same_as: str | None = None
+    """of a class: the class whose very object it is, where that depends on the version; else an alias does"""
+    cancellation: bool = False
+    """of an exception: it is what a cancelled await raises"""
+    swallows: tuple[str, ...] = ()
+    """of a context manager: what it ends, by names of exceptions or by operands that hold such (`args`)"""
+    enters: str | None = None
+    """of a method of a stack of context managers: the one that the stack's own exit leaves"""
     roles: tuple[Role, ...] = ()
     awaitable: bool = False
     """calling it gives something to await; the roles act when that is awaited"""
     suspends: Suspends = Suspends.MAYBE
     of: str = "self"
     """what the role acts on: the source consumed, the lock acquired, the thing closed"""
+    source: SourceKind | None = None
+    """of a class whose methods consume, or of a consumer: where the data comes from"""
     into: str = "result"
     """of a consumer: where the data goes (`result`, or `arg:0` for `recv_into`)"""
     cancel: Cancel = Cancel.SAFE
@@ -158,12 +202,18 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     calls: str | None = None
     """a callable that it runs itself, now or later, with the positional arguments after it; a spawner
     (`start_soon`) starts that call as a task"""
+    callback: Callback | None = None
+    """of a method that users override: when it is called; of what has `calls`: when it calls that"""
+    error_closes: bool = False
+    """of such a method: an exception that it raises closes the connection"""
     calls_with: tuple[str, ...] = ()
     """types of the positional arguments it makes up for that callable, written as in `returns`
     (`["asyncio.StreamReader", "asyncio.StreamWriter"]` for `start_server`)"""
     raced: str = "arg:0"
     """of a race: the awaitable(s) raced; `body` for a context manager"""
     race: RaceKind | None = None
+    raises: str = "asyncio.TimeoutError"
+    """of a race that raises: which exception"""
     delivers: bool = False
     """of a race: what a task given to it has done by then is handed over, even if the race is lost"""
     timeout: str | None = None
@@ -191,3 +241,55 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
     untested: str = ""
     """why no test of the tables' own runs it; empty where one does, and where there is nothing to run"""
     note: str = ""
+
+
+class Guess(_Table, frozen=True):
+    """What `receiver.method` may be, by both names: a method of a library's class where one is given."""
+
+    receiver: tuple[str, ...]
+    methods: tuple[str, ...]
+    cls: str = field(name="class", default="")
+
+
+class Naming(_Table, frozen=True):
+    """Naming conventions, as regular expressions for whole names in lower case; `[conventions]` of a table.
+
+    Several tables add up.
+    """
+
+    connection: tuple[str, ...] = ()
+    """variables and attributes that hold a connection"""
+    sides: tuple[str, ...] = ()
+    """words that tell the two ends of one connection apart, and nothing else"""
+    closes: tuple[str, ...] = ()
+    """methods that end their object"""
+    cleans_up: tuple[str, ...] = ()
+    """first words of the names of functions that end something or tidy up"""
+    gives_back: tuple[str, ...] = ()
+    """methods that give something back to its owner"""
+    sends: tuple[str, ...] = ()
+    """methods that send a request"""
+    sends_on_connection: tuple[str, ...] = ()
+    """the same, of what is named like a connection"""
+    receives: tuple[str, ...] = ()
+    """methods that wait for what a peer sends"""
+    receives_on_connection: tuple[str, ...] = ()
+    """the same, of what is named like a connection"""
+    takes_reply: tuple[str, ...] = ()
+    """methods that are named for the reply they wait for"""
+    asks: tuple[str, ...] = ()
+    """methods that ask somebody for an answer"""
+    fetches: tuple[str, ...] = ()
+    """methods that fetch whole messages for the object they belong to"""
+    streams: tuple[str, ...] = ()
+    """methods that give an iterator over what a peer sends"""
+    called_back: tuple[str, ...] = ()
+    """methods that are called with whatever a peer sends"""
+    begins_or_ends: tuple[str, ...] = ()
+    """methods that begin or end a connection"""
+    routes: tuple[Guess, ...] = ()
+    """decorators that register a handler of requests"""
+    stands_for: tuple[Guess, ...] = ()
+    """methods that are likely those of a library's class"""
+    starts: tuple[Guess, ...] = ()
+    """methods that are likely those by which a library's class starts a task or a call in a thread"""

@@ -1,5 +1,6 @@
 """Which calls start a task, directly or through helpers that return it, and which of them drop its handle."""
 
+import sys
 from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 
@@ -7,8 +8,8 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, Fate, Trails
 from cancellint.analysis.effects.operations import Known, Operations, operands
-from cancellint.analysis.library.conventions import last_name, starter_by_name
-from cancellint.analysis.program.names import decorator_names
+from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.analysis.types.types import Types
@@ -25,6 +26,7 @@ from cancellint.model.ir import (
     Imported,
     Item,
     Name,
+    Op,
     Return,
     Temp,
 )
@@ -205,7 +207,7 @@ class Handles:
         """Return the entry of a method that is named like a starter, on an object named like its owner."""
         if not isinstance(callee, UnresolvedCallee) or callee.method is None or callee.receiver is None:
             return None
-        name = starter_by_name(callee.method, callee.receiver)
+        name = self._knowledge.conventions.starter(callee.method, callee.receiver)
         entry = self._knowledge.entry(name) if name is not None else None
         return Known(name, entry, Confidence.LIKELY) if name is not None and entry is not None else None
 
@@ -263,13 +265,27 @@ class Handles:
             for callee in callees
         )
 
+    def _may_remember(self, key: FunctionKey, decorator: Expr) -> bool:
+        """Tell whether a decorator may keep what the function returns: of one from outside nobody knows."""
+        function = self._program.function(key)
+        scope = FunctionKey(key.module, max(function.parent, 0))
+        named = decorator.operands[0] if isinstance(decorator, Op) and decorator.op == "call" else decorator
+        found = self._program.denotes(scope, named)
+        return any(self._remembers(each.name) for each in found if isinstance(each, External))
+
+    def _remembers(self, decorator: str) -> bool:
+        entry = self._knowledge.entry(decorator)
+        if entry is None:
+            return decorator.partition(".")[0] not in sys.stdlib_module_names
+        return Role.REMEMBERS in entry.roles
+
     def _gives(self, key: FunctionKey, names: Container[str]) -> Started | None:
         """Return what a project function starts and returns without keeping it."""
         if key in self._given or self._depth > DEEPEST_HELPER:
             return self._given.get(key)
         self._given[key] = None
         function = self._program.function(key)
-        if function.is_generator or any("cache" in name for name in decorator_names(function)):
+        if function.is_generator or any(self._may_remember(key, each) for each in function.decorators):
             return None
         self._depth += 1
         for number, started in self._starts(key, names):

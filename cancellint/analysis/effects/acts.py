@@ -10,12 +10,7 @@ from msgspec import structs
 
 from cancellint.analysis.effects.effect import Effect
 from cancellint.analysis.effects.operations import Known, Operations
-from cancellint.analysis.library.conventions import (
-    closes_by_name,
-    gives_back_by_name,
-    receives_by_name,
-    sends_by_name,
-)
+from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -105,12 +100,14 @@ def acts_of_container(frame: Frame, callee: Callee) -> Iterator[Act]:
         yield Act(Verb.REMOVES, place, None if method in ("popleft", "clear") else item)
 
 
-def acts_by_name(frame: Frame, method: str | None, callee: Callee, used: bool) -> Iterator[Act]:
+def acts_by_name(
+    conventions: Conventions, frame: Frame, method: str | None, callee: Callee, used: bool
+) -> Iterator[Act]:
     """Yield what a call of unknown effect is named for: it releases, closes, sends, receives or acquires."""
     receiver = frame.path(callee.receiver) if callee.receiver is not None else None
     if method is None:
         return
-    if gives_back_by_name(method):
+    if method in conventions.gives_back:
         given = [path for value in callee.args if (path := frame.path(value)) is not None]
         if given:
             yield Act(Verb.RELEASES, given[0], receiver or UNNAMED_OWNER, Confidence.LIKELY)
@@ -118,11 +115,11 @@ def acts_by_name(frame: Frame, method: str | None, callee: Callee, used: bool) -
             yield Act(Verb.RELEASES, receiver, None, Confidence.LIKELY)
     elif receiver is None or callee.receiver is None:
         return
-    elif closes_by_name(method):
+    elif method in conventions.closes:
         yield Act(Verb.CLOSES, receiver, None, Confidence.LIKELY)
-    elif sends_by_name(method, callee.receiver):
+    elif conventions.sends(method, callee.receiver):
         yield Act(Verb.SENDS, receiver, None, Confidence.LIKELY)
-    elif receives_by_name(method, callee.receiver):
+    elif conventions.receives(method, callee.receiver):
         yield Act(Verb.RECEIVES, receiver, None, Confidence.LIKELY)
     elif method == "acquire":
         if used:

@@ -21,7 +21,7 @@ from cancellint.analysis.effects.gathering import (
     wrap_losses,
 )
 from cancellint.analysis.effects.operations import Known, Operation, Operations, delivered, operands, wrapped
-from cancellint.analysis.library.conventions import closes_by_name
+from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
 from cancellint.analysis.program.program import Program
@@ -92,6 +92,7 @@ class Effects:
         self.types = types
         self.operations = operations
         self._summary_of = summary_of
+        self.conventions: Conventions = operations.knowledge.conventions
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
         self._nesting = 0
@@ -134,7 +135,11 @@ class Effects:
         """Tell whether an expression is of a class that the tables know, or a pending coroutine or task."""
         return any(
             isinstance(option, Pending)
-            or (isinstance(option, Instance) and self.operations.knowledge.entry(option.cls) is not None)
+            or (
+                isinstance(option, Instance)
+                and self.operations.knowledge.entry(option.cls) is not None
+                and not self.operations.exceptions.is_exception(option.cls)
+            )
             for option in options(self.types.of(key, value))
         )
 
@@ -358,6 +363,10 @@ class Effects:
                 case _:
                     pass
 
+    def exits(self, key: FunctionKey, value: Expr, *, is_async: bool) -> Iterator[Callee]:
+        """Yield what leaving a context manager calls: its exit, or the generator function it is made of."""
+        yield from self._protocol_callees(key, value, "__aexit__" if is_async else "__exit__")
+
     def implicit_callees(self, key: FunctionKey, value: Expr, kind: AwaitKind) -> Iterator[Callee]:
         """Yield what waiting for a value calls, such as `__await__`, `__aenter__` and `__anext__`."""
         yield from self._protocol_callees(key, value, _AWAITED_PROTOCOL.get(kind, "__await__"))
@@ -417,7 +426,7 @@ class Effects:
         """Add what the name of a method says that is only declared, and implemented nobody knows where."""
         function = self.program.function(callee.key)
         named = UnresolvedCallee(function.name, callee.receiver, callee.args, callee.keywords)
-        acts = tuple(acts_by_name(self.frame(key), function.name, named, used=False))
+        acts = tuple(acts_by_name(self.conventions, self.frame(key), function.name, named, used=False))
         gathered.acts.update(dict.fromkeys(acts))
         gathered.suspends |= function.is_async and bool(acts)
 
@@ -452,7 +461,7 @@ class Effects:
         for index, value in given.items():
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         name = self.program.function(callee.key).name
-        for act in acts_by_name(frame, name, callee, False) if callee.args else ():
+        for act in acts_by_name(self.conventions, frame, name, callee, False) if callee.args else ():
             if act.verb not in SAID and not _releases(gathered, act.subject):
                 gathered.acts[act] = None
         for index in summary.calls:
@@ -608,12 +617,12 @@ class Effects:
         method = _method_name(callee)
         frame = self.frame(key)
         gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
-        gathered.acts.update(dict.fromkeys(acts_by_name(frame, method, callee, used)))
+        gathered.acts.update(dict.fromkeys(acts_by_name(self.conventions, frame, method, callee, used)))
         receiver = callee.receiver
         if receiver is not None:
             gathered.arguments.append(Argument(receiver, Fate.PASSES))
             path = frame.path(receiver)
-            if path is not None and closes_by_name(method):
+            if path is not None and method in self.conventions.closes:
                 gathered.closes[path] = None
 
     # ------------------------------------------------------------------ other frames

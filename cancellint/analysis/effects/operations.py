@@ -6,7 +6,7 @@ from functools import cached_property
 from msgspec import Struct, structs
 from packaging.version import Version
 
-from cancellint.analysis.library.conventions import convention
+from cancellint.analysis.library.exceptions import Exceptions
 from cancellint.analysis.library.knowledge import Knowledge, argument, call_shape
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.types.types import Types
@@ -68,6 +68,7 @@ class Operations:
         self._program = program
         self._types = types
         self.knowledge = knowledge
+        self.exceptions = Exceptions(program, knowledge, python)
         self._awaited: dict[tuple[FunctionKey, Expr], tuple[Operation, ...]] = {}
 
     def known(self, callee: Callee) -> Known | None:
@@ -76,7 +77,7 @@ class Operations:
             case LibraryCallee(name=name):
                 return self._known(name, callee, Confidence.CERTAIN)
             case UnresolvedCallee(method=str(method), receiver=receiver) if receiver is not None:
-                named = convention(method, receiver)
+                named = self.knowledge.conventions.method(method, receiver)
                 return self._known(named, callee, Confidence.LIKELY) if named else None
             case _:
                 return None

@@ -5,7 +5,7 @@ from collections import deque
 from msgspec import Struct
 
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.unwinding import Shield, catches_cancellation
+from cancellint.analysis.flow.unwinding import Shield
 from cancellint.model.ir import RETURN_EXIT, Await, AwaitKind, Catch, Exit, Leaves
 
 
@@ -71,7 +71,7 @@ class _Walk:
                 case Leaves.CANCELLED:
                     self.enter(edge.to, -1)
                 case Leaves.CAUGHT:
-                    if catches_cancellation(function, edge.to):
+                    if self._facts.handlers.catches_cancellation(edge.to):
                         self.enter(edge.to, -1)
                 case Leaves.ABSORBED if region >= 0:
                     if self._facts.unwinding.absorbs_cancellation(region):
@@ -98,7 +98,7 @@ def error_handlers(facts: Facts, block: int) -> tuple[int, ...]:
         for edge in function.blocks[number].edges:
             match edge.leaves:
                 case Leaves.CAUGHT:
-                    if edge.to >= 0 and not catches_cancellation(function, edge.to):
+                    if edge.to >= 0 and not facts.handlers.catches_cancellation(edge.to):
                         found[edge.to] = None
                 case Leaves.CANCELLED | Leaves.ABSORBED:
                     pass
@@ -142,7 +142,7 @@ def steps_after_errors(facts: Facts) -> frozenset[int]:
     for number, block in enumerate(blocks):
         steps = range(block.first, block.last)
         catches = any(isinstance(facts.function.steps[step], Catch) for step in steps)
-        if catches and not catches_cancellation(facts.function, number):
+        if catches and not facts.handlers.catches_cancellation(number):
             for inner in only_through(facts, number):
                 found.update(range(blocks[inner].first, blocks[inner].last))
     return frozenset(found)

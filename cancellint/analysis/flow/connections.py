@@ -7,46 +7,10 @@ wraps, a queue that the object's own reader fills with what comes in.
 import re
 
 from cancellint.analysis.flow.reading_on import closes
+from cancellint.analysis.library.conventions import Names
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Function
 from cancellint.model.summary import Path
-
-_SIDES = frozenset(
-    {"reader", "writer", "read", "write", "send", "sender", "recv", "receive", "receiver", "in", "out"}
-    | {"r", "w", "rx", "tx", "input", "output", "stdin", "stdout", "stream", "streams", "sock", "socket"}
-    | {"conn", "connection", "transport", "protocol", "parser", "framer", "decoder", "encoder", "buffered"}
-)
-"""Words that tell the halves of one connection apart, and nothing else."""
-
-_QUEUES = ("asyncio.Queue.", "asyncio.LifoQueue.", "asyncio.PriorityQueue.")
-_MEMORY_STREAMS = (
-    "anyio.streams.memory.",
-    "anyio.abc.ObjectReceiveStream.",
-    "trio.MemoryReceiveChannel.",
-    "trio.abc.ReceiveChannel.",
-)
-_CONNECTIONS = (
-    "asyncio.StreamReader.",
-    "asyncio.AbstractEventLoop.sock_recv",
-    "anyio.abc.",
-    "anyio.streams.buffered.",
-    "anyio.streams.text.",
-    "anyio.streams.tls.",
-    "trio.SSLStream.",
-    "trio.SocketStream.",
-    "trio.abc.ReceiveStream.",
-    "trio.socket.SocketType.recv",
-)
-
-
-def is_queue(origin: str) -> bool:
-    """Tell whether data comes out of a queue of this process."""
-    return origin.startswith(_QUEUES) or origin.startswith(_MEMORY_STREAMS)
-
-
-def is_remote(origin: str) -> bool:
-    """Tell whether data comes from a peer, by whatever library."""
-    return origin.startswith(_CONNECTIONS) and not is_queue(origin)
 
 
 class Group:
@@ -70,36 +34,36 @@ class Group:
 
     def is_ended_by(self, path: Path) -> bool:
         """Tell whether closing, or replacing, an object ends the connection."""
-        return any(closes(path, end, "") for end in (self.request, self.reply))
+        return any(closes(path, end, connected=True) for end in (self.request, self.reply))
 
     def has_as_flag(self, path: Path) -> bool:
         """Tell whether an attribute lies beside an end, and may say what state the connection is in."""
         return any(path.is_sibling(end) or path.is_sibling(self.shared) for end in (self.request, self.reply))
 
 
-def one_connection(function: Function, request: Path, reply: Path) -> Confidence | None:
+def one_connection(sides: Names, function: Function, request: Path, reply: Path) -> Confidence | None:
     """Return how firmly a reply from `reply` answers a request sent on `request`, None where it does not."""
     if request.root != reply.root:
         bare = not request.fields and not reply.fields
-        return Confidence.CERTAIN if bare and _are_sides(function, request, reply) else None
+        return Confidence.CERTAIN if bare and _are_sides(sides, function, request, reply) else None
     if request == reply:
         return Confidence.CERTAIN
-    if request.is_sibling(reply) and _are_sides(function, request, reply):
+    if request.is_sibling(reply) and _are_sides(sides, function, request, reply):
         return Confidence.CERTAIN
     shared = Group(request, reply).shared
     if shared.fields or _is_local_object(function, shared):
         return Confidence.LIKELY
-    return Confidence.LIKELY if _are_all_sides((*request.fields, *reply.fields)) else None
+    return Confidence.LIKELY if _are_all_sides(sides, (*request.fields, *reply.fields)) else None
 
 
-def _are_sides(function: Function, request: Path, reply: Path) -> bool:
+def _are_sides(sides: Names, function: Function, request: Path, reply: Path) -> bool:
     """Tell whether two names differ in nothing but the direction: `cmd_reader` and `cmd_writer`."""
     one, other = _last_name(function, request), _last_name(function, reply)
-    return _words(one) - _SIDES == _words(other) - _SIDES
+    return _telling(sides, one) == _telling(sides, other)
 
 
-def _are_all_sides(names: tuple[str, ...]) -> bool:
-    return all(_words(name) <= _SIDES for name in names)
+def _are_all_sides(sides: Names, names: tuple[str, ...]) -> bool:
+    return not any(_telling(sides, name) for name in names)
 
 
 def _last_name(function: Function, path: Path) -> str:
@@ -109,9 +73,10 @@ def _last_name(function: Function, path: Path) -> str:
     return function.params[int(name)].name if kind == "param" else name.rpartition(":")[2]
 
 
-def _words(name: str) -> frozenset[str]:
-    """Return the words of a name; the parts of a tuple (`#0`, `#1`) have none."""
-    return frozenset(part for part in re.split(r"[_\W]+", name.lower()) if part.isalpha())
+def _telling(sides: Names, name: str) -> frozenset[str]:
+    """Return the words of a name that tell more than the direction; the parts of a tuple have none."""
+    words = re.split(r"[_\W]+", name.lower())
+    return frozenset(word for word in words if word.isalpha() and word not in sides)
 
 
 def _is_local_object(function: Function, path: Path) -> bool:

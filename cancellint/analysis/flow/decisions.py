@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from cancellint.analysis.flow.custody import content, empty_when
 from cancellint.model.ir import Block, Leaves, Name, Op, Raise
+from cancellint.model.knowledge import SourceKind
 from cancellint.model.summary import Path
 from cancellint.model.types import Callee, LibraryCallee, ProjectCallee, UnresolvedCallee
 
 if TYPE_CHECKING:
     from cancellint.analysis.flow.facts import Facts
+
+WHOLE = frozenset({SourceKind.QUEUE, SourceKind.MESSAGES})
+"""Sources whose items are whole by themselves, not pieces of a byte stream."""
 
 _FORWARD = frozenset(
     {Leaves.NORMAL, Leaves.TRUE, Leaves.FALSE, Leaves.RESUMED, Leaves.ITEM, Leaves.EXHAUSTED}
@@ -34,7 +38,7 @@ def decisions(facts: Facts) -> dict[int, int]:
         carried = facts.custody.value(state, block.test)
         for number in facts.custody.named(content(carried) | content(carried >> 1)):
             token = facts.tokens[number]
-            if is_whole(token.take.origin):
+            if facts.source_kind(token.take.origin) in WHOLE:
                 continue
             arms = [
                 _next_takes(facts, edge.to, token.take.source)
@@ -63,11 +67,6 @@ def _is_assertion(facts: Facts, block: Block) -> bool:
                 case _:
                     pass
     return False
-
-
-def is_whole(origin: str) -> bool:
-    """Tell whether what is taken is a whole message, as from a queue, not a piece of a byte stream."""
-    return "Queue" in origin or "Memory" in origin
 
 
 def _next_takes(facts: Facts, start: int, source: Path) -> list[int]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.flow.connections import Group, is_queue, is_remote, one_connection
+from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.tainting import Taint, cycle_around, in_blocks, parts
-from cancellint.analysis.library.conventions import last_name, takes_reply_by_name
+from cancellint.analysis.library.conventions import last_name
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -29,6 +29,7 @@ from cancellint.model.ir import (
     Op,
     Temp,
 )
+from cancellint.model.knowledge import SourceKind
 from cancellint.model.summary import Act, Path, Take, Verb
 from cancellint.model.types import FunctionKey
 
@@ -79,9 +80,10 @@ def replies(facts: Facts) -> Iterator[Reply]:
         if not isinstance(node, Await) or node.kind not in (AwaitKind.EXPRESSION, AwaitKind.YIELD_FROM):
             continue
         for take in facts.effect(step).takes:
-            if is_remote(take.origin) or is_queue(take.origin):
+            kind = facts.source_kind(take.origin)
+            if kind is not None:
                 firmly = _firmly(facts, step, take)
-                yield Reply(step, take.source, take, firmly, queued=is_queue(take.origin))
+                yield Reply(step, take.source, take, firmly, queued=kind is SourceKind.QUEUE)
         for act in facts.acts.get(step, ()):
             if act.verb is Verb.RECEIVES:
                 yield Reply(step, act.subject, act, act.confidence)
@@ -98,7 +100,7 @@ def _firmly(facts: Facts, step: int, take: Take) -> Confidence:
         case Await(value=Temp(step=made)):
             call = facts.function.steps[made]
             name = last_name(call.func) if isinstance(call, Call) else None
-            if name is not None and takes_reply_by_name(name):
+            if name in facts.conventions.takes_reply:
                 return Confidence.LIKELY
         case _:
             pass
@@ -240,7 +242,7 @@ def _pair(facts: Facts, request: Act, reply: Reply) -> tuple[Confidence, ...] | 
         if not beside or not facts.is_filled(reply.source):
             return None
         return request.confidence, reply.confidence, Confidence.LIKELY
-    firmly = one_connection(facts.function, request.subject, reply.source)
+    firmly = one_connection(facts.conventions.sides, facts.function, request.subject, reply.source)
     return None if firmly is None else (request.confidence, reply.confidence, firmly)
 
 

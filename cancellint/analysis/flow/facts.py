@@ -11,8 +11,10 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.constants import Constants, constants_before
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.flow.decisions import decisions
+from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.liveness import Live, live_at_entry
 from cancellint.analysis.flow.unwinding import Unwinding
+from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.memory.values import Holder
@@ -35,7 +37,7 @@ from cancellint.model.ir import (
     Op,
     Return,
 )
-from cancellint.model.knowledge import Mode
+from cancellint.model.knowledge import Mode, SourceKind
 from cancellint.model.summary import RESULT, Act, Cause, Path, Take
 from cancellint.model.types import FunctionKey
 
@@ -47,6 +49,7 @@ class Facts:
         self.key = key
         self.frame: Frame = effects.frame(key)
         self.unwinding = Unwinding(effects, key)
+        self.handlers: Handlers = self.unwinding.handlers
         self.function: Function = self.unwinding.without_idle_edges()
         self._owners = owners
         self._all_effects = effects
@@ -166,6 +169,19 @@ class Facts:
         """Containers from which this function removes something, whoever fills them."""
         sliced = (store for store, _ in self._slices())
         return tuple(sorted({*sliced, *self.removed_from}))
+
+    @property
+    def conventions(self) -> Conventions:
+        """What names suggest."""
+        return self._all_effects.conventions
+
+    def source_kind(self, origin: str) -> SourceKind | None:
+        """What kind of source data comes from, by the function that takes it."""
+        return self._all_effects.operations.knowledge.source(origin)
+
+    def is_connection(self, origin: str) -> bool:
+        """Tell whether what is consumed may come from a connection, whose parts are closed together."""
+        return origin != STORE and self.source_kind(origin) is not SourceKind.QUEUE
 
     def is_filled(self, store: Path) -> bool:
         """Tell whether a container receives data taken from a source, here or elsewhere in the program."""

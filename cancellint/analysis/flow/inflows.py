@@ -1,7 +1,6 @@
 """Whether something is done for everything that the network sends: by a loop, a callback, a handler."""
 
 import enum
-import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -14,6 +13,7 @@ from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
+from cancellint.model.knowledge import Callback, SourceKind
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -49,48 +49,10 @@ _MOST_CALLERS = 8
 _MOST_NAMESAKES = 64
 """Calls of anything that has a function's name, above which its callers are not looked for."""
 
-_REMOTE = (
-    "asyncio.StreamReader.",
-    "asyncio.AbstractEventLoop.sock_recv",
-    "anyio.abc.ByteReceiveStream.",
-    "anyio.abc.SocketStream.",
-    "anyio.abc.UDPSocket.",
-    "anyio.streams.buffered.",
-    "anyio.streams.text.",
-    "anyio.streams.tls.",
-    "trio.SSLStream.",
-    "trio.SocketStream.",
-    "trio.abc.ReceiveStream.",
-    "trio.socket.",
-)
+REMOTE = frozenset({SourceKind.STREAM, SourceKind.MESSAGES})
 """Sources whose pace a peer sets, unlike that of queues, files and containers in this process."""
 
-_PROTOCOLS = frozenset(
-    {"asyncio.Protocol", "asyncio.BufferedProtocol", "asyncio.DatagramProtocol", "asyncio.SubprocessProtocol"}
-)
-_PROTOCOL_METHODS = frozenset({"data_received", "datagram_received", "buffer_updated", "pipe_data_received"})
-_CALLBACK_NAMES = frozenset(
-    {"on_message", "on_data", "on_frame", "message_received", "frame_received", "packet_received"}
-)
-_CONNECTION = re.compile(
-    r"(^|_)(ws|websocket|web_socket|sock|socket|conn|connection|stream|reader|transport)$"
-)
-_RECEIVING = frozenset(
-    {"recv", "receive", "receive_bytes", "receive_text", "receive_json", "receive_str", "read", "readline"}
-    | {"readexactly", "readuntil", "read_message", "read_frame", "read_packet", "recv_message"}
-    | {"receive_message", "next_message"}
-)
-_OWN_RECEIVING = frozenset(
-    {"read_message", "read_frame", "read_packet", "recv_message", "receive_message", "read_data_frame"}
-)
-"""Methods of the object itself that are named for what they fetch."""
-_STREAMING = frozenset(
-    {"aiter_bytes", "aiter_lines", "aiter_raw", "aiter_text", "iter_any", "iter_chunked", "iter_chunks"}
-)
-"""Methods of HTTP responses that give their bodies piece by piece."""
 _DEFERRING = frozenset({"call_soon", "call_soon_threadsafe"})
-_ROUTES = frozenset({"post", "put", "patch", "get", "route", "websocket"})
-_ROUTERS = re.compile(r"(^|_)(app|router|routes|api|blueprint|bp)$")
 _WAITING = frozenset({"wait", "join", "acquire", "wait_closed"})
 """Methods that come back when others are done: what is put before them is not put again until then."""
 
@@ -100,6 +62,7 @@ class Inflows:
 
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
+        self._conventions = effects.conventions
         self._program = effects.program
         self._reads: dict[FunctionKey, Confidence | None] = {}
 
@@ -170,7 +133,7 @@ class Inflows:
         if not isinstance(step, Await) or step.kind in (AwaitKind.ENTER, AwaitKind.EXIT):
             return None
         for take in self._effects.of(key, number).takes:
-            if take.origin.startswith(_REMOTE):
+            if self._effects.operations.knowledge.source(take.origin) in REMOTE:
                 return take.confidence
         inner = [self._function_reads(called, depth - 1) for called in self._awaited(key, number)]
         known = [each for each in inner if each is not None]
@@ -207,33 +170,31 @@ class Inflows:
         if not isinstance(step.value, Temp):
             return False
         match self._program.function(key).steps[step.value.step]:
-            case Call(func=Attr(base=base, name=name)) if name in _RECEIVING:
-                if self._is_connection(key, base):
-                    return True
-                return name in _OWN_RECEIVING and base == self._receiver(key)
+            case Call(func=Attr(base=base, name=name)):
+                if base == self._receiver(key):
+                    return name in self._conventions.fetches
+                return self._conventions.receives(name, base) and self._is_connection(key, base)
             case _:
                 return False
 
     def _is_connection(self, key: FunctionKey, expr: Expr) -> bool:
         """Tell whether a name speaks of a connection; of the project's own classes the code tells that."""
-        name = last_name(expr)
-        if name is None or _CONNECTION.search(name.lower()) is None:
-            return False
-        return not any(
+        return self._conventions.is_connection(expr) and not any(
             isinstance(option, Instance) and self._program.cls(option.cls) is not None
             for option in options(self._effects.types.of(key, expr))
         )
 
     def _streams(self, key: FunctionKey, value: Expr) -> bool:
-        """Tell whether an iterable is named like the body of a response that is streamed."""
-        match value:
-            case Attr(name="content"):
+        """Tell whether an iterable is what a peer sends, by its class or by the name of what gives it."""
+        if isinstance(value, Temp):
+            made = self._program.function(key).steps[value.step]
+            if isinstance(made, Call) and last_name(made.func) in self._conventions.streams:
                 return True
-            case Temp(step=step):
-                made = self._program.function(key).steps[step]
-                return isinstance(made, Call) and last_name(made.func) in _STREAMING
-            case _:
-                return False
+        knowledge = self._effects.operations.knowledge
+        return any(
+            isinstance(option, Instance) and knowledge.source(f"{option.cls}.__anext__") in REMOTE
+            for option in options(self._effects.types.of(key, value))
+        )
 
     def _receiver(self, key: FunctionKey) -> Expr | None:
         params = self._program.function(key).params
@@ -246,13 +207,22 @@ class Inflows:
         cls = self._program.class_of(key)
         if cls is not None and function.cls >= 0:
             bases = self._effects.types.library_bases(cls)
-            if function.name in _PROTOCOL_METHODS and _PROTOCOLS.intersection(bases):
+            overridden = self._effects.operations.knowledge.overridden(bases, function.name)
+            if overridden is not None and overridden.callback is Callback.DATA:
                 return Growth.CALLBACK, Confidence.CERTAIN
-            if function.name in _CALLBACK_NAMES:
+            if function.name in self._conventions.called_back:
                 return Growth.CALLBACK, Confidence.LIKELY
-        if any(_is_route(each) for each in function.decorators):
+        if any(self._is_route(each) for each in function.decorators):
             return Growth.HANDLER, Confidence.LIKELY
         return self._registered(key)
+
+    def _is_route(self, decorator: Expr) -> bool:
+        """Tell whether a decorator registers a function for the requests of a web framework."""
+        match decorator:
+            case Op(op="call", operands=(Attr(base=base, name=name), *_)) | Attr(base=base, name=name):
+                return self._conventions.is_route(name, base)
+            case _:
+                return False
 
     def _registered(self, key: FunctionKey) -> tuple[Growth, Confidence] | None:
         """Tell whether a function is given to a call that calls it back with connections or data."""
@@ -265,7 +235,7 @@ class Inflows:
                     continue
                 if known.entry.calls_with:
                     return Growth.HANDLER, known.confidence
-                if known.name.endswith((".add_reader",)):
+                if known.entry.callback is Callback.DATA:
                     return Growth.CALLBACK, known.confidence
         return None
 
@@ -364,13 +334,3 @@ class Inflows:
 def strength(confidence: Confidence) -> int:
     """Order confidences, the firmest first."""
     return tuple(Confidence).index(confidence)
-
-
-def _is_route(decorator: Expr) -> bool:
-    """Tell whether a decorator registers a function for the requests of a web framework."""
-    if isinstance(decorator, Op) and decorator.op == "call":
-        decorator = decorator.operands[0]
-    if not isinstance(decorator, Attr) or decorator.name not in _ROUTES:
-        return False
-    router = last_name(decorator.base)
-    return router is not None and _ROUTERS.search(router.lower()) is not None

@@ -10,7 +10,7 @@ from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.flow.custody import Moves, State, content
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.reading_on import closes
-from cancellint.analysis.flow.unwinding import Shield, catches_cancellation
+from cancellint.analysis.flow.unwinding import Shield
 from cancellint.analysis.memory.values import Holder, holders
 from cancellint.model.ir import (
     CANCEL_EXIT,
@@ -68,7 +68,7 @@ def losses(facts: Facts) -> Iterator[Lost]:
         way = _way_out(facts, block, state, tokens)
         for loss, token in at_stake:
             cured = token is not None and way.cured & (1 << 2 * token)
-            if not cured and not way.ends(loss.source, loss.origin):
+            if not cured and not way.ends(loss.source, connected=facts.is_connection(loss.origin)):
                 native = structs.replace(loss, native=loss.native or shield is Shield.OWN_SCOPES)
                 yield Lost(native, step, token, way.leaves, way.exits)
 
@@ -145,9 +145,9 @@ class _WayOut(Struct, frozen=True):
     leaves: bool
     exits: tuple[RaceExit, ...]
 
-    def ends(self, source: Path, origin: str) -> bool:
+    def ends(self, source: Path, *, connected: bool) -> bool:
         """Tell whether the source is closed or replaced on the way."""
-        return any(closes(path, source, origin) for path in self.ended)
+        return any(closes(path, source, connected=connected) for path in self.ended)
 
 
 def _way_out(facts: Facts, block: int, state: State, tokens: int) -> _WayOut:
@@ -228,7 +228,7 @@ class _Cancelled:
                 case Leaves.CANCELLED:
                     self.enter(edge.to, state, -1)
                 case Leaves.CAUGHT:
-                    if catches_cancellation(self._facts.function, edge.to):
+                    if self._facts.handlers.catches_cancellation(edge.to):
                         self.enter(edge.to, state, -1)
                 case Leaves.ABSORBED | Leaves.CONVERTED:
                     self._race_ends(edge.leaves, edge.to, state, region)

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.effect import Effect, Fate
 from cancellint.analysis.flow.constants import place_of
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.unwinding import catches_timeout
+from cancellint.analysis.library.exceptions import Verdict
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder
 from cancellint.model.ir import (
@@ -107,7 +107,7 @@ class _Walk:
         self._loser = loser
         self._facts = facts
         self._source = source
-        self._origin = origin
+        self._connected = facts.is_connection(origin)
         self._scopes: set[str] = set()
         self._seen: set[Start] = set()
         self._waiting: deque[Start] = deque()
@@ -217,7 +217,7 @@ class _Walk:
     def _closes(self, path: Path) -> bool:
         known = self._ends.get(path)
         if known is None:
-            known = self._ends[path] = closes(path, self._source, self._origin)
+            known = self._ends[path] = closes(path, self._source, connected=self._connected)
         return known
 
     def _leave(self, here: Start) -> None:
@@ -273,10 +273,10 @@ class _Walk:
         """Send a travelling TimeoutError to the handlers that take it."""
         for edge in self._facts.function.blocks[here.block].edges:
             if edge.leaves is Leaves.CAUGHT:
-                may, surely = catches_timeout(self._facts.function, edge.to)
-                if may:
+                catches = self._facts.handlers.catches_timeout(edge.to)
+                if catches is not Verdict.NEVER:
                     self._go(here, edge.to, travelling=False)
-                if surely:
+                if catches is Verdict.MUST:
                     return
             elif edge.leaves is Leaves.RAISED:
                 self._go(here, edge.to, travelling=True)
@@ -322,11 +322,11 @@ def _is_true(constant: Const) -> bool:
     return constant.text not in ("None", "False", "0", "0.0", "") and constant.text not in ("b''", 'b""')
 
 
-def closes(path: Path, source: Path, origin: str) -> bool:
+def closes(path: Path, source: Path, *, connected: bool) -> bool:
     """Tell whether closing `path` ends `source`: itself, what it is part of, its connection."""
     if source.is_within(path):
         return True
-    if not is_connection(origin):
+    if not connected:
         return False
     while path.fields and path.fields[-1].strip("_") in ("transport", "socket", "sock"):
         path = Path(path.root, path.fields[:-1])
@@ -336,8 +336,3 @@ def closes(path: Path, source: Path, origin: str) -> bool:
     return (
         not path.fields and not source.fields and path.root.startswith(bare) and source.root.startswith(bare)
     )
-
-
-def is_connection(origin: str) -> bool:
-    """Tell whether what is consumed comes from a connection, whose parts are closed together."""
-    return "Queue" not in origin and origin != "store"

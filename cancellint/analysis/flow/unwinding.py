@@ -7,35 +7,12 @@ from msgspec import structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known
-from cancellint.model.ir import (
-    Attr,
-    Await,
-    AwaitKind,
-    Call,
-    Catch,
-    Edge,
-    Exit,
-    Expr,
-    Function,
-    Leaves,
-    Name,
-    Op,
-    Temp,
-)
+from cancellint.analysis.flow.handlers import Handlers, Raised
+from cancellint.analysis.flow.managers import Managers, exits_of, region_of
+from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict
+from cancellint.model.ir import Call, Edge, Function, Leaves, Name, Temp
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.types import FunctionKey, LibraryCallee
-
-CANCELLATIONS = frozenset({"CancelledError", "Cancelled", "BaseException", "BaseExceptionGroup"})
-"""Last names of the exception classes a cancellation is caught by."""
-
-_ONLY_CANCELLATIONS = frozenset({"CancelledError", "Cancelled"})
-
-_ONLY_TIMEOUTS = frozenset({"TimeoutError", "TooSlowError"})
-
-_TIMEOUTS = frozenset(
-    {"TimeoutError", "Exception", "BaseException", "OSError", "IOError", "EnvironmentError", "TooSlowError"}
-)
-"""Last names of the exception classes a lost race's TimeoutError is caught by."""
+from cancellint.model.types import FunctionKey
 
 
 class Shield(enum.IntEnum):
@@ -54,7 +31,11 @@ class Unwinding:
         self._effects = effects
         self._key = key
         self._function = effects.program.function(key)
+        self.handlers = Handlers(effects, key)
+        self._managers = Managers(effects)
+        self._exceptions = effects.operations.exceptions
         self._races: dict[int, tuple[RaceKind, str] | None] = {}
+        self._absorbed: dict[tuple[int, Raised], Verdict] = {}
 
     def race(self, region: int) -> tuple[RaceKind, str] | None:
         """Return how a region races its body and under what name, None for any other context manager."""
@@ -63,71 +44,64 @@ class Unwinding:
         return self._races[region]
 
     def without_idle_edges(self) -> Function:
-        """Return the function without the edges on which a `with` swallows what it never swallows."""
-        if not self._function.regions:
-            return self._function
-        exits = self._exits()
+        """Return the function without the edges on which no exception ever travels.
+
+        A handler takes nothing that it never catches, nothing gets past one that surely catches it, and a
+        `with` swallows only what it may.
+        """
+        function = self.handlers.without_idle_edges(self._function)
+        if not function.regions:
+            return function
+        exits = exits_of(function)
         blocks = tuple(
             structs.replace(block, edges=tuple(self._possible(block.edges, exits.get(number))))
-            for number, block in enumerate(self._function.blocks)
+            for number, block in enumerate(function.blocks)
         )
-        return structs.replace(self._function, blocks=blocks)
-
-    def _exits(self) -> dict[int, int]:
-        """Return the region that is left, per block from which a swallowing edge may start."""
-        found: dict[int, int] = {}
-        for number, block in enumerate(self._function.blocks):
-            last = self._function.steps[block.last - 1] if block.last > block.first else None
-            match last:
-                case Exit(region=region):
-                    found[number] = region
-                case Await(kind=AwaitKind.EXIT, region=region):
-                    for edge in block.edges:
-                        if edge.leaves is Leaves.RESUMED:
-                            found[edge.to] = region
-                case _:
-                    pass
-        return found
+        return structs.replace(function, blocks=blocks)
 
     def _possible(self, edges: tuple[Edge, ...], region: int | None) -> Iterator[Edge]:
-        """Yield the edges a region's exit can really take.
-
-        A context manager nobody knows is taken to swallow nothing, as nearly all do.
-        """
+        """Yield the edges that the end of a block can really take; `region` is the one it leaves."""
+        if region is None or all(edge.leaves is not Leaves.ABSORBED for edge in edges):
+            yield from edges
+            return
+        race = self.race(region)
+        ways = {edge.leaves for edge in edges}
+        cancellation = self.absorbs_cancellation(region) if Leaves.CANCELLED in ways else Verdict.NEVER
+        error = self.absorbs(region, ANY_ERROR) if Leaves.RAISED in ways else Verdict.NEVER
         for edge in edges:
             match edge.leaves:
-                case Leaves.ABSORBED if region is not None:
-                    race = self.race(region)
+                case Leaves.ABSORBED:
                     falls_through = race is not None and race[0] is not RaceKind.CANCELS_RAISES
-                    if falls_through or self._suppressed(region):
-                        yield edge
-                case Leaves.CONVERTED if region is not None:
-                    race = self.race(region)
-                    if race is not None and race[0] is RaceKind.CANCELS_RAISES:
-                        yield edge
+                    possible = falls_through or max(cancellation, error) is not Verdict.NEVER
+                case Leaves.CONVERTED:
+                    possible = race is not None and race[0] is RaceKind.CANCELS_RAISES
+                case Leaves.CANCELLED:
+                    possible = cancellation is not Verdict.MUST
+                case Leaves.RAISED:
+                    possible = error is not Verdict.MUST
                 case _:
-                    yield edge
+                    possible = True
+            if possible:
+                yield edge
 
-    def absorbs_cancellation(self, region: int) -> bool:
-        """Tell whether a region is a `suppress` that names a cancellation."""
-        return not CANCELLATIONS.isdisjoint(self._suppressed(region))
+    def absorbs_cancellation(self, region: int) -> Verdict:
+        """Whether a cancellation from outside ends at the exit of a region."""
+        return self._absorbs(region, self._exceptions.cancellations)
 
-    def absorbs_timeout(self, region: int) -> bool:
-        """Tell whether a region is a `suppress` that names TimeoutError or more."""
-        return not _TIMEOUTS.isdisjoint(self._suppressed(region))
+    def absorbs_timeout(self, region: int) -> Verdict:
+        """Whether what a lost race raises ends at the exit of a region."""
+        return self._absorbs(region, self._exceptions.timeouts)
 
-    def _suppressed(self, region: int) -> tuple[str, ...]:
-        """Return the last names of the exceptions that a region suppresses."""
-        call = self._call(region)
-        if call is None:
-            return ()
-        return tuple(
-            name
-            for callee in self._effects.types.callees(self._key, call)
-            if isinstance(callee, LibraryCallee) and callee.name == "contextlib.suppress"
-            for value in callee.args
-            if (name := _last(value)) is not None
-        )
+    def absorbs(self, region: int, raised: str) -> Verdict:
+        """Whether an exception of a class ends at the exit of a region."""
+        return self._absorbs(region, (raised,))
+
+    def _absorbs(self, region: int, raised: Raised) -> Verdict:
+        asked = (region, raised)
+        if asked not in self._absorbed:
+            manager = region_of(self._key, self._function, region)
+            self._absorbed[asked] = self._managers.swallows(manager, raised)
+        return self._absorbed[asked]
 
     def _call(self, region: int) -> int | None:
         value = self._function.regions[region].value
@@ -166,62 +140,3 @@ class Unwinding:
             known = self._effects.operations.known(callee)
             if known is not None and known.entry.raced == "body":
                 yield known
-
-
-def catches_timeout(function: Function, block: int) -> tuple[bool, bool]:
-    """Return whether the handler that starts a block may, and whether it must, catch a TimeoutError."""
-    types = _caught(function, block)
-    if types is None:
-        return False, False
-    if not types:
-        return True, True
-    names = [_last(value) for value in types]
-    known = any(name in _TIMEOUTS for name in names)
-    opaque = any(name is None or name.isupper() or name.islower() for name in names)
-    return known or opaque, known
-
-
-def catches_cancellation(function: Function, block: int) -> bool:
-    """Tell whether the handler starting in a block may catch a cancellation."""
-    types = _caught(function, block)
-    if types is None:
-        return False
-    names = [_last(value) for value in types]
-    return not types or any(
-        name is None or name in CANCELLATIONS or "ancel" in name or name.isupper() or name.islower()
-        for name in names
-    )
-
-
-def catches_timeouts_only(function: Function, block: int) -> bool:
-    """Tell whether the handler starting in a block names timeouts and nothing else."""
-    types = _caught(function, block)
-    return bool(types) and all(_last(value) in _ONLY_TIMEOUTS for value in types or ())
-
-
-def catches_cancellation_only(function: Function, block: int) -> bool:
-    """Tell whether the handler starting in a block names cancellations and nothing else."""
-    types = _caught(function, block)
-    return bool(types) and all(_last(value) in _ONLY_CANCELLATIONS for value in types or ())
-
-
-def _caught(function: Function, block: int) -> tuple[Expr, ...] | None:
-    """Return the types a handler names, None where the block starts no handler."""
-    node = function.blocks[block]
-    for number in range(node.first, node.last):
-        step = function.steps[number]
-        if isinstance(step, Catch):
-            return step.types
-    return None
-
-
-def _last(expr: Expr) -> str | None:
-    match expr:
-        case Name(id=name) | Attr(name=name):
-            return name
-        case Op(op="call"):
-            return "Cancelled"
-        case Temp():
-            return "Cancelled"
-        case _:
-            return None

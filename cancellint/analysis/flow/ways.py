@@ -6,13 +6,11 @@ from functools import cached_property
 
 from cancellint.analysis.flow.cancellation_paths import (
     WayOut,
-    catch_step,
     error_handlers,
     only_through,
     way_out,
 )
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.model.ir import (
     Assign,
@@ -141,12 +139,10 @@ class Ways:
 
     def belief(self, handler: int) -> Belief:
         """Return what a handler is for: any error, a timeout, or other errors."""
-        caught = self.facts.function.steps[catch_step(self.facts, handler)]
-        assert isinstance(caught, Catch)
-        names = [last_name(value) for value in caught.types]
-        if "Exception" in names:
+        handlers = self.facts.handlers
+        if handlers.catches_every_error(handler):
             return Belief.ANY_ERROR
-        return Belief.TIMEOUT if "TimeoutError" in names else Belief.SOME_ERROR
+        return Belief.TIMEOUT if handlers.names_timeout(handler) else Belief.SOME_ERROR
 
     # ------------------------------------------------------------------ cancellations
 
@@ -169,15 +165,15 @@ class Ways:
                 return True
         return False
 
-    def thinks_of_cancellation(self, block: int) -> bool:
+    def thinks_of_cancellation(self, awaiting: int) -> bool:
         """Tell whether a handler that names the cancellation does more than pass it on."""
-        way = self.way_out(block)
+        way = self.way_out(awaiting)
         steps = self.facts.function.steps
         for step in way.steps if way is not None else ():
-            caught = steps[step]
-            if not isinstance(caught, Catch) or _only_raises(steps, step):
+            block = self.facts.function.blocks[self.facts.block_of(step)]
+            if not isinstance(steps[step], Catch) or _passes_on(steps[step : block.last], step):
                 continue
-            if any("ancel" in (last_name(each) or "") for each in caught.types):
+            if self.facts.handlers.names_cancellation(self.facts.block_of(step)):
                 return True
         return False
 
@@ -208,13 +204,13 @@ def _asks_for_state(test: Expr) -> bool:
     return False
 
 
-def _only_raises(steps: tuple[Step, ...], caught: int) -> bool:
-    """Tell whether the first thing a handler does, once it has bound the exception, is to raise."""
-    match steps[caught + 1 : caught + 3]:
-        case (Raise(), *_):
+def _passes_on(steps: tuple[Step, ...], caught: int) -> bool:
+    """Tell whether a handler's first block does nothing but raise, be it after `except E as error`."""
+    match steps:
+        case (_, Raise()):
             return True
-        case (Assign(value=Temp(step=bound)), Raise()):
-            return bound == caught
+        case (_, Assign(value=value), Raise()):
+            return value == Temp(caught)
         case _:
             return False
 

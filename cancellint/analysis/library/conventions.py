@@ -1,118 +1,115 @@
-"""What a method name and the name of its receiver suggest where no type is known."""
+"""What a method name and the name of its receiver suggest where no type is known, by the tables."""
 
 import re
+from collections.abc import Iterable
 
 from cancellint.model.ir import Attr, Expr, Imported, Item, Name
+from cancellint.model.knowledge import Naming
 
-_READER = re.compile(r"(^|_)(stream_?)?reader$|^_*stream_?reader$")
-_QUEUE = re.compile(r"(^|_)queue$|^_*q$|_q$")
+LONGEST_NAME = 200
+"""Characters of a name that is compared with patterns; a longer one is no name that tells anything."""
 
-_CONVENTIONS: tuple[tuple[re.Pattern[str], str, frozenset[str]], ...] = (
-    (_READER, "asyncio.StreamReader", frozenset({"read", "readline", "readexactly", "readuntil"})),
-    (_QUEUE, "asyncio.Queue", frozenset({"get"})),
-)
-
-_STARTERS = (
-    (re.compile(r"(^|_)(event_?)?loop$"), "asyncio.AbstractEventLoop", "create_task"),
-    (re.compile(r"(^|_)(thread_?pool|executor)(_executor)?$"), "concurrent.futures.Executor", "submit"),
-)
-"""What starts a task, by the name of its owner and its own."""
-
-CLOSERS = frozenset(
-    {"close", "aclose", "disconnect", "abort", "terminate", "shutdown", "kill", "reset", "invalidate", "stop"}
-)
-"""Methods that, on an object of unknown type, are taken to end it."""
+_REPEATED_GROUP = re.compile(r"\)\s*(?:[*+]|\{)|\\[1-9]|\(\?P=")
+_UNBOUNDED = re.compile(r"[*+]|\{\d*,")
+_MOST_UNBOUNDED = 2
+_LONGEST_PATTERN = 1_000
 
 
-def convention(method: str, receiver: Expr) -> str | None:
-    """Return the library method that `receiver.method` is likely to be, or None."""
-    name = last_name(receiver)
-    if name is None:
-        return None
-    for pattern, cls, methods in _CONVENTIONS:
-        if method in methods and pattern.search(name.lower()):
-            return f"{cls}.{method}"
-    return None
-
-
-def starter_by_name(method: str, receiver: Expr) -> str | None:
-    """Return the library method by which `receiver.method` likely starts a task or a call in a thread."""
-    name = last_name(receiver)
-    if name is None:
-        return None
-    for pattern, cls, started_by in _STARTERS:
-        if method == started_by and pattern.search(name.lower()):
-            return f"{cls}.{method}"
-    return None
-
-
-def closes_by_name(method: str | None) -> bool:
-    """Tell whether a method of unknown type is named like one that ends its object."""
-    return method is not None and method.lstrip("_") in CLOSERS
-
-
-_GIVES_BACK = re.compile(
-    r"^_*(release|give_?back|put_?(back|conn(ection)?|client|session)|return_(conn(ection)?|client|session)"
-    r"|check_?in|(release|free)_(conn(ection)?|lock|slot|permit|client|session))$"
-)
-
-
-def gives_back_by_name(method: str | None) -> bool:
-    """Tell whether a method of unknown effect is named like one that gives something back to its owner."""
-    return method is not None and _GIVES_BACK.match(method) is not None
-
-
-_CONNECTION = re.compile(
-    r"(^|_)(ws|websocket|web_socket|sock|socket|conn|connection|stream|reader|writer|transport|serial|port"
-    r"|channel)$"
-)
-_MESSAGE = r"(command|cmd|request|query|message|msg|packet|frame|pdu)"
-_SENDS = re.compile(rf"^_*(send|write)_(\w+_)?{_MESSAGE}$")
-_SENDS_ON_CONNECTION = re.compile(r"^(send|sendall|send_(all|bytes|json|str|text)|write|writelines)$")
-_RECEIVES = re.compile(rf"^_*(read|recv|receive)_(\w+_)?({_MESSAGE}|response|reply|answer|result)$")
-_RECEIVES_FROM_CONNECTION = re.compile(
-    r"^(recv|receive|read|readline|readexactly|readuntil|read_until|(recv|receive)_(bytes|json|some|str|text))$"
-)
-
-_TAKES_REPLY = re.compile(
-    rf"^_*(read|recv|receive|get|parse|wait_for|await)_(\w+_)?({_MESSAGE}|response|reply|answer|result|line)$"
-)
-
-
-def sends_by_name(method: str, receiver: Expr) -> bool:
-    """Tell whether a method of unknown effect is named like one that sends a request on a connection."""
-    if _SENDS.match(method):
+def may_explode(pattern: str) -> bool:
+    """Tell whether a regular expression may take more than quadratic time: tables may come from strangers."""
+    unescaped = re.sub(r"\\[^1-9]", "x", pattern)
+    if len(pattern) > _LONGEST_PATTERN or _REPEATED_GROUP.search(unescaped) is not None:
         return True
-    return _SENDS_ON_CONNECTION.match(method) is not None and _is_connection_name(receiver)
+    return len(_UNBOUNDED.findall(unescaped)) > _MOST_UNBOUNDED
 
 
-def receives_by_name(method: str, receiver: Expr) -> bool:
-    """Tell whether a method of unknown effect is named like one that waits for a reply on a connection."""
-    if _RECEIVES.match(method):
-        return True
-    return _RECEIVES_FROM_CONNECTION.match(method) is not None and _is_connection_name(receiver)
+class Names:
+    """Regular expressions for whole names, read without regard to case and to underscores around them."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        joined = "|".join(f"(?:{pattern})" for pattern in patterns)
+        self._pattern = re.compile(joined) if joined else None
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, name: str | None) -> bool:
+        if name is None or self._pattern is None or len(name) > LONGEST_NAME:
+            return False
+        if name not in self._known:
+            self._known[name] = self._pattern.fullmatch(name.lower().strip("_")) is not None
+        return self._known[name]
 
 
-def takes_reply_by_name(method: str) -> bool:
-    """Tell whether a method, whatever it reaches, is named for the reply that it waits for."""
-    return _TAKES_REPLY.match(method) is not None
+class Conventions:
+    """Answers by names alone; what it says is likely at most."""
+
+    def __init__(self, naming: Naming) -> None:
+        self._stands_for = tuple(
+            (Names(each.receiver), Names(each.methods), each.cls) for each in naming.stands_for
+        )
+        self._starts = tuple((Names(each.receiver), Names(each.methods), each.cls) for each in naming.starts)
+        self._routes = tuple((Names(each.receiver), Names(each.methods)) for each in naming.routes)
+        self._connection = Names(naming.connection)
+        self._sends = Names(naming.sends)
+        self._sends_on_connection = Names(naming.sends_on_connection)
+        self._receives = Names(naming.receives)
+        self._receives_on_connection = Names(naming.receives_on_connection)
+        self.sides = Names(naming.sides)
+        """words that tell the two ends of one connection apart"""
+        self.closes = Names(naming.closes)
+        """methods that end their object"""
+        self.gives_back = Names(naming.gives_back)
+        """methods that give something back to its owner"""
+        self.cleans_up = Names(naming.cleans_up)
+        """first words of methods that end something or tidy up"""
+        self.takes_reply = Names(naming.takes_reply)
+        """methods that are named for the reply they wait for"""
+        self.asks = Names(naming.asks)
+        """methods that ask somebody for an answer"""
+        self.fetches = Names(naming.fetches)
+        """methods that fetch messages for the object they belong to"""
+        self.streams = Names(naming.streams)
+        """iterators over what a peer sends"""
+        self.called_back = Names(naming.called_back)
+        """methods that are called with whatever a peer sends"""
+        self._begins_or_ends = Names(naming.begins_or_ends)
+
+    def method(self, method: str, receiver: Expr) -> str | None:
+        """Return the library method that `receiver.method` is likely to be, or None."""
+        return _meant(self._stands_for, method, receiver)
+
+    def starter(self, method: str, receiver: Expr) -> str | None:
+        """Return the library method by which `receiver.method` likely starts a task or a call in a thread."""
+        return _meant(self._starts, method, receiver)
+
+    def is_connection(self, expr: Expr) -> bool:
+        """Tell whether a variable or attribute is named like a connection."""
+        return last_name(expr) in self._connection
+
+    def sends(self, method: str, receiver: Expr) -> bool:
+        """Tell whether a method of unknown effect is named like one that sends a request on a connection."""
+        return method in self._sends or (method in self._sends_on_connection and self.is_connection(receiver))
+
+    def receives(self, method: str, receiver: Expr) -> bool:
+        """Tell whether a method of unknown effect is named like one that waits for a reply."""
+        return method in self._receives or (
+            method in self._receives_on_connection and self.is_connection(receiver)
+        )
+
+    def begins_or_ends(self, method: str) -> bool:
+        """Tell whether a method is named for the beginning or the end of a connection."""
+        return method in self._begins_or_ends or method in self.closes
+
+    def is_route(self, method: str, receiver: Expr) -> bool:
+        """Tell whether `@receiver.method` is likely to register a handler of requests."""
+        name = last_name(receiver)
+        return any(name in receivers and method in methods for receivers, methods in self._routes)
 
 
-_BEGINS_OR_ENDS = re.compile(
-    r"^(re)?(connect|open|login|log_in|authenticate|authorize|handshake|negotiate|initiali[sz]e|init|setup|start|pair)"
-    r"(_|$)|^(run|listen|serve|main|loop|handle|process|on|subscribe|consume|watch|monitor)(_|$)"
-    r"|^(quit|logout|log_out|bye|exit|finish|shutdown|disconnect)(_|$)"
-)
-
-
-def begins_or_ends_by_name(method: str) -> bool:
-    """Tell whether a method is named for the beginning, the whole life or the end of a connection."""
-    return _BEGINS_OR_ENDS.match(method) is not None or closes_by_name(method)
-
-
-def _is_connection_name(expr: Expr) -> bool:
-    name = last_name(expr)
-    return name is not None and _CONNECTION.search(name.lower().strip("_")) is not None
+def _meant(guesses: Iterable[tuple[Names, Names, str]], method: str, receiver: Expr) -> str | None:
+    name = last_name(receiver)
+    found = (cls for names, methods, cls in guesses if name in names and method in methods)
+    cls = next(found, None)
+    return None if cls is None else f"{cls}.{method}"
 
 
 def last_name(expr: Expr) -> str | None:

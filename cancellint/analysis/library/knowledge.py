@@ -18,9 +18,21 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from cancellint import resources
+from cancellint.analysis.library import compiled_tables
+from cancellint.analysis.library.conventions import Conventions, may_explode
 from cancellint.bounded import Unusable, read_toml
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
-from cancellint.model.knowledge import Cancel, Condition, Entry, Mode, Role, Variant
+from cancellint.model.knowledge import (
+    Cancel,
+    Condition,
+    Entry,
+    Mode,
+    Naming,
+    RaceKind,
+    Role,
+    SourceKind,
+    Variant,
+)
 from cancellint.printable import shortened
 
 Table: TypeAlias = Mapping[str, object]
@@ -152,6 +164,7 @@ def _varied(entry: Entry, variant: Variant) -> Entry:
         race=variant.race or entry.race,
         delivers=entry.delivers if variant.delivers is None else variant.delivers,
         returns=entry.returns if variant.returns is None else variant.returns,
+        same_as=entry.same_as if variant.same_as is None else variant.same_as or None,
         note=entry.note if variant.note is None else variant.note,
     )
 
@@ -176,16 +189,22 @@ def _without_idle_race(entry: Entry, call: CallShape) -> Entry:
 class Knowledge:
     """All that is known of library names. It never changes; the answers given are remembered."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, entries: Mapping[str, Entry], naming: Naming | None = None) -> None:
         self._entries = dict(entries)
+        self.conventions = Conventions(naming or Naming())
         self._aliases = {alias: name for name, entry in entries.items() for alias in entry.aliases}
         self._public: dict[str, str] = {}
         self._resolved: dict[str, Entry | None] = {}
+        self._sources: dict[str, SourceKind | None] = {}
         self._shaped: dict[tuple[str, CallShape], Entry | None] = {}
 
     def names(self) -> tuple[str, ...]:
         """The public names of all entries, sorted."""
         return tuple(sorted(self._entries))
+
+    def with_role(self, role: Role) -> tuple[str, ...]:
+        """The public names of what has a role, sorted."""
+        return tuple(name for name in self.names() if role in self._entries[name].roles)
 
     def canonical(self, name: str) -> str:
         """The public name of what may be known under another one; an unknown name is its own."""
@@ -212,6 +231,24 @@ class Knowledge:
         """Whether this names a known class."""
         entry = self.entry(name)
         return entry is not None and entry.kind == "class"
+
+    def source(self, origin: str) -> SourceKind | None:
+        """What kind of source a consuming function or method takes from; a class's holds for its methods."""
+        if origin not in self._sources:
+            self._sources[origin] = self._find_source(self.canonical(origin))
+        return self._sources[origin]
+
+    def _find_source(self, name: str) -> SourceKind | None:
+        known = self._entries.get(name)
+        if known is not None and known.source is not None:
+            return known.source
+        classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
+        return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
+
+    def overridden(self, bases: Iterable[str], method: str) -> Entry | None:
+        """The entry of the method of a library class that a class with these bases overrides."""
+        entries = (self.entry(f"{base}.{method}") for base in bases)
+        return next((entry for entry in entries if entry is not None), None)
 
     def facts(self, name: str, call: CallShape) -> Entry | None:
         """What is known of a call: the entry, with the first variant that applies laid over it."""
@@ -311,21 +348,69 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
 # --------------------------------------------------------------------------- loading
 
 
+class _Tables(Struct, frozen=True):
+    """What several files say together; `origins` tells which file an entry is from, for complaints."""
+
+    entries: dict[str, Entry]
+    naming: Naming
+    origins: dict[str, str]
+
+
 def load(tables: Iterable[Path | Table] = (), *, shipped: bool = True) -> Knowledge:
     """The shipped tables with these laid over them, the later over the earlier.
 
     Raises KnowledgeError with the file, the key and what is wrong there.
     """
-    ours: tuple[Path | Table, ...] = resources.knowledge_tables() if shipped else ()
-    entries: dict[str, Entry] = {}
-    origins: dict[str, str] = {}
-    for table in (*ours, *tables):
+    ours = _shipped() if shipped else _Tables({}, Naming(), {})
+    theirs = tuple(tables)
+    read = _read(ours, theirs) if theirs else ours
+    return Knowledge(read.entries, read.naming)
+
+
+def _shipped() -> _Tables:
+    """Our own tables: compiled, where that has been done and no table has changed since."""
+    files = resources.knowledge_tables()
+    compiled = compiled_tables.read(resources.compiled_knowledge(), compiled_tables.digest(files))
+    if compiled is None:
+        return _read(_Tables({}, Naming(), {}), files)
+    folder = str(resources.rules_folder())
+    return _Tables(compiled.entries, compiled.naming, dict.fromkeys(compiled.entries, folder))
+
+
+def compile_tables() -> Path:
+    """Write our own tables in the form that is read faster; where they are now."""
+    files = resources.knowledge_tables()
+    read = _read(_Tables({}, Naming(), {}), files)
+    path = resources.compiled_knowledge()
+    path.write_bytes(compiled_tables.written(compiled_tables.digest(files), read.entries, read.naming))
+    return path
+
+
+def _read(below: _Tables, tables: Iterable[Path | Table]) -> _Tables:
+    """Lay tables over others, and check that all names in them are known."""
+    entries = dict(below.entries)
+    origins = dict(below.origins)
+    naming = below.naming
+    for table in tables:
         file, content = _content(table)
         for name, keys in content.items():
-            entries[name] = _read_entry(file, name, keys)
-            origins[name] = file
+            if name == _CONVENTIONS:
+                naming = _added(naming, _read_naming(file, keys))
+            else:
+                entries[name] = _read_entry(file, name, keys)
+                origins[name] = file
     _check_links(origins, entries)
-    return Knowledge(entries)
+    return _Tables(entries, naming, origins)
+
+
+_CONVENTIONS = "conventions"
+"""The one table of a file that is no entry."""
+
+
+def _added(naming: Naming, more: Naming) -> Naming:
+    """Both tables' conventions."""
+    added = msgspec.structs.asdict(more)
+    return Naming(**{key: (*texts, *added[key]) for key, texts in msgspec.structs.asdict(naming).items()})
 
 
 def _content(table: Path | Table) -> tuple[str, Table]:
@@ -352,6 +437,35 @@ def _read_entry(file: str, name: str, keys: object) -> Entry:
     return entry
 
 
+def _read_naming(file: str, keys: object) -> Naming:
+    try:
+        naming = msgspec.convert(keys, Naming)
+    except msgspec.ValidationError as error:
+        key, problem = _mistake(keys, inspect.type_info(Naming)) or _wrong_type(error)
+        raise KnowledgeError(file, f"[{_CONVENTIONS}].{key}", problem) from error
+    for key, pattern in _patterns(naming):
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            problem = f'"{shortened(pattern)}" is not a regular expression: {error}'
+            raise KnowledgeError(file, f"[{_CONVENTIONS}].{key}", problem) from error
+        if may_explode(pattern):
+            problem = f'"{shortened(pattern)}" may take for ever: repeat no group, and no more than two parts'
+            raise KnowledgeError(file, f"[{_CONVENTIONS}].{key}", problem)
+    return naming
+
+
+def _patterns(naming: Naming) -> Iterator[tuple[str, str]]:
+    """The regular expressions of a table, each with its key."""
+    for key, values in msgspec.to_builtins(naming).items():
+        for value in values:
+            match value:
+                case {"receiver": receiver, "methods": methods}:
+                    yield from ((key, pattern) for pattern in (*receiver, *methods))
+                case str():
+                    yield key, value
+
+
 def _path(name: str, key: str) -> str:
     shown = f'["{shortened(name)}"]'
     return f"{shown}.{shortened(key)}" if key else shown
@@ -369,7 +483,8 @@ MAX_TYPE = 1_000
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters")
+_DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
 
@@ -428,7 +543,7 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         yield "mode", 'only what loses has a mode; add cancel = "loses", or drop the mode'
     if entry.mode is None and entry.cancel is Cancel.LOSES:
         yield "mode", f"is missing; say how it loses: {', '.join(Mode)}"
-    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout)
+    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout, entry.enters)
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
             yield key, problem
@@ -497,16 +612,26 @@ def _is_version(text: str) -> bool:
     return True
 
 
+def _classes_meant(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The classes that an entry speaks of, each with the key that does."""
+    yield from (("bases", base) for base in entry.bases)
+    if entry.same_as:
+        yield "same-as", entry.same_as
+    if entry.race is RaceKind.CANCELS_RAISES and entry.raises != _DEFAULT_ERROR:
+        yield "raises", entry.raises
+    yield from (("swallows", each) for each in entry.swallows if _OPERAND.fullmatch(each) is None)
+
+
 def _check_links(origins: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
-    """Raises KnowledgeError where a base is no known class, or where two names mean the same object."""
+    """Raises KnowledgeError where a class is not known, or where two names mean the same object."""
     classes = tuple(name for name, entry in entries.items() if entry.kind == "class")
     known = frozenset(classes)
     owners: dict[str, str] = {}
     for name, entry in entries.items():
-        for base in entry.bases:
-            if base not in known:
-                problem = f'"{shortened(base)}" is not a known class{_nearest(base, classes)}'
-                raise KnowledgeError(origins[name], _path(name, "bases"), problem)
+        for key, cls in _classes_meant(entry):
+            if cls not in known:
+                problem = f'"{shortened(cls)}" is not a known class{_nearest(cls, classes)}'
+                raise KnowledgeError(origins[name], _path(name, key), problem)
         for alias in entry.aliases:
             owner = alias if alias in entries else owners.setdefault(alias, name)
             if owner != name:

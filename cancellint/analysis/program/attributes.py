@@ -1,6 +1,5 @@
 """What the code of a program does with attributes of a name, whoever's they are."""
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -10,7 +9,6 @@ from cancellint.model.ir import (
     Attr,
     Build,
     Call,
-    Const,
     Delete,
     Element,
     Expr,
@@ -43,20 +41,6 @@ class Attributes:
         places = self._removed.get(name, ())
         return next((place for place in places if place.function != outside), None)
 
-    def times_set(self, module: str, name: str) -> int:
-        """Return in how many places of a module an attribute of that name is made True."""
-        return self._set[module, name]
-
-    @cached_property
-    def _set(self) -> Counter[tuple[str, str]]:
-        program = self._program
-        return Counter(
-            (key.module, step.target.name)
-            for key in program.functions()
-            for step in program.function(key).steps
-            if isinstance(step, Assign) and isinstance(step.target, Attr) and step.value == _TRUE
-        )
-
     @cached_property
     def _tested(self) -> frozenset[str]:
         program = self._program
@@ -71,9 +55,6 @@ class Attributes:
                 if name is not None:
                     found.setdefault(name, []).append(CallSite(key, number))
         return found
-
-
-_TRUE = Const("bool", "True")
 
 
 def _tested_in(function: Function) -> Iterator[str]:

@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.losses import race_exits
 from cancellint.analysis.flow.reading_on import Loser, Start, reads_on
-from cancellint.analysis.flow.unwinding import catches_cancellation
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Attr, Await, AwaitKind, Call, Catch, Expr, Function, Leaves, Name, Temp
+from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Leaves, Name, Temp
 from cancellint.model.knowledge import Mode, RaceKind
 from cancellint.model.summary import RESULT, Path, Take
 from cancellint.model.types import (
@@ -173,11 +173,8 @@ def _ends_when_cancelled(effects: Effects, callee: Callee) -> bool:
     if not (function.is_async and function.is_generator):
         return False
     waits = any(isinstance(step, Await) for step in function.steps)
-    survives = any(
-        catches_cancellation(function, number)
-        for number, block in enumerate(function.blocks)
-        if any(isinstance(step, Catch) for step in function.steps[block.first : block.last])
-    )
+    handlers = Handlers(effects, callee.key)
+    survives = any(handlers.catches_cancellation(number) for number in range(len(function.blocks)))
     return waits and not survives
 
 

@@ -6,7 +6,7 @@ from cancellint.analysis.flow.cancellation_paths import WayOut, error_handlers, 
 from cancellint.analysis.flow.connections import Group
 from cancellint.analysis.flow.exchanges import FAILS, ends, replies
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.library.conventions import gives_back_by_name, last_name
+from cancellint.analysis.library.conventions import last_name
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Exit, Name, Temp
 from cancellint.model.summary import Act, Path, Verb
@@ -125,7 +125,7 @@ def _is_named_for_giving_back(facts: Facts, step: int) -> bool:
     node = facts.function.steps[step]
     if isinstance(node, Await) and isinstance(node.value, Temp):
         node = facts.function.steps[node.value.step]
-    return isinstance(node, Call) and gives_back_by_name(last_name(node.func))
+    return isinstance(node, Call) and last_name(node.func) in facts.conventions.gives_back
 
 
 def _other_names(facts: Facts, connection: Path) -> Iterator[Path]:

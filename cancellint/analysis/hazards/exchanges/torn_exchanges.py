@@ -26,7 +26,6 @@ from cancellint.analysis.flow.exchanges import (
 )
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.exchanges.settlements import given_back, is_closed_on_error, is_settled
-from cancellint.analysis.library.conventions import begins_or_ends_by_name
 from cancellint.analysis.memory.access_paths import cut
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.normal.rewriting import parts, reads
@@ -161,7 +160,7 @@ class TornExchanges:
         kept = [level for level in reached if self._is_receivers(level) and level not in settled]
         if not any(self._is_public(level.key) for level in kept) or self._is_served(kept[0]):
             return None
-        if begins_or_ends_by_name(self._name(next(iter(reached)).key)):
+        if self._effects.conventions.begins_or_ends(self._name(next(iter(reached)).key)):
             return None
         own = (level for level in kept if self._is_same_object(level, kept[0]))
         believing = next((level for level in own if self._closes_on_error(level)), next(iter(reached)))
@@ -205,7 +204,7 @@ class TornExchanges:
     def _is_public(self, key: FunctionKey) -> bool:
         """Tell whether a method is one that users call while the connection is in service."""
         public = not self._effects.program.function(key).name.startswith("_")
-        return public and not begins_or_ends_by_name(self._name(key))
+        return public and not self._effects.conventions.begins_or_ends(self._name(key))
 
     def _name(self, key: FunctionKey) -> str:
         return self._effects.program.function(key).name.lstrip("_")

@@ -10,7 +10,7 @@ from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.flow.aftermath import after_leaving, blocks_among, reachable
 from cancellint.analysis.flow.tainting import after, block_of, cycle_around, in_blocks
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.library.exceptions import INVALID_STATE
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -31,7 +31,7 @@ from cancellint.model.ir import (
     Step,
     Temp,
 )
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import Callback, Entry, Role
 from cancellint.model.types import CallSite, FunctionKey, Instance, ProjectCallee, ProjectFunction
 
 
@@ -67,9 +67,6 @@ _REMOVES = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear",
 _LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
 """Methods of futures and exit stacks that call a function when all is over."""
 _ASKS = frozenset({"done", "cancelled"})
-_CATCHES = frozenset({"InvalidStateError", "Exception", "BaseException"})
-_CLOSING_METHODS = frozenset({"data_received", "buffer_updated", "eof_received"})
-_PROTOCOLS = frozenset({"asyncio.Protocol", "asyncio.BufferedProtocol"})
 _DEEPEST = 4
 """Callers of a completion that are looked at to see what its error ends."""
 _DEEPEST_CLEANUP = 2
@@ -144,7 +141,7 @@ class AbandonedFutures:
         """Tell whether nobody can have waited yet for the future that is completed."""
         at, future = completion.at, completion.future
         function = self._program.function(at.function)
-        if at.function == made.site.function or function.name == "connection_made":
+        if at.function == made.site.function or self._runs_first(at.function):
             return True
         if any(
             isinstance(step, Assign) and step.target == future and not isinstance(future, Name)
@@ -223,26 +220,15 @@ class AbandonedFutures:
         """
         function = self._program.function(at.function)
         block = block_of(function, at.step)
-        if any(
-            not _CATCHES.isdisjoint(self._suppressed(function, region))
-            for region in function.blocks[block].regions
-        ):
+        unwinding = self._futures.unwinding(at.function)
+        if any(unwinding.absorbs(region, INVALID_STATE) for region in function.blocks[block].regions):
             return True
-        for handler, names in _handlers(function, block):
-            if not names or not _CATCHES.isdisjoint(names):
+        for handler in _handlers(function, block):
+            if unwinding.handlers.catches(handler, INVALID_STATE):
                 goal = block if cycle_around(function, at.step) else RETURN_EXIT
-                return "InvalidStateError" in names or goal in reachable(function, [handler])
+                named = unwinding.handlers.names(handler, INVALID_STATE)
+                return named or goal in reachable(function, [handler])
         return False
-
-    def _suppressed(self, function: Function, region: int) -> tuple[str, ...]:
-        value = function.regions[region].value
-        if not isinstance(value, Temp):
-            return ()
-        match function.steps[value.step]:
-            case Call(func=func, args=args) if last_name(func) == "suppress":
-                return tuple(name for each in args if (name := last_name(each)))
-            case _:
-                return ()
 
     # ----------------------------------------------------------------- what the waiter leaves behind
 
@@ -403,16 +389,25 @@ class AbandonedFutures:
                     yield Harm.CALL, at
 
     def _closes_transport(self, key: FunctionKey) -> bool:
+        overridden = self._overridden(key)
+        return overridden is not None and overridden.error_closes
+
+    def _runs_first(self, key: FunctionKey) -> bool:
+        """Tell whether a library calls a method before any other one of the object."""
+        overridden = self._overridden(key)
+        return overridden is not None and overridden.callback is Callback.FIRST
+
+    def _overridden(self, key: FunctionKey) -> Entry | None:
+        """Return what the tables say of the library's method that a method overrides."""
         cls = self._program.class_of(key)
-        return (
-            cls is not None
-            and self._program.function(key).name in _CLOSING_METHODS
-            and not _PROTOCOLS.isdisjoint(self._types.library_bases(cls))
-        )
+        if cls is None:
+            return None
+        bases = self._types.library_bases(cls)
+        return self._futures.effects.operations.knowledge.overridden(bases, self._program.function(key).name)
 
 
-def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the handlers that an exception raised in a block may meet, innermost first, with their types."""
+def _handlers(function: Function, block: int) -> Iterator[int]:
+    """Yield the blocks of the handlers that an exception raised in a block may meet, innermost first."""
     waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
     for current in waiting:
         if current < 0:
@@ -420,7 +415,7 @@ def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, 
         node = function.blocks[current]
         first = function.steps[node.first] if node.last > node.first else None
         if isinstance(first, Catch):
-            yield current, tuple(last_name(each) or "" for each in first.types)
+            yield current
             continue
         passed = (Leaves.CAUGHT, Leaves.NORMAL, Leaves.RAISED)
         waiting.extend(

@@ -44,7 +44,6 @@ class LostGrant(Struct, frozen=True):
 
 _ASKS = frozenset({"done", "cancelled", "result", "exception"})
 _QUEUES = frozenset({"append", "appendleft", "add", "insert"})
-_SENDS = ("send", "write", "request", "publish", "sendall", "execute")
 _DEEPEST = 3
 """Calls on a cancelled path that are followed to see whether they wake the next one."""
 
@@ -103,9 +102,10 @@ class LostGrants:
     def _sends(self, made: Made) -> bool:
         """Tell whether the function asks somebody for a reply, which is of use to nobody else."""
         frame = self._futures.effects.frame(made.site.function)
+        asks = self._futures.effects.conventions.asks
         for step in frame.function.steps:
             match step:
-                case Call(func=Attr(base=base, name=name)) if name.strip("_").startswith(_SENDS):
+                case Call(func=Attr(base=base, name=name)) if name in asks:
                     path = frame.path(base)
                     if path is not None and path.root == "param:0":
                         return True

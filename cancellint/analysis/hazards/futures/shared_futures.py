@@ -11,7 +11,7 @@ from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
 from cancellint.analysis.flow.tainting import block_of
 from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
-from cancellint.analysis.library.conventions import CLOSERS, last_name
+from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -67,21 +67,6 @@ class Shared(Struct, frozen=True):
     confidence: Confidence
 
 
-_CLOSING = frozenset(
-    {
-        *CLOSERS,
-        "cleanup",
-        "release",
-        "exit",
-        "aexit",
-        "finish",
-        "cancel",
-        "quit",
-        "teardown",
-        "unload",
-        "finalize",
-    }
-)
 _KEEPERS = ("param:0", "free:", "global:")
 """Roots of what outlives a call of a method or closure."""
 _MAKERS = frozenset({"create_task", "ensure_future", "create_future", "Future", "Task"})
@@ -283,7 +268,7 @@ class SharedFutures:
     def _is_closing(self, function: Function) -> bool:
         """Tell whether a function is named like one that ends what it waits for."""
         words = function.name.strip("_").split("_")
-        return words[0] in _CLOSING
+        return words[0] in self._futures.effects.conventions.cleans_up
 
     @cached_property
     def _kept(self) -> dict[Home, tuple[CallSite, bool]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
-from cancellint.analysis.flow.tainting import in_blocks, parts
+from cancellint.analysis.flow.tainting import Taint, in_blocks, parts
 from cancellint.analysis.hazards.futures.futures import Futures
 from cancellint.model.ir import (
     Assign,
@@ -21,8 +21,10 @@ from cancellint.model.ir import (
     Const,
     Expr,
     Function,
+    Item,
     Leaves,
     Name,
+    Step,
 )
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import FunctionKey
@@ -88,33 +90,57 @@ class UnmarkedWaiters:
 
     def _givers(self, key: FunctionKey, mark: str) -> Iterator[tuple[FunctionKey, int, str]]:
         """Yield the methods that hand something over unless an object is marked."""
-        cls = self._program.function(key).cls
-        for index, function in enumerate(self._program.module(key.module).functions):
-            giver = FunctionKey(key.module, index)
-            if function.cls == cls and giver != key and function.params and _looks_at(function, mark):
-                for number, what in self._gifts(function):
+        cls = self._program.class_of(key)
+        for giver in self._methods_of(cls) if cls is not None else ():
+            function = self._program.function(giver)
+            if giver != key and function.params and _looks_at(function, mark):
+                for number, what in self._gifts(giver, function):
                     if what != mark:
                         yield giver, number, what
 
-    def _gifts(self, function: Function) -> Iterator[tuple[int, str]]:
+    def _methods_of(self, cls: str) -> Iterator[FunctionKey]:
+        """Yield the methods of a class and of the project's classes above and below it."""
+        related = (*self._program.order(cls), *self._program.descendants(cls))
+        infos = (info for each in related if (info := self._program.cls(each)) is not None)
+        for info in infos:
+            for index, function in enumerate(self._program.module(info.module).functions):
+                if function.cls == info.index:
+                    yield FunctionKey(info.module, index)
+
+    def _gifts(self, key: FunctionKey, function: Function) -> Iterator[tuple[int, str]]:
         """Yield where a method stores what it was given in its object, and then tells those who wait."""
         receiver, *given = (param.name for param in function.params)
+        handed = Taint(function, [Name(name) for name in given])
         for number, step in enumerate(function.steps):
-            match step:
-                case Assign(target=Attr(base=Name(id=base), name=name), value=Name(id=value), op=""):
-                    if base == receiver and value in given and self._tells(function, number):
-                        yield number, name
-                case _:
-                    pass
+            for attribute, value in self._stored(key, number, step, receiver):
+                if handed.reaches(value) and self._tells(key, function, number):
+                    yield number, attribute
 
-    def _tells(self, function: Function, number: int) -> bool:
+    def _stored(self, key: FunctionKey, number: int, step: Step, receiver: str) -> Iterator[tuple[str, Expr]]:
+        """Yield what a step puts into an attribute of the receiver, or into a container that is one."""
+        match step:
+            case Assign(target=Attr(base=Name(id=base), name=name), value=value, op="") if base == receiver:
+                yield name, value
+            case Assign(target=Item(base=Attr(base=Name(id=base), name=name)), value=value, op=""):
+                if base == receiver:
+                    yield name, value
+            case Call(func=Attr(base=Attr(base=Name(id=base), name=name)), args=args) if base == receiver:
+                if self._has_role(key, number, Role.STORES):
+                    yield from ((name, value) for value in args)
+            case _:
+                pass
+
+    def _tells(self, key: FunctionKey, function: Function, number: int) -> bool:
         """Tell whether the giver goes on to wake the one who waits."""
         return any(
-            isinstance(step, Call)
-            and isinstance(step.func, Attr)
-            and step.func.name in ("notify", "notify_all", "set", "set_result")
-            for step in function.steps[number + 1 :]
+            isinstance(function.steps[each], Call)
+            and self._has_role(key, each, Role.NOTIFIES, Role.COMPLETES)
+            for each in range(number + 1, len(function.steps))
         )
+
+    def _has_role(self, key: FunctionKey, number: int, *roles: Role) -> bool:
+        known = (self._effects.operations.known(each) for each in self._effects.types.callees(key, number))
+        return any(each is not None and not set(roles).isdisjoint(each.entry.roles) for each in known)
 
 
 def _looks_at(function: Function, mark: str) -> bool:

@@ -16,9 +16,6 @@ from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const
 from cancellint.model.summary import Act, Path, Verb
 
-MOST_MARKS = 3
-"""Places of a module that set a flag, above which it is a record of what happened, and marks nothing."""
-
 Undone = tuple[tuple[int, Act], ...]
 """The acts of a handler that count, by step."""
 
@@ -133,16 +130,14 @@ class _Cleanups:
     def confidence(self, act: Act, handler: int) -> Confidence:
         """Return how firmly a cleanup is owed of which nobody sees the beginning.
 
-        It is likely where the `try` itself has been at work on what is closed, or where few places mark
-        something so. That an entry is taken out which somebody else has put there may be an eviction.
+        It is likely where the `try` itself has been at work on what is closed, or where a flag is set that
+        other code asks. That an entry is taken out which somebody else has put there may be an eviction.
         """
         match act.verb:
             case Verb.REMOVES:
                 return Confidence.POSSIBLE
             case Verb.SETS:
-                module = self._facts.key.module
-                rare = self._attributes.times_set(module, attribute_of(act.subject)) <= MOST_MARKS
-                return Confidence.LIKELY if rare else Confidence.POSSIBLE
+                return Confidence.LIKELY
             case _:
                 near = self._at_work(handler)
                 related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)

@@ -11,7 +11,7 @@ from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
-from cancellint.analysis.hazards.obligations.obligations import Debt, Obligations
+from cancellint.analysis.hazards.obligations.obligations import Debt, Kind, Obligations
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.summaries.summarize import Result
@@ -73,19 +73,23 @@ class Debts:
         if not debt.act.subject.is_visible_to_callers:
             return False
         callers = self._callers.of(key)
-        return bool(callers) and all(self._pays(caller, debt.act.subject) for caller in callers)
+        return bool(callers) and all(self._pays(caller, debt) for caller in callers)
 
-    def _pays(self, caller: Caller, subject: Path) -> bool:
-        """Tell whether a cancellation of the call meets an act on the same object on its way out."""
+    def _pays(self, caller: Caller, debt: Debt) -> bool:
+        """Tell whether a cancellation of the call meets an act on the same object on its way out.
+
+        Of a cleanup that is owed, it may be that very one: a flag that the caller sets in its `finally`.
+        """
         if caller.awaited < 0:
             return False
         facts = self._facts_of(caller.site.function)
-        there = _seen_by(facts, caller, subject)
+        there = _seen_by(facts, caller, debt.act.subject)
+        verbs = UNDOES | {debt.act.verb} if debt.kind is Kind.CLEANUP else UNDOES
         way = way_out(facts, facts.block_of(caller.awaited))
         if there is None or way is None:
             return False
         return any(
-            act.verb in UNDOES and there.is_within(act.subject)
+            act.verb in verbs and there.is_within(act.subject)
             for step in way.steps
             for act in facts.acts.get(step, ())
         )

@@ -21,7 +21,6 @@ from cancellint.analysis.flow.custody import empty_when
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.undoing import gives_back_local
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of, is_exit, replaces
-from cancellint.analysis.library.conventions import closes_by_name
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import holders
 from cancellint.analysis.program.attributes import Attributes
@@ -146,7 +145,7 @@ class Obligations:
 
     def _held_before(self) -> Iterator[Obligation]:
         """Yield what a method that ends something gives back to its pool: it was held all the time."""
-        if not closes_by_name(self._facts.function.name):
+        if self._facts.function.name not in self._facts.conventions.closes:
             return
         seen: set[Path] = set()
         for acts in self._facts.acts.values():

@@ -28,6 +28,7 @@ from cancellint.model.ir import (
     Return,
     Temp,
 )
+from cancellint.model.knowledge import Role
 from cancellint.model.types import (
     CallSite,
     ClassObject,
@@ -118,8 +119,6 @@ _USES = _FEEDS | _DRAINS | _LIMITING | _MEASURES
 _TELLING = frozenset({"put", "put_nowait", "get_nowait", "full", "qsize"})
 """Methods that hardly anything but a queue has: their receiver is looked at whatever its name."""
 _FIRST = (Const("int", "0"),)
-_PAUSING = "pause_reading"
-_ANSWERED = frozenset({"write", "send", "sendall", "sendto", "send_bytes", "request", "publish"})
 
 _QUEUE_CLASSES = frozenset(
     {
@@ -341,7 +340,7 @@ class Backlogs:
         draining = {site.function for site in drains}
         if any(key in draining or self._works_off(key, draining) for key in involved):
             return None
-        if any(key.module in self._pausing for key in involved):
+        if any(self._holds_back(key) for key in involved):
             return None
         return Feed(use.at, inflow)
 
@@ -382,8 +381,9 @@ class Backlogs:
         function = self._program.function(drain.function)
         if cycle_around(function, drain.step):
             return False
+        asks = self._effects.conventions.asks
         return any(
-            isinstance(step, Call) and isinstance(step.func, Attr) and _sends(step.func.name)
+            isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name in asks
             for step in function.steps[: drain.step]
         )
 
@@ -415,16 +415,29 @@ class Backlogs:
                     if isinstance(kind, ProjectFunction):
                         yield kind.key
 
+    def _holds_back(self, key: FunctionKey) -> bool:
+        """Tell whether a function, what it runs, or a method of its object, lets the peer wait."""
+        if key in self._pausing or any(called in self._pausing for called in self._runs(key)):
+            return True
+        cls = self._program.class_of(key)
+        return cls is not None and any(
+            self._program.inherits(cls, pausing) or self._program.inherits(pausing, cls)
+            for each in self._pausing
+            if (pausing := self._program.class_of(each)) is not None
+        )
+
     @cached_property
-    def _pausing(self) -> frozenset[str]:
-        """Modules that tell a transport to stop reading for a while."""
+    def _pausing(self) -> frozenset[FunctionKey]:
+        """Functions that call, or hand on, what stops the flow of what a peer sends for a while."""
+        knowledge = self._effects.operations.knowledge
+        names = {name.rpartition(".")[2] for name in knowledge.with_role(Role.PAUSES)}
         return frozenset(
-            key.module
+            key
             for key in self._program.functions()
             for step in self._program.function(key).steps
             if isinstance(step, Call)
             for named in (step.func, *step.args, *(value for _, value in step.keywords))
-            if last_name(named) == _PAUSING
+            if isinstance(named, Attr) and named.name in names
         )
 
 
@@ -476,11 +489,6 @@ def _compares(expr: Expr, outcome: Expr) -> bool:
             case _:
                 pass
     return False
-
-
-def _sends(method: str) -> bool:
-    name = method.lstrip("_")
-    return name in _ANSWERED or name.startswith(("send_", "write_"))
 
 
 def shown(expr: Expr) -> str:

@@ -13,16 +13,12 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.unwinding import (
-    Shield,
-    catches_cancellation,
-    catches_cancellation_only,
-    catches_timeouts_only,
-)
+from cancellint.analysis.flow.unwinding import Shield
 from cancellint.analysis.hazards.tasks.contender_tests import Said, Tests
 from cancellint.analysis.hazards.tasks.contender_uses import Uses
 from cancellint.analysis.hazards.tasks.contenders import Carrier, Carriers, Contenders, Part, Waiting, meaning
 from cancellint.analysis.hazards.tasks.stakes import Stake, stake
+from cancellint.analysis.library.exceptions import Verdict
 from cancellint.analysis.memory.owners import Owners
 from cancellint.model.ir import (
     Assign,
@@ -228,10 +224,10 @@ class Search:
         """Tell whether a handler may catch what is on its way through the function."""
         if cause is None or cause.way is Way.LEFT:
             return True
+        handlers = self._facts.handlers
         if cause.way is Way.CANCELLED:
-            return catches_cancellation(self._function, handler)
-        failed = (catches_cancellation_only, catches_timeouts_only)
-        return not any(only(self._function, handler) for only in failed)
+            return handlers.catches_cancellation(handler) is not Verdict.NEVER
+        return not (handlers.is_for_cancellations_only(handler) or handlers.is_for_timeouts_only(handler))
 
     def _along_loop(self, number: int, edge: Edge, state: _State) -> _State | None:
         """Return the state after a turn of a loop: over a group that has the task, there is one at least."""

@@ -1,13 +1,12 @@
 """What a task does that nobody waits for any more: what it would go on to take, and whether it ever ends."""
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation
-from cancellint.analysis.flow.unwinding import catches_cancellation_only
+from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
 from cancellint.analysis.library.conventions import last_name
 from cancellint.model.ir import (
@@ -36,9 +35,6 @@ _AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
 
 DEEPEST = 3
 """Coroutines that await coroutines that never return: how many levels are followed."""
-
-_SENDS = re.compile(r"_*(send|write|publish|request|execute|call|query|fetch|transact)")
-"""Names of what asks for an answer."""
 
 _DEEPEST_GIVEN = 6
 """Variables and loops between a parameter and what is started of it."""
@@ -172,7 +168,7 @@ def _sends(effects: Effects, key: FunctionKey, number: int) -> bool:
     step = effects.program.function(key).steps[number]
     if not isinstance(step, Call):
         return False
-    if _SENDS.match(last_name(step.func) or ""):
+    if last_name(step.func) in effects.conventions.asks:
         return True
     known = (effects.operations.known(callee) for callee in effects.types.callees(key, number))
     return any(each is not None and Role.SENDS in each.entry.roles for each in known)
@@ -232,6 +228,7 @@ def _given(effects: Effects, key: FunctionKey, operation: Operation) -> Iterator
 def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
     """Tell whether a coroutine function, or asynchronous generator, runs until it is stopped or fails."""
     function = effects.program.function(key)
+    handlers = Handlers(effects, key)
     seen = {0}
     waiting = [0]
     goes_on = False
@@ -239,7 +236,7 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
         number = waiting.pop()
         block = function.blocks[number]
         for edge in block.edges:
-            if not _goes_on(function, edge):
+            if not _goes_on(handlers, edge):
                 continue
             if edge.leaves in _AFTER and depth and _waits_for_ever(effects, key, block.last - 1, depth):
                 goes_on = True
@@ -253,13 +250,13 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
     return goes_on
 
 
-def _goes_on(function: Function, edge: Edge) -> bool:
+def _goes_on(handlers: Handlers, edge: Edge) -> bool:
     """Tell whether a function goes on along an edge though nobody cancels it and nothing fails for good."""
     match edge.leaves:
         case Leaves.CANCELLED:
             return False
         case Leaves.CAUGHT:
-            return not catches_cancellation_only(function, edge.to)
+            return not handlers.is_for_cancellations_only(edge.to)
         case _:
             return edge.to >= 0 or edge.to == RETURN_EXIT
 
