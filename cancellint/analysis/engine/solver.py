@@ -150,29 +150,53 @@ def _leaving(
 
 
 def _backward(flow: ControlFlow, analysis: Analysis[State]) -> list[State | None]:
+    """Settle what leads to an exit first, and then endless loops, each from the start state."""
     entry: list[State | None] = [None] * len(flow.blocks)
     order = tuple(reversed(flow.order))
     work = _Worklist(order)
     for block in order:
         work.add(block)
+    _settle_backward(flow, analysis, entry, work)
+    for block in order:
+        if entry[block] is None:
+            entry[block] = _against(flow, analysis, block, entry, analysis.start())
+            for before in flow.predecessors[block]:
+                work.add(before)
+            _settle_backward(flow, analysis, entry, work)
+    return entry
+
+
+def _settle_backward(
+    flow: ControlFlow, analysis: Analysis[State], entry: list[State | None], work: _Worklist
+) -> None:
     while (number := work.pop()) is not None:
-        arriving = _against(flow, analysis, number, entry)
+        arriving = _against(flow, analysis, number, entry, None)
         known = entry[number]
+        if arriving is None:
+            continue
         joined = arriving if known is None else analysis.join(known, arriving)
         if joined is not known:
             entry[number] = joined
             for before in flow.predecessors[number]:
                 work.add(before)
-    return entry
 
 
-def _against(flow: ControlFlow, analysis: Analysis[State], number: int, entry: list[State | None]) -> State:
-    """Return what is known where a block starts, from what is known where its edges lead."""
+def _against(
+    flow: ControlFlow,
+    analysis: Analysis[State],
+    number: int,
+    entry: list[State | None],
+    unknown: State | None,
+) -> State | None:
+    """Return what is known where a block starts, from what is known, or else `unknown`, beyond its edges."""
     block = flow.blocks[number]
     happened: State | None = None
     missed: State | None = None
+    open_edges = False
     for edge in block.edges:
-        beyond = entry[edge.to] if edge.to >= 0 else analysis.start()
+        beyond = analysis.start() if edge.to < 0 else entry[edge.to]
+        beyond = unknown if beyond is None else beyond
+        open_edges |= beyond is None
         state = None if beyond is None else analysis.over_edge(beyond, number, edge)
         if state is None:
             continue
@@ -181,15 +205,21 @@ def _against(flow: ControlFlow, analysis: Analysis[State], number: int, entry: l
         else:
             missed = state if missed is None else analysis.join(missed, state)
     if happened is None and missed is None:
+        if open_edges:
+            return None
         happened = analysis.start()
     if happened is not None and block.last > block.first:
         happened = analysis.over_step(happened, block.last - 1)
-    for step in range(block.last - 2, block.first - 1, -1):
-        if happened is not None:
-            happened = analysis.over_step(happened, step)
-        if missed is not None:
-            missed = analysis.over_step(missed, step)
+    return _before(analysis, range(block.first, block.last - 1), happened, missed)
+
+
+def _before(
+    analysis: Analysis[State], steps: range, happened: State | None, missed: State | None
+) -> State | None:
+    """Return what is known before some steps, if after them the one or the other is."""
     if happened is not None and missed is not None:
-        return analysis.join(happened, missed)
-    known = happened if happened is not None else missed
-    return analysis.start() if known is None else known
+        happened, missed = analysis.join(happened, missed), None
+    state = happened if happened is not None else missed
+    for step in reversed(steps):
+        state = None if state is None else analysis.over_step(state, step)
+    return state
