@@ -15,7 +15,8 @@ def inverse(successors: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
 def reverse_postorder(successors: Sequence[Sequence[int]], roots: Iterable[int]) -> tuple[int, ...]:
     """Return the nodes that roots reach, each before all that only follow it; what loops back aside.
 
-    What the first root reaches comes first.
+    What the first root reaches comes first. Of several successors the first comes first, where nothing speaks
+    against it: so a loop's body comes before what follows the loop.
     """
     found: list[int] = []
     seen: set[int] = set()
@@ -32,7 +33,7 @@ def _postorder(successors: Sequence[Sequence[int]], root: int, seen: set[int]) -
     if root in seen:
         return found
     seen.add(root)
-    path = [(root, iter(successors[root]))]
+    path = [(root, reversed(successors[root]))]
     while path:
         node, rest = path[-1]
         following = next(rest, None)
@@ -41,5 +42,5 @@ def _postorder(successors: Sequence[Sequence[int]], root: int, seen: set[int]) -
             path.pop()
         elif following not in seen:
             seen.add(following)
-            path.append((following, iter(successors[following])))
+            path.append((following, reversed(successors[following])))
     return found

@@ -2,37 +2,62 @@
 
 from collections.abc import Mapping
 
+from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.solver import solve
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder, holder
-from cancellint.model.ir import Assign, Attr, Const, Delete, Expr, Function, Name, Op, Temp
+from cancellint.model.ir import Assign, Attr, Const, Delete, Edge, Expr, Function, Name, Op, Temp
 
 Constants = Mapping[Holder, Const]
 
 
-def constants_before(frame: Frame, function: Function) -> tuple[Constants, ...]:
+def constants_before(frame: Frame, function: Function, flow: ControlFlow) -> tuple[Constants, ...]:
     """Return, per block, the tested variables that hold one constant whenever its last step is reached."""
-    tested = frozenset(place for block in function.blocks for place in _tested(frame, block.test))
-    entry: list[dict[Holder, Const] | None] = [None] * len(function.blocks)
-    if not tested or not function.blocks:
-        return tuple({} for _ in function.blocks)
-    entry[0] = {}
-    waiting = {0}
-    while waiting:
-        number = min(waiting)
-        waiting.discard(number)
-        leaving = _through(frame, function, number, entry[number] or {}, tested)
-        for edge in function.blocks[number].edges:
-            if edge.to < 0:
-                continue
-            old = entry[edge.to]
-            agreed = leaving if old is None else {k: v for k, v in old.items() if leaving.get(k) == v}
-            if agreed != old:
-                entry[edge.to] = dict(agreed)
-                waiting.add(edge.to)
-    return tuple(
-        _through(frame, function, number, known, tested, -1) if known is not None else {}
-        for number, known in enumerate(entry)
-    )
+    tested = frozenset(place for block in flow.blocks for place in _tested(frame, block.test))
+    if not tested:
+        return tuple({} for _ in flow.blocks)
+    solution = solve(flow, _Agreed(frame, function, tested))
+    ends = (flow.last_step(number) for number in range(len(flow.blocks)))
+    known = (solution.before(number, 0 if last is None else last) for number, last in enumerate(ends))
+    return tuple(each or {} for each in known)
+
+
+class _Agreed:
+    """What all paths agree on."""
+
+    def __init__(self, frame: Frame, function: Function, tested: frozenset[Holder]) -> None:
+        self._frame = frame
+        self._steps = function.steps
+        self._tested = tested
+
+    def start(self) -> Constants:
+        return {}
+
+    def over_step(self, state: Constants, step: int) -> Constants:
+        match self._steps[step]:
+            case Assign(target=Name(id=name), value=value, op=op):
+                place = holder(self._frame, name)
+                if isinstance(value, Const) and not op and place in self._tested:
+                    return {**state, place: value}
+                return _without(state, place)
+            case Delete(target=Name(id=name)):
+                return _without(state, holder(self._frame, name))
+            case _:
+                return state
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return True  # of a name that is bound, nobody knows whether the error came before or after
+
+    def over_edge(self, state: Constants, block: int, edge: Edge) -> Constants:
+        return state
+
+    def join(self, known: Constants, arriving: Constants) -> Constants:
+        agreed = {place: value for place, value in known.items() if arriving.get(place) == value}
+        return known if len(agreed) == len(known) else agreed
+
+
+def _without(state: Constants, place: Holder) -> Constants:
+    return {held: value for held, value in state.items() if held != place} if place in state else state
 
 
 def place_of(frame: Frame, expr: Expr) -> Holder | None:
@@ -47,31 +72,6 @@ def place_of(frame: Frame, expr: Expr) -> Holder | None:
             return f"{path.root}.{'.'.join(path.fields)}" if path is not None else None
         case _:
             return None
-
-
-def _through(
-    frame: Frame,
-    function: Function,
-    number: int,
-    known: Mapping[Holder, Const],
-    tested: frozenset[Holder],
-    without: int = 0,
-) -> dict[Holder, Const]:
-    """Return what is known after a block's steps; `without` of -1 leaves out the last one."""
-    here = dict(known)
-    block = function.blocks[number]
-    for step in function.steps[block.first : block.last + without]:
-        match step:
-            case Assign(target=Name(id=name), value=value, op=op):
-                place = holder(frame, name)
-                here.pop(place, None)
-                if isinstance(value, Const) and not op and place in tested:
-                    here[place] = value
-            case Delete(target=Name(id=name)):
-                here.pop(holder(frame, name), None)
-            case _:
-                pass
-    return here
 
 
 def _tested(frame: Frame, test: Expr | None) -> tuple[Holder, ...]:

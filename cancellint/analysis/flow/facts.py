@@ -8,6 +8,7 @@ from msgspec import structs
 from cancellint.analysis.effects.acts import acts_by_step
 from cancellint.analysis.effects.effect import NO_EFFECT, Effect
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.flow.constants import Constants, constants_before
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.flow.decisions import decisions
@@ -48,6 +49,7 @@ class Facts:
         self.frame: Frame = effects.frame(key)
         self.unwinding = Unwinding(effects, key)
         self.function: Function = self.unwinding.without_idle_edges()
+        self.flow = ControlFlow(self.function.blocks)
         self._owners = owners
         self._all_effects = effects
         self.effects: dict[int, Effect] = {}
@@ -94,12 +96,12 @@ class Facts:
 
     @cached_property
     def custody(self) -> Custody:
-        return Custody(self.frame, self.function, self.effects, self.tokens, self.removals)
+        return Custody(self.frame, self.function, self.flow, self.effects, self.tokens, self.removals)
 
     @cached_property
     def live(self) -> tuple[Live, ...]:
         """Per block, the holders whose content is used from its start on."""
-        return live_at_entry(self.frame, self.function, self.effects)
+        return live_at_entry(self.frame, self.function, self.flow, self.effects)
 
     def waits_for_lock_only(self, step: int) -> bool:
         """Tell whether an await does nothing but enter a lock of the event loop."""
@@ -130,7 +132,7 @@ class Facts:
 
     @cached_property
     def _constants(self) -> tuple[Constants, ...]:
-        return constants_before(self.frame, self.function)
+        return constants_before(self.frame, self.function, self.flow)
 
     def known_before(self, step: int) -> tuple[tuple[Holder, Const], ...]:
         """Constants that variables hold when an await, which ends its block, is cancelled."""
@@ -142,23 +144,15 @@ class Facts:
         """Whether some `return` of the function hands over something."""
         return any(isinstance(step, Return) for step in self.function.steps)
 
-    @cached_property
-    def _blocks(self) -> tuple[int, ...]:
-        found = [0] * len(self.function.steps)
-        for number, block in enumerate(self.function.blocks):
-            for step in range(block.first, block.last):
-                found[step] = number
-        return tuple(found)
-
     def block_of(self, step: int) -> int:
-        return self._blocks[step]
+        return self.flow.block_of(step)
 
     def awaits(self) -> Iterator[tuple[int, int]]:
         """Yield (block, step) for each await that may suspend."""
-        for number, block in enumerate(self.function.blocks):
-            step = block.last - 1
-            awaits = block.last > block.first and isinstance(self.function.steps[step], Await)
-            if awaits and self.effect(step).suspends:
+        for number in range(len(self.function.blocks)):
+            step = self.flow.last_step(number)
+            awaits = step is not None and isinstance(self.function.steps[step], Await)
+            if step is not None and awaits and self.effect(step).suspends:
                 yield number, step
 
     @cached_property
