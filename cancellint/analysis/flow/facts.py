@@ -8,7 +8,8 @@ from msgspec import structs
 from cancellint.analysis.effects.acts import acts_by_step
 from cancellint.analysis.effects.effect import NO_EFFECT, Effect
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.dominance import Dominance
+from cancellint.analysis.engine.graph import NORMAL, ControlFlow
 from cancellint.analysis.flow.constants import Constants, constants_before
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.flow.decisions import decisions
@@ -19,6 +20,7 @@ from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.memory.values import Holder
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
@@ -143,6 +145,11 @@ class Facts:
     def returns_value(self) -> bool:
         """Whether some `return` of the function hands over something."""
         return any(isinstance(step, Return) for step in self.function.steps)
+
+    @cached_property
+    def before_return(self) -> Dominance:
+        """Which blocks lie on every normal path to the function's return."""
+        return self.flow.post_dominance(NORMAL, (RETURN_EXIT,))
 
     def block_of(self, step: int) -> int:
         return self.flow.block_of(step)
