@@ -12,6 +12,7 @@ from cancellint.analysis.engine.dominance import Dominance
 from cancellint.analysis.engine.graph import NORMAL, ControlFlow
 from cancellint.analysis.flow.constants import Constants, constants_before
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
+from cancellint.analysis.flow.decided import DecidedTests
 from cancellint.analysis.flow.decisions import decisions
 from cancellint.analysis.flow.liveness import Live, live_at_entry
 from cancellint.analysis.flow.unwinding import Unwinding
@@ -140,6 +141,16 @@ class Facts:
         """Constants that variables hold when an await, which ends its block, is cancelled."""
         known = self._constants[self.block_of(step)]
         return tuple(sorted(known.items(), key=lambda pair: str(pair[0])))
+
+    @cached_property
+    def tests(self) -> DecidedTests:
+        """What tests and assignments decide along a path."""
+        return DecidedTests(self.frame, self.function, self._all_effects.attributes, self._runs_others)
+
+    def _runs_others(self, step: int) -> bool:
+        """Tell whether other code of the program may run before a step is over."""
+        effect = self.effect(step)
+        return effect.suspends or effect.unknown or any(self._all_effects.callees(self.key, step))
 
     @cached_property
     def returns_value(self) -> bool:

@@ -47,6 +47,23 @@ class Attributes:
         """Return in how many places of a module an attribute of that name is made True."""
         return self._set[module, name]
 
+    def values_written(self, name: str) -> tuple[Const | None, ...]:
+        """Return the constants that an attribute of that name is given, None among them for anything else.
+
+        What an object is given when it is made does not count: nobody has asked it before.
+        """
+        return self._written.get(name, ())
+
+    @cached_property
+    def _written(self) -> dict[str, tuple[Const | None, ...]]:
+        found: dict[str, dict[Const | None, None]] = {}
+        program = self._program
+        for function in (program.function(key) for key in program.functions()):
+            for step in function.steps if function.name not in _MAKING else ():
+                for name, value in _written_by(step):
+                    found.setdefault(name, {})[value] = None
+        return {name: tuple(values) for name, values in found.items()}
+
     @cached_property
     def _set(self) -> Counter[tuple[str, str]]:
         program = self._program
@@ -74,6 +91,17 @@ class Attributes:
 
 
 _TRUE = Const("bool", "True")
+_MAKING = frozenset({"__init__", "__new__", "__post_init__"})
+
+
+def _written_by(step: Step) -> Iterator[tuple[str, Const | None]]:
+    match step:
+        case Assign(target=Attr(name=name), value=Const() as value, op=""):
+            yield name, value
+        case Assign(target=Attr(name=name)) | Delete(target=Attr(name=name)):
+            yield name, None
+        case _:
+            pass
 
 
 def _tested_in(function: Function) -> Iterator[str]:

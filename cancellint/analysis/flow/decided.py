@@ -1,0 +1,252 @@
+"""What the tests and assignments on a path have decided: a branch that contradicts them is not taken.
+
+Known are constants that variables and attributes hold, and how tests of them have come out. A variable
+keeps what is known of it until it is bound again; an attribute until it, or one of its name, is assigned, or
+until an await or a call lets code run that may write something else to it.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+
+from cancellint.analysis.engine.path_search import Decided
+from cancellint.analysis.flow.constants import place_of
+from cancellint.analysis.memory.access_paths import Frame
+from cancellint.analysis.memory.values import Holder
+from cancellint.analysis.program.attributes import Attributes
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    Block,
+    Call,
+    Const,
+    Delete,
+    Edge,
+    Expr,
+    Function,
+    Leaves,
+    Name,
+    Op,
+    Temp,
+)
+
+NONE = Const("none", "None")
+MOST_KNOWN = 6
+"""Facts that are kept apart at a time; each may double the paths. What comes after them is not learnt."""
+
+
+class Truth(enum.Enum):
+    """What a test tells of a value that is no constant."""
+
+    TRUE = "true"
+    FALSE = "false"
+    SOMETHING = "not None"
+
+
+Known = Const | Truth
+
+
+class DecidedTests:
+    """Carries what is decided along the paths of one function.
+
+    `runs_others` tells of a step whether other code of the program may run before it is over.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        function: Function,
+        attributes: Attributes,
+        runs_others: Callable[[int], bool],
+    ) -> None:
+        self._frame = frame
+        self._function = function
+        self._attributes = attributes
+        self._runs_others = runs_others
+        self._asked_again = frozenset(_asked_again(frame, function.blocks))
+
+    # ----------------------------------------------------------------- the engine's questions
+
+    def over_step(self, decided: Decided, step: int) -> Decided:
+        """Return what is still decided after a step, and what it decides itself."""
+        match self._function.steps[step]:
+            case Assign(target=target, value=value, op=op):
+                constant = known_of(self._frame, value, decided) if not op else None
+                return self._bound(decided, target, constant)
+            case Delete(target=target):
+                return self._bound(decided, target, None)
+            case Call() | Await() if decided:
+                kept = decided if not self._runs_others(step) else self._unwritten(decided)
+                return without(kept, step)
+            case _:
+                return without(decided, step) if decided else decided
+
+    def over_edge(self, decided: Decided, block: int, edge: Edge) -> Decided | None:
+        """Return what is decided on an edge, None where an earlier test or assignment forbids it."""
+        test = self._function.blocks[block].test
+        if test is None or edge.leaves not in (Leaves.TRUE, Leaves.FALSE):
+            return decided
+        outcome = edge.leaves is Leaves.TRUE
+        if truth_of(self._frame, test, decided) is (not outcome):
+            return None
+        for place, fact in _told(self._frame, test, outcome):
+            if place in self._asked_again and not isinstance(dict(decided).get(place), Const):
+                decided = _with(decided, place, fact)
+        return decided
+
+    # ----------------------------------------------------------------- steps
+
+    def _bound(self, decided: Decided, target: Expr, fact: Known | None) -> Decided:
+        place = place_of(self._frame, target)
+        if isinstance(target, Attr):
+            decided = tuple(each for each in decided if target.name not in _fields(each[0]))
+        if isinstance(target, Name):
+            root = f"local:{target.id}."
+            decided = tuple(each for each in decided if not str(each[0]).startswith(root))
+        if place is None:
+            return decided
+        decided = without(decided, place)
+        return decided if fact is None else _with(decided, place, fact)
+
+    def _unwritten(self, decided: Decided) -> Decided:
+        """Leave out what other code of the program may give another value."""
+        return tuple(
+            (place, fact) for place, fact in decided if self._is_own(place) or self._is_constant(place, fact)
+        )
+
+    def _is_own(self, place: object) -> bool:
+        """Tell whether nobody but the function itself binds a place."""
+        return not _fields(place) and not (isinstance(place, str) and self._frame.outlives(place))
+
+    def _is_constant(self, place: object, fact: object) -> bool:
+        """Tell whether all that is ever written to an attribute, but when it is made, fits what is known."""
+        fields = _fields(place)
+        written = self._attributes.values_written(fields[-1]) if fields else (None,)
+        return all(value is not None and _fits(value, fact) for value in written)
+
+
+def without(decided: Decided, place: Holder) -> Decided:
+    """Leave out what is known of a place."""
+    return tuple(each for each in decided if each[0] != place)
+
+
+def _with(decided: Decided, place: Holder, fact: Known) -> Decided:
+    known = without(decided, place)
+    if len(known) >= MOST_KNOWN:
+        return known
+    return tuple(sorted((*known, (place, fact)), key=lambda pair: str(pair[0])))
+
+
+def _fields(place: object) -> tuple[str, ...]:
+    """Return the attributes of a place, none of a variable or an outcome."""
+    return tuple(place.split(".")[1:]) if isinstance(place, str) else ()
+
+
+# --------------------------------------------------------------------------- tests
+
+
+def truth_of(frame: Frame, test: Expr, decided: Decided) -> bool | None:
+    """Return how a test comes out when this is decided, None where that does not say."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            truth = truth_of(frame, inner, decided)
+            return None if truth is None else not truth
+        case Op(op="and" | "or" as op, operands=operands):
+            outcomes = [truth_of(frame, each, decided) for each in operands]
+            settling = op == "or"
+            if settling in outcomes:
+                return settling
+            return None if None in outcomes else not settling
+        case Name() | Attr() | Temp():
+            match known_of(frame, test, decided):
+                case Const() as constant:
+                    return is_true(constant)
+                case Truth.TRUE:
+                    return True
+                case Truth.FALSE:
+                    return False
+                case _:
+                    return None
+        case Op(op="is" | "is not" | "==" | "!=" as op, operands=(asked, Const() as other)):
+            equal = _equals(known_of(frame, asked, decided), other)
+            return None if equal is None else equal is (op in ("is", "=="))
+        case _:
+            return None
+
+
+def known_of(frame: Frame, value: Expr, decided: Decided) -> Known | None:
+    """Return what is known of a value."""
+    if isinstance(value, Const):
+        return value
+    place = place_of(frame, value) if decided else None
+    found = None if place is None else dict(decided).get(place)
+    return found if isinstance(found, Const | Truth) else None
+
+
+def is_none(frame: Frame, value: Expr, decided: Decided) -> bool:
+    """Tell whether a value is known to be None."""
+    return known_of(frame, value, decided) == NONE
+
+
+def is_true(constant: Const) -> bool:
+    return constant.text not in ("None", "False", "0", "0.0", "") and constant.text not in ("b''", 'b""')
+
+
+def _equals(fact: Known | None, other: Const) -> bool | None:
+    match fact:
+        case Const():
+            return fact == other
+        case Truth.SOMETHING | Truth.TRUE if other == NONE:
+            return False
+        case Truth.TRUE if not is_true(other):
+            return False
+        case Truth.FALSE if is_true(other):
+            return False
+        case _:
+            return None
+
+
+def _fits(value: Const, fact: object) -> bool:
+    """Tell whether a constant is all that is known of a place."""
+    match fact:
+        case Const():
+            return value == fact
+        case Truth.TRUE:
+            return is_true(value)
+        case Truth.FALSE:
+            return not is_true(value)
+        case _:
+            return value != NONE
+
+
+def _told(frame: Frame, test: Expr, outcome: bool) -> Iterator[tuple[Holder, Known]]:
+    """Yield what the outcome of a test tells of variables and attributes."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            yield from _told(frame, inner, not outcome)
+        case Op(op="and" | "or" as op, operands=operands):
+            if outcome is (op == "and"):
+                for each in operands:
+                    yield from _told(frame, each, outcome)
+        case Name() | Attr() | Temp():
+            place = place_of(frame, test)
+            if place is not None:
+                yield place, Truth.TRUE if outcome else Truth.FALSE
+        case Op(op="is" | "is not" | "==" | "!=" as op, operands=(asked, Const() as other)):
+            place = place_of(frame, asked)
+            if place is not None and outcome is (op in ("is", "==")):
+                yield place, other
+            elif place is not None and other == NONE:
+                yield place, Truth.SOMETHING
+        case _:
+            pass
+
+
+def _asked_again(frame: Frame, blocks: Iterable[Block]) -> Iterator[Holder]:
+    """Yield the places that the tests of several blocks ask: only of these an outcome is worth keeping."""
+    seen: set[Holder] = set()
+    for block in blocks:
+        asked = {place for place, _ in _told(frame, block.test, True)} if block.test is not None else set()
+        asked |= {place for place, _ in _told(frame, block.test, False)} if block.test is not None else set()
+        yield from asked & seen
+        seen |= asked
