@@ -2,11 +2,13 @@
 
 import enum
 from collections.abc import Iterator
+from functools import cached_property
 
 from msgspec import structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known
+from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.model.ir import (
     Attr,
     Await,
@@ -72,6 +74,11 @@ class Unwinding:
             for number, block in enumerate(self._function.blocks)
         )
         return structs.replace(self._function, blocks=blocks)
+
+    @cached_property
+    def flow(self) -> ControlFlow:
+        """The control-flow graph without idle edges."""
+        return ControlFlow(self.without_idle_edges().blocks)
 
     def _exits(self) -> dict[int, int]:
         """Return the region that is left, per block from which a swallowing edge may start."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.engine.graph import NORMAL
-from cancellint.analysis.engine.reachability import after_step
+from cancellint.analysis.engine.reachability import after_step, precedes
 from cancellint.analysis.flow.cancellation_paths import (
     WayOut,
     error_handlers,
@@ -42,7 +42,7 @@ def _is_marked(facts: Facts, step: int, group: Group, usual: frozenset[Act], way
     return any(
         (_OPPOSITE.get(act.verb), act.subject) in kept
         for number, acts in facts.acts.items()
-        if number < step
+        if precedes(facts.flow, number, step)
         for act in acts
     )
 

@@ -7,8 +7,9 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.homes import Home
-from cancellint.analysis.flow.aftermath import after_leaving, blocks_among, reachable
-from cancellint.analysis.flow.tainting import after, block_of, cycle_around, in_blocks
+from cancellint.analysis.engine.graph import CANCELLED, ERROR, ControlFlow
+from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import after_block, after_step, precedes, reaches
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
@@ -192,8 +193,9 @@ class AbandonedFutures:
     def _is_last(self, at: CallSite) -> bool:
         """Tell whether nothing is called after a step."""
         function = self._program.function(at.function)
-        block = function.blocks[block_of(function, at.step)]
-        following = (*range(at.step + 1, block.last), *in_blocks(function, after(function, at.step)))
+        flow = self._program.flow(at.function)
+        rest, blocks = after_step(flow, at.step)
+        following = (*rest, *flow.steps_of(blocks))
         return not any(isinstance(function.steps[each], Call | Await) for each in following)
 
     def _is_public(self, key: FunctionKey) -> bool:
@@ -207,10 +209,12 @@ class AbandonedFutures:
 
     def _asked_before(self, at: CallSite, future: Expr, held: Held) -> bool:
         """Tell whether the function asks a future that may be the one whether it is done."""
-        for step in self._program.function(at.function).steps[: at.step]:
+        flow = self._program.flow(at.function)
+        for number, step in enumerate(self._program.function(at.function).steps):
             match step:
                 case Call(func=Attr(base=base, name=name)) if name in _ASKS:
-                    if base == future or self._futures.held(at.function, base).meets(held):
+                    means = base == future or self._futures.held(at.function, base).meets(held)
+                    if means and precedes(flow, number, at.step):
                         return True
                 case _:
                     pass
@@ -222,16 +226,17 @@ class AbandonedFutures:
         To go on is to come round again where the call stands in a loop.
         """
         function = self._program.function(at.function)
-        block = block_of(function, at.step)
+        flow = self._program.flow(at.function)
+        block = flow.block_of(at.step)
         if any(
             not _CATCHES.isdisjoint(self._suppressed(function, region))
             for region in function.blocks[block].regions
         ):
             return True
-        for handler, names in _handlers(function, block):
+        for handler, names in _handlers(function, flow, block):
             if not names or not _CATCHES.isdisjoint(names):
-                goal = block if cycle_around(function, at.step) else RETURN_EXIT
-                return "InvalidStateError" in names or goal in reachable(function, [handler])
+                goal = block if flow.cycle(block) else RETURN_EXIT
+                return "InvalidStateError" in names or reaches(flow, handler, goal)
         return False
 
     def _suppressed(self, function: Function, region: int) -> tuple[str, ...]:
@@ -258,12 +263,10 @@ class AbandonedFutures:
         return self._is_kept_weakly(made)
 
     def _undone_on_cancel(self, at: CallSite, homes: frozenset[Home]) -> bool:
-        function = self._futures.unwinding(at.function).without_idle_edges()
+        flow = self._futures.unwinding(at.function).flow
         return any(
             self._removes(at.function, number, homes, _DEEPEST_CLEANUP)
-            for number in in_blocks(
-                function, blocks_among(after_leaving(function, at.step, Leaves.CANCELLED))
-            )
+            for number in flow.steps_of(after_block(flow, flow.block_of(at.step), CANCELLED))
         )
 
     def _removes(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
@@ -388,8 +391,9 @@ class AbandonedFutures:
             if depth and self._is_caught(at):
                 yield Harm.CAUGHT, at
                 continue
-            cycle = cycle_around(function, at.step)
-            if any(isinstance(function.steps[each], Await) for each in in_blocks(function, cycle)):
+            flow = self._program.flow(at.function)
+            cycle = flow.cycle(flow.block_of(at.step))
+            if any(isinstance(function.steps[each], Await) for each in flow.steps_of(cycle)):
                 yield Harm.LOOP, at
             elif cycle:
                 yield Harm.OTHERS, at
@@ -411,21 +415,17 @@ class AbandonedFutures:
         )
 
 
-def _handlers(function: Function, block: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the handlers that an exception raised in a block may meet, innermost first, with their types."""
-    waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
-    for current in waiting:
-        if current < 0:
-            continue
-        node = function.blocks[current]
-        first = function.steps[node.first] if node.last > node.first else None
-        if isinstance(first, Catch):
-            yield current, tuple(last_name(each) or "" for each in first.types)
-            continue
-        passed = (Leaves.CAUGHT, Leaves.NORMAL, Leaves.RAISED)
-        waiting.extend(
-            edge.to
-            for leaves in passed
-            for edge in node.edges
-            if edge.leaves is leaves and edge.to not in waiting
-        )
+def _handlers(function: Function, flow: ControlFlow, block: int) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Return the handlers that an exception raised in a block may meet, innermost first, with their types."""
+    found: dict[int, tuple[str, ...]] = {}
+
+    def caught(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+        first = function.steps[step]
+        if not isinstance(first, Catch) or step != flow.blocks[here.block].first:
+            return ()
+        found[here.block] = tuple(last_name(each) or "" for each in first.types)
+        return Verdict.STOP
+
+    raised = [Place(to, ()) for to in flow.targets(block, ERROR) if to >= 0]
+    PathSearch(flow, caught, taken=ERROR | {Leaves.CAUGHT, Leaves.NORMAL}).run(raised)
+    return tuple(found.items())

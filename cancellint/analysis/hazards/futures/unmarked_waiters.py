@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
-from cancellint.analysis.flow.tainting import in_blocks, parts
+from cancellint.analysis.engine.graph import CANCELLED, ERROR, NORMAL, ControlFlow, EdgeClass
+from cancellint.analysis.engine.reachability import after_block, may_follow
+from cancellint.analysis.flow.tainting import parts
 from cancellint.analysis.hazards.futures.futures import Futures
 from cancellint.model.ir import (
     Assign,
@@ -21,7 +22,6 @@ from cancellint.model.ir import (
     Const,
     Expr,
     Function,
-    Leaves,
     Name,
 )
 from cancellint.model.knowledge import RaceKind, Role
@@ -60,16 +60,14 @@ class UnmarkedWaiters:
         if not any(isinstance(step, Catch) for step in function.steps):
             return
         receiver = Name(function.params[0].name)
-        function = self._futures.unwinding(key).without_idle_edges()
         for number, step in enumerate(function.steps):
             if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION and self._waits(key, step.value):
-                yield from self._unmarked(key, function, number, receiver)
+                yield from self._unmarked(key, number, receiver)
 
-    def _unmarked(
-        self, key: FunctionKey, function: Function, number: int, receiver: Name
-    ) -> Iterator[UnmarkedWaiter]:
-        marks = dict(_marks(function, _after(function, number, Leaves.RAISED), receiver))
-        marked = {name for name, _ in _marks(function, _after(function, number, Leaves.CANCELLED), receiver)}
+    def _unmarked(self, key: FunctionKey, number: int, receiver: Name) -> Iterator[UnmarkedWaiter]:
+        function, flow = self._program.function(key), self._futures.unwinding(key).flow
+        marks = dict(_marks(function, _only_after(flow, number, ERROR), receiver))
+        marked = {name for name, _ in _marks(function, _only_after(flow, number, CANCELLED), receiver)}
         for name, at in marks.items():
             if name in marked:
                 continue
@@ -92,28 +90,31 @@ class UnmarkedWaiters:
         for index, function in enumerate(self._program.module(key.module).functions):
             giver = FunctionKey(key.module, index)
             if function.cls == cls and giver != key and function.params and _looks_at(function, mark):
-                for number, what in self._gifts(function):
+                for number, what in self._gifts(giver):
                     if what != mark:
                         yield giver, number, what
 
-    def _gifts(self, function: Function) -> Iterator[tuple[int, str]]:
+    def _gifts(self, giver: FunctionKey) -> Iterator[tuple[int, str]]:
         """Yield where a method stores what it was given in its object, and then tells those who wait."""
+        function = self._program.function(giver)
         receiver, *given = (param.name for param in function.params)
         for number, step in enumerate(function.steps):
             match step:
                 case Assign(target=Attr(base=Name(id=base), name=name), value=Name(id=value), op=""):
-                    if base == receiver and value in given and self._tells(function, number):
+                    if base == receiver and value in given and self._tells(giver, number):
                         yield number, name
                 case _:
                     pass
 
-    def _tells(self, function: Function, number: int) -> bool:
+    def _tells(self, giver: FunctionKey, number: int) -> bool:
         """Tell whether the giver goes on to wake the one who waits."""
+        flow = self._program.flow(giver)
         return any(
             isinstance(step, Call)
             and isinstance(step.func, Attr)
             and step.func.name in ("notify", "notify_all", "set", "set_result")
-            for step in function.steps[number + 1 :]
+            and may_follow(flow, number, later)
+            for later, step in enumerate(self._program.function(giver).steps)
         )
 
 
@@ -123,15 +124,16 @@ def _looks_at(function: Function, mark: str) -> bool:
     return any(tested in parts(block.test) for block in function.blocks if block.test is not None)
 
 
-def _after(function: Function, number: int, leaves: Leaves) -> frozenset[int]:
-    """Return the handlers' and `finally` blocks that run only when an await ends in such a way."""
-    resumed = after_leaving(function, number, Leaves.RESUMED)
-    return blocks_among(after_leaving(function, number, leaves) - resumed)
+def _only_after(flow: ControlFlow, number: int, leaving: EdgeClass) -> frozenset[int]:
+    """Return the steps of handlers and `finally` that run only when an await ends in such a way."""
+    block = flow.block_of(number)
+    resumed = after_block(flow, block, NORMAL)
+    return frozenset(flow.steps_of(after_block(flow, block, leaving) - resumed))
 
 
-def _marks(function: Function, blocks: Iterable[int], receiver: Name) -> Iterator[tuple[str, int]]:
-    """Yield the attributes of the receiver that are set in some blocks, to more than nothing."""
-    for number in in_blocks(function, blocks):
+def _marks(function: Function, steps: Iterable[int], receiver: Name) -> Iterator[tuple[str, int]]:
+    """Yield the attributes of the receiver that are set in some steps, to more than nothing."""
+    for number in sorted(steps):
         match function.steps[number]:
             case Assign(target=Attr(base=base, name=name), value=value, op="") if base == receiver:
                 if value not in (Const("none", "None"), Const("bool", "False")):
