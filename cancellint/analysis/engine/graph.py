@@ -126,6 +126,10 @@ class ControlFlow:
         """The natural loops, the larger ones first."""
         return natural_loops(self.predecessors, self.dominance)
 
+    def loop_of(self, block: int) -> Loop | None:
+        """The innermost natural loop that a block lies in."""
+        return next((loop for loop in reversed(self.loops) if block in loop.blocks), None)
+
     def is_back_edge(self, block: int, edge: Edge) -> bool:
         """Whether an edge begins the next turn of a loop."""
         return edge.to >= 0 and self.dominance.dominates(edge.to, block)

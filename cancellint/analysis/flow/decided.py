@@ -6,18 +6,19 @@ until an await or a call lets code run that may write something else to it.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 
+from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.engine.path_search import Decided
-from cancellint.analysis.flow.constants import place_of
+from cancellint.analysis.engine.solver import Solution, solve
 from cancellint.analysis.memory.access_paths import Frame
-from cancellint.analysis.memory.values import Holder
+from cancellint.analysis.memory.values import Holder, holder
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
-    Block,
     Call,
     Const,
     Delete,
@@ -63,7 +64,11 @@ class DecidedTests:
         self._function = function
         self._attributes = attributes
         self._runs_others = runs_others
-        self._asked_again = frozenset(_asked_again(frame, function.blocks))
+        asked = [frozenset(_asked(frame, block.test)) for block in function.blocks if block.test is not None]
+        self.asked = frozenset(place for each in asked for place in each)
+        """the variables, attributes and outcomes that some test asks"""
+        times = Counter(place for each in asked for place in each)
+        self._asked_again = frozenset(place for place, count in times.items() if count > 1)
 
     # ----------------------------------------------------------------- the engine's questions
 
@@ -142,7 +147,56 @@ def _fields(place: object) -> tuple[str, ...]:
     return tuple(place.split(".")[1:]) if isinstance(place, str) else ()
 
 
+# --------------------------------------------------------------------------- on all paths
+
+
+class Agreed:
+    """What all paths to a point have decided of what some test asks: a forward analysis."""
+
+    def __init__(self, tests: DecidedTests, flow: ControlFlow) -> None:
+        self._tests = tests
+        self._flow = flow
+        self._solution: Solution[Decided] | None = solve(flow, self) if tests.asked else None
+
+    def before(self, step: int) -> Decided:
+        """Return what is decided whenever a step is reached."""
+        if self._solution is None:
+            return ()
+        decided = self._solution.before(self._flow.block_of(step), step) or ()
+        return tuple(each for each in decided if each[0] in self._tests.asked)[:MOST_KNOWN]
+
+    def start(self) -> Decided:
+        return ()
+
+    def over_step(self, state: Decided, step: int) -> Decided:
+        return self._tests.over_step(state, step)
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return True  # of a name that is bound, nobody knows whether the error came before or after
+
+    def over_edge(self, state: Decided, block: int, edge: Edge) -> Decided | None:
+        return self._tests.over_edge(state, block, edge)
+
+    def join(self, known: Decided, arriving: Decided) -> Decided:
+        agreed = tuple(each for each in known if each in arriving)
+        return known if len(agreed) == len(known) else agreed
+
+
 # --------------------------------------------------------------------------- tests
+
+
+def place_of(frame: Frame, expr: Expr) -> Holder | None:
+    """Return what names a variable, attribute or outcome whose constant may be known."""
+    match expr:
+        case Name(id=name):
+            return holder(frame, name)
+        case Temp(step=step):
+            return step
+        case Attr():
+            path = frame.path(expr)
+            return f"{path.root}.{'.'.join(path.fields)}" if path is not None else None
+        case _:
+            return None
 
 
 def truth_of(frame: Frame, test: Expr, decided: Decided) -> bool | None:
@@ -242,11 +296,7 @@ def _told(frame: Frame, test: Expr, outcome: bool) -> Iterator[tuple[Holder, Kno
             pass
 
 
-def _asked_again(frame: Frame, blocks: Iterable[Block]) -> Iterator[Holder]:
-    """Yield the places that the tests of several blocks ask: only of these an outcome is worth keeping."""
-    seen: set[Holder] = set()
-    for block in blocks:
-        asked = {place for place, _ in _told(frame, block.test, True)} if block.test is not None else set()
-        asked |= {place for place, _ in _told(frame, block.test, False)} if block.test is not None else set()
-        yield from asked & seen
-        seen |= asked
+def _asked(frame: Frame, test: Expr) -> Iterator[Holder]:
+    """Yield the places of which one outcome of a test tells something."""
+    for outcome in (True, False):
+        yield from (place for place, _ in _told(frame, test, outcome))

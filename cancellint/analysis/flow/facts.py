@@ -10,15 +10,14 @@ from cancellint.analysis.effects.effect import NO_EFFECT, Effect
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.dominance import Dominance
 from cancellint.analysis.engine.graph import NORMAL, ControlFlow
-from cancellint.analysis.flow.constants import Constants, constants_before
+from cancellint.analysis.engine.path_search import Decided
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
-from cancellint.analysis.flow.decided import DecidedTests
+from cancellint.analysis.flow.decided import Agreed, DecidedTests
 from cancellint.analysis.flow.decisions import decisions
 from cancellint.analysis.flow.liveness import Live, live_at_entry
 from cancellint.analysis.flow.unwinding import Unwinding
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.owners import Owners
-from cancellint.analysis.memory.values import Holder
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -27,7 +26,6 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
-    Const,
     Delete,
     Enter,
     Exit,
@@ -133,14 +131,13 @@ class Facts:
         """Per consuming await, the tokens whose data decided that it is the one that runs."""
         return decisions(self)
 
-    @cached_property
-    def _constants(self) -> tuple[Constants, ...]:
-        return constants_before(self.frame, self.function, self.flow)
+    def known_before(self, step: int) -> Decided:
+        """Return what variables and attributes are known to hold whenever a step is reached."""
+        return self._agreed.before(step)
 
-    def known_before(self, step: int) -> tuple[tuple[Holder, Const], ...]:
-        """Constants that variables hold when an await, which ends its block, is cancelled."""
-        known = self._constants[self.block_of(step)]
-        return tuple(sorted(known.items(), key=lambda pair: str(pair[0])))
+    @cached_property
+    def _agreed(self) -> Agreed:
+        return Agreed(self.tests, self.flow)
 
     @cached_property
     def tests(self) -> DecidedTests:

@@ -34,6 +34,11 @@ def test_loops_nest_the_larger_first():
     assert NESTED.loops == (Loop(1, frozenset({1, 2, 3, 4})), Loop(2, frozenset({2, 3})))
 
 
+def test_a_block_belongs_to_the_innermost_loop_around_it():
+    headers = [loop.header if (loop := NESTED.loop_of(block)) else None for block in range(6)]
+    assert headers == [None, 1, 2, 2, 1, None]
+
+
 def test_back_edges_lead_to_the_headers_of_loops():
     back = [
         (number, edge.to)
