@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.engine.path_search import Decided
-from cancellint.analysis.engine.solver import Solution, solve
+from cancellint.analysis.engine.solver import Direction, Solution, solve
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder, holder
 from cancellint.analysis.program.attributes import Attributes
@@ -28,6 +28,7 @@ from cancellint.model.ir import (
     Leaves,
     Name,
     Op,
+    Return,
     Temp,
 )
 
@@ -57,6 +58,7 @@ class DecidedTests:
         self,
         frame: Frame,
         function: Function,
+        flow: ControlFlow,
         attributes: Attributes,
         runs_others: Callable[[int], bool],
     ) -> None:
@@ -69,6 +71,7 @@ class DecidedTests:
         """the variables, attributes and outcomes that some test asks"""
         times = Counter(place for each in asked for place in each)
         self._asked_again = frozenset(place for place, count in times.items() if count > 1)
+        self._wanted = solve(flow, _Wanted(frame, function), Direction.BACKWARD).entry
 
     # ----------------------------------------------------------------- the engine's questions
 
@@ -88,6 +91,14 @@ class DecidedTests:
 
     def over_edge(self, decided: Decided, block: int, edge: Edge) -> Decided | None:
         """Return what is decided on an edge, None where an earlier test or assignment forbids it."""
+        told = self._tested(decided, block, edge)
+        wanted = self._wanted[edge.to] if told and edge.to >= 0 else None
+        if told is None or wanted is None or all(each[0] in wanted for each in told):
+            return told
+        return tuple(each for each in told if each[0] in wanted)
+
+    def _tested(self, decided: Decided, block: int, edge: Edge) -> Decided | None:
+        """Return what is decided where the test of a block has come out as an edge says."""
         test = self._function.blocks[block].test
         if test is None or edge.leaves not in (Leaves.TRUE, Leaves.FALSE):
             return decided
@@ -128,6 +139,44 @@ class DecidedTests:
         fields = _fields(place)
         written = self._attributes.values_written(fields[-1]) if fields else (None,)
         return all(value is not None and _fits(value, fact) for value in written)
+
+
+class _Wanted:
+    """The places of which somebody on some path onward wants to know what is decided."""
+
+    def __init__(self, frame: Frame, function: Function) -> None:
+        self._frame = frame
+        self._function = function
+
+    def start(self) -> frozenset[Holder]:
+        return frozenset()
+
+    def over_step(self, state: frozenset[Holder], step: int) -> frozenset[Holder]:
+        match self._function.steps[step]:
+            case Assign(target=target, value=value):
+                return self._with(state - {place_of(self._frame, target)}, (value,))
+            case Return(value=value):
+                return self._with(state, (value,))
+            case Call(func=func, args=args, keywords=keywords):
+                given = (*args, *(value for _, value in keywords))
+                outcomes = tuple(value for value in given if isinstance(value, Temp))
+                return self._with(state, (func.base, *outcomes) if isinstance(func, Attr) else outcomes)
+            case _:
+                return state
+
+    def _with(self, state: frozenset[Holder], values: tuple[Expr, ...]) -> frozenset[Holder]:
+        places = {place for value in values if (place := place_of(self._frame, value)) is not None}
+        return state if places <= state else state | places
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return True
+
+    def over_edge(self, state: frozenset[Holder], block: int, edge: Edge) -> frozenset[Holder]:
+        test = self._function.blocks[block].test
+        return state if test is None else state.union(_asked(self._frame, test))
+
+    def join(self, known: frozenset[Holder], arriving: frozenset[Holder]) -> frozenset[Holder]:
+        return known if arriving <= known else known | arriving
 
 
 def without(decided: Decided, place: Holder) -> Decided:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
-from cancellint.analysis.engine.reachability import behind, may_follow, precedes
+from cancellint.analysis.engine.reachability import after_step, behind, precedes
 from cancellint.analysis.flow.connections import Group, is_queue, is_remote, one_connection
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.tainting import Taint, parts
@@ -66,11 +66,14 @@ class Exchange(Struct, frozen=True):
 def may_exchange(facts: Facts) -> bool:
     """Tell cheaply whether a function sends anything, and then takes something from what may be the peer."""
     requests = tuple(_requests(facts))
-    return bool(requests) and any(
-        may_follow(facts.flow, step, reply.step) and (reply.queued or _pair(facts, act, reply) is not None)
-        for reply in replies(facts)
-        for step, act in requests
-    )
+    found = tuple(replies(facts)) if requests else ()
+    for step, act in requests if found else ():
+        rest, blocks = after_step(facts.flow, step)
+        for reply in found:
+            later = reply.step in rest or facts.block_of(reply.step) in blocks
+            if later and (reply.queued or _pair(facts, act, reply) is not None):
+                return True
+    return False
 
 
 def replies(facts: Facts) -> Iterator[Reply]:

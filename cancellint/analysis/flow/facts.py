@@ -142,7 +142,9 @@ class Facts:
     @cached_property
     def tests(self) -> DecidedTests:
         """What tests and assignments decide along a path."""
-        return DecidedTests(self.frame, self.function, self._all_effects.attributes, self._runs_others)
+        return DecidedTests(
+            self.frame, self.function, self.flow, self._all_effects.attributes, self._runs_others
+        )
 
     def _runs_others(self, step: int) -> bool:
         """Tell whether other code of the program may run before a step is over."""
