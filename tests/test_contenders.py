@@ -290,3 +290,16 @@ def test_a_coroutine_that_only_a_cancellation_or_a_failure_ends_never_returns(
     )
 
     assert never_returns(program.project.effects, program.key("main.Box.run")) is expected
+
+
+@pytest.mark.parametrize("count", [3, 10, 20])
+def test_one_of_many_that_are_started_anew_is_left_however_many_there_are(count: int) -> None:
+    others = [f"other{index}" for index in range(count)]
+    lines = [f"{other} = asyncio.create_task(self.notes.get())" for other in others]
+    tasks = ", ".join(("job", *others))
+    first = "return_when=asyncio.FIRST_COMPLETED"
+    lines += ["while True:", f"    done, _ = await asyncio.wait({{{tasks}}}, {first})"]
+    for each in ("job", *others):
+        lines += [f"    if {each} in done:", f"        print({each}.result())"]
+        lines += [f"        {each} = asyncio.create_task(self.notes.get())"]
+    assert ways("\n".join(lines)) == ["cancelled"]

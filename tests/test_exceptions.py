@@ -7,7 +7,7 @@ import libcst
 import pytest
 from packaging.version import Version
 
-from cancellint.analysis.library.exceptions import ANY_ERROR, Exceptions, Verdict, join, some
+from cancellint.analysis.library.exceptions import ANY_ERROR, Exceptions, Modality, join, some
 from cancellint.analysis.library.knowledge import Table, load
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, analyse
@@ -216,38 +216,38 @@ def exceptions(python: str | None = None) -> Exceptions:
 @pytest.mark.parametrize(
     ("caught", "raised", "python", "verdict"),
     [
-        ("builtins.TimeoutError", "asyncio.TimeoutError", "3.11", Verdict.MUST),
-        ("builtins.TimeoutError", "asyncio.TimeoutError", "3.10", Verdict.NEVER),
-        ("builtins.OSError", "asyncio.TimeoutError", "3.11", Verdict.MUST),
-        ("builtins.Exception", "asyncio.TimeoutError", "3.10", Verdict.MUST),
-        ("builtins.TimeoutError", "socket.timeout", "3.10", Verdict.MUST),
-        ("builtins.TimeoutError", "socket.timeout", "3.9", Verdict.NEVER),
-        ("builtins.OSError", "socket.timeout", "3.9", Verdict.MUST),
-        ("builtins.Exception", "asyncio.CancelledError", None, Verdict.NEVER),
-        ("builtins.BaseException", "asyncio.CancelledError", None, Verdict.MUST),
-        ("concurrent.futures.CancelledError", "asyncio.CancelledError", None, Verdict.NEVER),
-        ("asyncio.exceptions.CancelledError", "asyncio.CancelledError", None, Verdict.MUST),
-        ("builtins.TimeoutError", "trio.TooSlowError", None, Verdict.NEVER),
-        ("socket.error", "builtins.ConnectionResetError", None, Verdict.MUST),
-        ("client.ReadError", "asyncio.CancelledError", None, Verdict.NEVER),
-        ("client.ERRORS", "asyncio.CancelledError", None, Verdict.MAY),
-        ("client.CancelledError", "asyncio.CancelledError", None, Verdict.MAY),
-        ("builtins.ValueError", "client.ReadError", None, Verdict.MAY),
-        ("builtins.Exception", ANY_ERROR, None, Verdict.MUST),
-        ("builtins.ValueError", ANY_ERROR, None, Verdict.MAY),
-        ("asyncio.CancelledError", ANY_ERROR, None, Verdict.NEVER),
+        ("builtins.TimeoutError", "asyncio.TimeoutError", "3.11", Modality.MUST),
+        ("builtins.TimeoutError", "asyncio.TimeoutError", "3.10", Modality.NEVER),
+        ("builtins.OSError", "asyncio.TimeoutError", "3.11", Modality.MUST),
+        ("builtins.Exception", "asyncio.TimeoutError", "3.10", Modality.MUST),
+        ("builtins.TimeoutError", "socket.timeout", "3.10", Modality.MUST),
+        ("builtins.TimeoutError", "socket.timeout", "3.9", Modality.NEVER),
+        ("builtins.OSError", "socket.timeout", "3.9", Modality.MUST),
+        ("builtins.Exception", "asyncio.CancelledError", None, Modality.NEVER),
+        ("builtins.BaseException", "asyncio.CancelledError", None, Modality.MUST),
+        ("concurrent.futures.CancelledError", "asyncio.CancelledError", None, Modality.NEVER),
+        ("asyncio.exceptions.CancelledError", "asyncio.CancelledError", None, Modality.MUST),
+        ("builtins.TimeoutError", "trio.TooSlowError", None, Modality.NEVER),
+        ("socket.error", "builtins.ConnectionResetError", None, Modality.MUST),
+        ("client.ReadError", "asyncio.CancelledError", None, Modality.NEVER),
+        ("client.ERRORS", "asyncio.CancelledError", None, Modality.MAY),
+        ("client.CancelledError", "asyncio.CancelledError", None, Modality.MAY),
+        ("builtins.ValueError", "client.ReadError", None, Modality.MAY),
+        ("builtins.Exception", ANY_ERROR, None, Modality.MUST),
+        ("builtins.ValueError", ANY_ERROR, None, Modality.MAY),
+        ("asyncio.CancelledError", ANY_ERROR, None, Modality.NEVER),
     ],
 )
 def test_a_class_catches_itself_and_what_inherits_from_it(
-    caught: str, raised: str, python: str | None, verdict: Verdict
+    caught: str, raised: str, python: str | None, verdict: Modality
 ) -> None:
     assert exceptions(python).catches_class(caught, raised) is verdict
 
 
 def test_the_lattice() -> None:
-    assert some([]) is Verdict.NEVER
-    assert some([Verdict.NEVER, Verdict.MAY]) is Verdict.MAY
-    assert some([Verdict.MAY, Verdict.MUST]) is Verdict.MUST
-    assert join([]) is Verdict.NEVER
-    assert join([Verdict.MUST, Verdict.MUST]) is Verdict.MUST
-    assert join([Verdict.MUST, Verdict.NEVER]) is Verdict.MAY
+    assert some([]) is Modality.NEVER
+    assert some([Modality.NEVER, Modality.MAY]) is Modality.MAY
+    assert some([Modality.MAY, Modality.MUST]) is Modality.MUST
+    assert join([]) is Modality.NEVER
+    assert join([Modality.MUST, Modality.MUST]) is Modality.MUST
+    assert join([Modality.MUST, Modality.NEVER]) is Modality.MAY

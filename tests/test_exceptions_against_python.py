@@ -18,7 +18,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.unwinding import Unwinding
-from cancellint.analysis.library.exceptions import Verdict
+from cancellint.analysis.library.exceptions import Modality
 from cancellint.analysis.library.knowledge import load
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.types.types import Types
@@ -356,7 +356,7 @@ class Linked:
         self.unwinding = Unwinding(effects, key)
         self.handlers: Handlers = self.unwinding.handlers
 
-    def catches(self, handler: str, raised: str) -> Verdict | None:
+    def catches(self, handler: str, raised: str) -> Modality | None:
         """What is said of a handler, in all copies of it alike; None of one that the graph leaves out.
 
         Behind `except Exception` nothing is left of what travels as an ordinary exception.
@@ -365,7 +365,7 @@ class Linked:
         assert len(verdicts) < 2
         return next(iter(verdicts), None)
 
-    def swallows(self, manager: str, raised: str) -> Verdict:
+    def swallows(self, manager: str, raised: str) -> Modality:
         (verdict,) = {self.unwinding.absorbs(region, raised) for region in self._regions(manager)}
         return verdict
 
@@ -392,7 +392,7 @@ KNOWLEDGE = load()
 PROGRAMS = 240
 
 
-def compared(seed: int) -> Iterator[tuple[str, Verdict, bool]]:
+def compared(seed: int) -> Iterator[tuple[str, Modality, bool]]:
     """What is asked of one program, the answer, and whether Python did catch or swallow there."""
     written = Writer(seed).written()
     linked = Linked(written.source)
@@ -414,7 +414,7 @@ def test_what_python_did_is_what_the_verdict_allows(seed: int) -> None:
         (each, *answer)
         for each in range(seed, seed + 20)
         for answer in compared(each)
-        if answer[1] is (Verdict.NEVER if answer[2] else Verdict.MUST)
+        if answer[1] is (Modality.NEVER if answer[2] else Modality.MUST)
     ]
 
     assert wrong == []
@@ -422,11 +422,11 @@ def test_what_python_did_is_what_the_verdict_allows(seed: int) -> None:
 
 def test_doubts_are_rare() -> None:
     answers = [verdict for seed in range(60) for _, verdict, _ in compared(seed)]
-    decided = [verdict for verdict in answers if verdict is not Verdict.MAY]
+    decided = [verdict for verdict in answers if verdict is not Modality.MAY]
 
     assert len(answers) > 300
     assert len(decided) > 0.85 * len(answers)
-    assert 0.1 < decided.count(Verdict.MUST) / len(decided) < 0.9
+    assert 0.1 < decided.count(Modality.MUST) / len(decided) < 0.9
 
 
 @pytest.mark.parametrize(
@@ -442,4 +442,4 @@ def test_what_is_not_known_may_catch(spelling: str) -> None:
         """)
     linked = Linked(PRELUDE + "class Worker:\n" + indent(source, "    "))
 
-    assert linked.catches("h", "builtins.KeyError") is Verdict.MAY
+    assert linked.catches("h", "builtins.KeyError") is Modality.MAY

@@ -78,6 +78,34 @@ OWED = {
             self.names.discard(name)
             raise
     """,
+    "a lock of an earlier turn": """
+        locked = False
+        while True:
+            each = await pool.next()  # owed
+            if not locked:
+                await self.lock.acquire()
+                locked = True
+            elif each:
+                self.lock.release()
+                locked = False
+    """,
+    "entries of all turns": """
+        for each in name:
+            self.names.add(each)
+        await pause()  # owed
+        try:
+            await pause()
+        finally:
+            for each in name:
+                self.names.discard(each)
+    """,
+    "a test of another value": """
+        if flag:
+            await self.lock.acquire()
+        flag = await pool.next()  # owed
+        if flag:
+            self.lock.release()
+    """,
     "a lock that some error gives back": """
         await self.lock.acquire()
         try:
@@ -108,6 +136,30 @@ NOT_OWED = {
         self.leave()
     """,
     "another entry": "self.names.add(name)\nawait pause()\nself.names.discard(flag)",
+    "a turn that tests the same twice": """
+        for each in name:
+            await pause()
+            if flag:
+                await self.lock.acquire()
+            if flag:
+                self.lock.release()
+    """,
+    "what was not taken": """
+        taken = None
+        if flag:
+            taken = await pool.acquire()
+        if taken is not None:
+            await pool.release(taken)
+        await pause()
+    """,
+    "counted up in one loop and down in another": """
+        while self.inside < flag:
+            await pause()
+            self.inside += 1
+        while self.inside > flag:
+            await pause()
+            self.inside -= 1
+    """,
     "after the undoing await has come back": """
         self.names.add(name)
         try:

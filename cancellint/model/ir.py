@@ -274,6 +274,8 @@ Step: TypeAlias = (
 class Leaves(enum.IntEnum):
     """Why control leaves a block along an edge."""
 
+    __hash__ = int.__hash__  # sets of these are asked at every edge, and an enum's own hash is slow
+
     NORMAL = 0
     """falls through or jumps"""
     TRUE = 1

@@ -45,7 +45,7 @@ def _judged(subject: Subject, task: Abandoned) -> Iterator[tuple[Left, Confidenc
     for left in task.ways:
         confidence = _confidence(subject, task, left)
         if confidence is not None:
-            yield left, confidence
+            yield left, confidence if task.complete else Confidence.POSSIBLE
 
 
 def _confidence(subject: Subject, task: Abandoned, left: Left) -> Confidence | None:

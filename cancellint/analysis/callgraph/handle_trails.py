@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from cancellint.analysis.effects.operations import Operations
+from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import behind
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
@@ -145,6 +148,9 @@ class Trails:
     def function(self, key: FunctionKey) -> Function:
         return self._program.function(key)
 
+    def flow(self, key: FunctionKey) -> ControlFlow:
+        return self._program.flow(key)
+
     def only_looks(self, callee: Callee) -> bool:
         known = self._operations.known(callee)
         return known is not None and known.entry.roles == (Role.LOOKS,)
@@ -203,6 +209,7 @@ class _Trail:
         self._trails = trails
         self._key = key
         self._function = trails.function(key)
+        self._flow = trails.flow(key)
 
     def follow(self, made: Expr, number: int) -> Followed:
         """Return what becomes of what step `number` made, or of a parameter."""
@@ -231,7 +238,7 @@ class _Trail:
         """Yield what is done with a variable from a step on."""
         if self._reads(_closures(self._function), name):
             yield _KEPT
-        for number in _reachable(self._function, after, name):
+        for number in _reachable(self._function, self._flow, after, name):
             if number in (RETURN_EXIT, after) or _closes(self._function.steps[number]):
                 continue
             yield self._use(number, Name(name), False)
@@ -248,7 +255,7 @@ class _Trail:
         if held.in_container and any(_tests(block, name) for block in self._function.blocks):
             yield _KEPT  # `while tasks:` waits until a callback has emptied it
         returns = held.after < 0
-        for number in _reachable(self._function, held.after, held.name):
+        for number in _reachable(self._function, self._flow, held.after, held.name):
             if number == RETURN_EXIT:
                 returns = True
                 continue
@@ -377,7 +384,7 @@ class _Trail:
         It is told when the task is done, and its variable keeps the task until then.
         """
         signals = [Name(name) for name in self._function.locals if self._has_hold_of(step.args, name)]
-        for later in _reachable(self._function, number, ""):
+        for later in _reachable(self._function, self._flow, number, ""):
             if later == RETURN_EXIT or not isinstance(self._function.steps[later], Await):
                 continue
             waited = _expressions(self._function.steps[later])
@@ -451,30 +458,23 @@ def _name(expr: Expr) -> str:
     return expr.id if isinstance(expr, Name) else ""
 
 
-def _reachable(function: Function, after: int, name: str) -> Iterator[int]:
+def _reachable(function: Function, flow: ControlFlow, after: int, name: str) -> Iterator[int]:
     """Yield the steps that may run after a step while a variable keeps its value, and RETURN_EXIT."""
-    blocks = function.blocks
-    start = next((i for i, block in enumerate(blocks) if block.first <= after < block.last), 0)
-    waiting, seen = [(start, max(after + 1, blocks[start].first))], set[int]()
-    while waiting:
-        index, number = waiting.pop()
-        rebound = False
-        while number < blocks[index].last and not rebound:
-            yield number
-            match function.steps[number]:
-                case Assign(target=Name(id=bound), op="") if bound == name:
-                    rebound = True
-                case _:
-                    number += 1
-        if rebound:
-            yield RETURN_EXIT
-            continue
-        for edge in blocks[index].edges:
-            if edge.to == RETURN_EXIT:
-                yield RETURN_EXIT
-            elif edge.to >= 0 and edge.to not in seen:
-                seen.add(edge.to)
-                waiting.append((edge.to, blocks[edge.to].first))
+    passed: dict[int, None] = {}
+
+    def keeps(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+        passed[number] = None
+        match function.steps[number]:
+            case Assign(target=Name(id=bound), op="") if bound == name:
+                passed[RETURN_EXIT] = None
+                return Verdict.STOP
+            case _:
+                return ()
+
+    ends = PathSearch(flow, keeps).run([behind(flow, after if after >= 0 else None)]).ends
+    yield from passed
+    if any(end.exit == RETURN_EXIT for end in ends):
+        yield RETURN_EXIT
 
 
 def _closes(step: Step) -> bool:

@@ -24,6 +24,7 @@ from cancellint.analysis.effects.operations import Known, Operation, Operations,
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
+from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.analysis.types.members import MOST_OVERRIDES
@@ -93,6 +94,7 @@ class Effects:
         self.operations = operations
         self._summary_of = summary_of
         self.conventions: Conventions = operations.knowledge.conventions
+        self.attributes = Attributes(program)
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
         self._nesting = 0

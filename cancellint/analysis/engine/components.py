@@ -1,4 +1,4 @@
-"""Strongly connected components of the call graph, callees first."""
+"""Strongly connected components of a graph, what is reached first: callees before their callers."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeVar

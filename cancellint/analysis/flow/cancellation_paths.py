@@ -1,166 +1,186 @@
 """Which way a cancellation takes out of a function, and which handlers an error meets instead."""
 
-from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from cancellint.analysis.engine.graph import CANCELLED, ENTRY, ERROR, PASSED_ON
+from cancellint.analysis.engine.path_search import End, Found, PathSearch, Place
+from cancellint.analysis.engine.reachability import after_block
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.unwinding import Shield
-from cancellint.model.ir import RETURN_EXIT, Await, AwaitKind, Catch, Exit, Leaves
+from cancellint.analysis.library.exceptions import Modality
+from cancellint.model.ir import (
+    CANCEL_EXIT,
+    RAISE_EXIT,
+    Await,
+    AwaitKind,
+    Catch,
+    Edge,
+    Exit,
+    Leaves,
+)
+from cancellint.model.knowledge import RaceKind
+
+Carried = TypeVar("Carried", bound=Hashable)
+
+
+class RaceExit(Struct, frozen=True):
+    """Where control is after a race region of this function has cut its body short."""
+
+    region: int
+    block: int
+    travelling: bool
 
 
 class WayOut(Struct, frozen=True):
     """All that may run between a cancelled await and the function's end, in the order it was found.
 
-    `leaves` tells that the function ends at all. What only runs where a timeout of the function's own ends
-    the cancellation is left out: one from outside passes it.
+    `leaves` tells that the function ends at all, `reaches_caller` that it ends with the cancellation, or an
+    error in its place. What only runs where a timeout of the function's own ends the cancellation is left
+    out: one from outside passes it; `race_exits` tells where such a timeout would end one of its own.
     """
 
     steps: tuple[int, ...]
     leaves: bool
+    reaches_caller: bool = False
+    race_exits: tuple[RaceExit, ...] = ()
+
+
+class Travel(Struct, Generic[Carried], frozen=True):
+    """A cancellation on its way: the region whose exit it has just passed (-1: none), and what it carries."""
+
+    region: int
+    carried: Carried
 
 
 def way_out(facts: Facts, block: int) -> WayOut | None:
     """Return the way of a cancellation at the await that ends a block, None where no cancellation arrives."""
     if facts.unwinding.shield(facts.function.blocks[block].regions) is Shield.ALL:
         return None
-    walk = _Walk(facts)
-    for edge in facts.function.blocks[block].edges:
-        if edge.leaves is Leaves.CANCELLED:
-            walk.enter(edge.to, -1)
-    return walk.run()
+    return unshielded_way_out(facts, block)
 
 
-class _Walk:
-    """A search over the blocks that a cancellation passes through."""
+def unshielded_way_out(facts: Facts, block: int) -> WayOut:
+    """Return the way of a cancellation at the await that ends a block, if one arrives there."""
+    steps: dict[int, None] = {}
 
-    def __init__(self, facts: Facts) -> None:
+    def noted(carried: tuple[()], step: int) -> tuple[()]:
+        steps[step] = None
+        return carried
+
+    passage = Passage(facts, noted)
+    found = passage.follow(block, ())
+    exits = {end.exit for end in found.ends}
+    return WayOut(
+        tuple(steps), bool(exits), bool(exits & {CANCEL_EXIT, RAISE_EXIT}), tuple(passage.race_exits)
+    )
+
+
+class Passage(Generic[Carried]):
+    """The search over what a cancellation passes through: cleanups, handlers that may catch it, exits.
+
+    `carry` is told each step and gives what is carried on from there.
+    """
+
+    def __init__(
+        self, facts: Facts, carry: Callable[[Carried, int], Carried], cap: int | None = None
+    ) -> None:
         self._facts = facts
-        self._steps: dict[int, None] = {}
-        self._leaves = False
-        self._seen: set[tuple[int, int]] = set()
-        self._waiting: deque[tuple[int, int]] = deque()
+        self._carry = carry
+        self._cap = cap
+        self.race_exits: dict[RaceExit, None] = {}
+        """where race regions of the function end the cancellations that they have caused themselves"""
 
-    def enter(self, block: int, region: int) -> None:
-        if block < 0:
-            self._leaves = True
-        elif (block, region) not in self._seen:
-            self._seen.add((block, region))
-            self._waiting.append((block, region))
+    def follow(self, block: int, carried: Carried) -> Found[Travel[Carried]]:
+        """Follow the cancellation of the await that ends a block."""
+        search = PathSearch(self._facts.flow, self._after, self._along, cap=self._cap)
+        inner = [Place(to, Travel(-1, carried)) for to in self._cancelled(block) if to >= 0]
+        found = search.run(inner)
+        outer = tuple(End(to, block, Travel(-1, carried)) for to in self._cancelled(block) if to < 0)
+        return structs.replace(found, ends=(*outer, *found.ends))
 
-    def run(self) -> WayOut:
-        while self._waiting:
-            self._through(*self._waiting.popleft())
-        return WayOut(tuple(self._steps), self._leaves)
+    def _cancelled(self, block: int) -> tuple[int, ...]:
+        return self._facts.flow.targets(block, CANCELLED)
 
-    def _through(self, number: int, region: int) -> None:
-        function = self._facts.function
-        block = function.blocks[number]
-        for step in range(block.first, block.last):
-            self._steps[step] = None
-            match function.steps[step]:
-                case Exit(region=left) | Await(kind=AwaitKind.EXIT, region=left):
-                    region = left
-                case _:
-                    pass
-        awaits = block.last > block.first and isinstance(function.steps[block.last - 1], Await)
-        for edge in block.edges:
-            match edge.leaves:
-                case Leaves.CANCELLED if awaits:
-                    pass
-                case Leaves.CANCELLED:
-                    self.enter(edge.to, -1)
-                case Leaves.CAUGHT:
-                    if self._facts.handlers.catches_cancellation(edge.to):
-                        self.enter(edge.to, -1)
-                case Leaves.ABSORBED if region >= 0:
-                    if self._facts.unwinding.absorbs_cancellation(region):
-                        self.enter(edge.to, -1)
-                case Leaves.ABSORBED | Leaves.CONVERTED:
-                    pass
-                case Leaves.RAISED if len(block.edges) > 1:
-                    pass
-                case _:
-                    self.enter(edge.to, region)
+    def _after(self, here: Place[Travel[Carried]], step: int) -> Travel[Carried]:
+        travel = here.state
+        carried = self._carry(travel.carried, step)
+        match self._facts.function.steps[step]:
+            case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+                return Travel(region, carried)
+            case _:
+                return travel if carried is travel.carried else Travel(travel.region, carried)
+
+    def _along(self, here: Place[Travel[Carried]], edge: Edge) -> Travel[Carried] | None:
+        function, travel = self._facts.function, here.state
+        match edge.leaves:
+            case Leaves.CANCELLED:
+                again = self._ends_in_await(here.block)  # a second cancellation is another matter
+                return None if again else Travel(-1, travel.carried)
+            case Leaves.CAUGHT:
+                caught = self._facts.handlers.catches_cancellation(edge.to)
+                return Travel(-1, travel.carried) if caught is not Modality.NEVER else None
+            case Leaves.ABSORBED | Leaves.CONVERTED:
+                return Travel(-1, travel.carried) if self._is_absorbed(edge, travel.region) else None
+            case Leaves.RAISED if len(function.blocks[here.block].edges) > 1:
+                return None
+            case _:
+                return travel
+
+    def _ends_in_await(self, block: int) -> bool:
+        last = self._facts.flow.last_step(block)
+        return last is not None and isinstance(self._facts.function.steps[last], Await)
+
+    def _is_absorbed(self, edge: Edge, region: int) -> bool:
+        """Tell whether a region's exit swallows any cancellation; what a race swallows is noted."""
+        race = self._facts.unwinding.race(region) if region >= 0 else None
+        if race is not None:
+            raises = race[0] is RaceKind.CANCELS_RAISES
+            if raises is (edge.leaves is Leaves.CONVERTED) and race[0] is not RaceKind.SCOPE:
+                self.race_exits[RaceExit(region, edge.to, raises)] = None
+            return False
+        swallows = region >= 0 and edge.leaves is Leaves.ABSORBED
+        return swallows and self._facts.unwinding.absorbs_cancellation(region) is not Modality.NEVER
 
 
 def error_handlers(facts: Facts, block: int) -> tuple[int, ...]:
     """Return the blocks of the handlers that an error at the end of a block may reach, not a cancellation."""
-    function = facts.function
-    found: dict[int, None] = {}
-    seen: set[int] = set()
-    waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
-    while waiting:
-        number = waiting.pop()
-        if number < 0 or number in seen:
-            continue
-        seen.add(number)
-        for edge in function.blocks[number].edges:
-            match edge.leaves:
-                case Leaves.CAUGHT:
-                    if edge.to >= 0 and not facts.handlers.catches_cancellation(edge.to):
-                        found[edge.to] = None
-                case Leaves.CANCELLED | Leaves.ABSORBED:
-                    pass
-                case _:
-                    waiting.append(edge.to)
-    return tuple(sorted(found))
+    flow = facts.flow
+    passed = after_block(flow, block, ERROR, PASSED_ON)
+    handlers = {
+        edge.to
+        for number in passed
+        if number >= 0
+        for edge in flow.blocks[number].edges
+        if edge.leaves is Leaves.CAUGHT and edge.to >= 0
+    }
+    return tuple(
+        sorted(each for each in handlers if facts.handlers.catches_cancellation(each) is Modality.NEVER)
+    )
 
 
 def catch_step(facts: Facts, block: int) -> int:
     """Return the number of the step that starts a handler."""
-    node = facts.function.blocks[block]
-    return next(
-        number for number in range(node.first, node.last) if isinstance(facts.function.steps[number], Catch)
-    )
+    return next(step for step in facts.flow.steps(block) if isinstance(facts.function.steps[step], Catch))
 
 
-def only_through(facts: Facts, block: int) -> frozenset[int]:
-    """Return the blocks that run only after this one has been entered: for a handler, its body."""
-    blocks = facts.function.blocks
-    seen = {0} if block != 0 else set()
-    waiting = list(seen)
-    while waiting:
-        for edge in blocks[waiting.pop()].edges:
-            if edge.to >= 0 and edge.to != block and edge.to not in seen:
-                seen.add(edge.to)
-                waiting.append(edge.to)
-    within = {block}
-    waiting = [block]
-    while waiting:
-        for edge in blocks[waiting.pop()].edges:
-            if edge.to >= 0 and edge.to not in seen and edge.to not in within:
-                within.add(edge.to)
-                waiting.append(edge.to)
-    return frozenset(within)
+def steps_only_through(facts: Facts, block: int) -> Iterator[int]:
+    """Yield the steps that run only after a block has been entered: for a handler, its body."""
+    yield from facts.flow.steps_of(facts.flow.dominance.dominated(block))
 
 
 def steps_after_errors(facts: Facts) -> frozenset[int]:
     """Return the steps that only run in the handlers of ordinary errors."""
-    blocks = facts.function.blocks
     found: set[int] = set()
-    for number, block in enumerate(blocks):
-        steps = range(block.first, block.last)
-        catches = any(isinstance(facts.function.steps[step], Catch) for step in steps)
-        if catches and not facts.handlers.catches_cancellation(number):
-            for inner in only_through(facts, number):
-                found.update(range(blocks[inner].first, blocks[inner].last))
+    for number in range(len(facts.flow.blocks)):
+        catches = any(isinstance(facts.function.steps[step], Catch) for step in facts.flow.steps(number))
+        if catches and facts.handlers.catches_cancellation(number) is Modality.NEVER:
+            found.update(steps_only_through(facts, number))
     return frozenset(found)
 
 
 def may_be_skipped(facts: Facts, step: int) -> bool:
     """Tell whether the function may return without having run a step."""
-    blocks = facts.function.blocks
-    through = facts.block_of(step)
-    seen = {0}
-    waiting = [0] if through != 0 else []
-    while waiting:
-        for edge in blocks[waiting.pop()].edges:
-            if edge.leaves in (Leaves.CANCELLED, Leaves.RAISED) or edge.to == through or edge.to in seen:
-                continue
-            if edge.to == RETURN_EXIT:
-                return True
-            if edge.to >= 0:
-                seen.add(edge.to)
-                waiting.append(edge.to)
-    return False
+    return not facts.before_return.dominates(facts.flow.block_of(step), ENTRY)

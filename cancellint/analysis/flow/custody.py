@@ -6,11 +6,12 @@ the odd one for what was merely measured from it (a length, a comparison). The s
 """
 
 from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush
 
 from msgspec import Struct, field
 
 from cancellint.analysis.effects.effect import Effect, Fate
+from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
+from cancellint.analysis.engine.solver import Solution, solve
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder, holder, holders
 from cancellint.model.ir import (
@@ -62,18 +63,24 @@ class Moves(Struct):
 
 
 class Custody:
-    """The solved analysis of one function."""
+    """The solved analysis of one function.
+
+    States only grow, and there are finitely many bits. A token that is discharged on one path may still be
+    held on another: what is joined is held, and `moves` tells what became of it somewhere.
+    """
 
     def __init__(
         self,
         frame: Frame,
         function: Function,
+        flow: ControlFlow,
         effects: Mapping[int, Effect],
         tokens: tuple[Token, ...],
         removals: tuple[Removal, ...] = (),
     ) -> None:
         self.frame = frame
         self._function = function
+        self._flow = flow
         self.effects = effects
         self.tokens = tokens
         self._given = _tokens_by_step(tokens)
@@ -82,9 +89,8 @@ class Custody:
             removal.store: 1 << 2 * (len(tokens) + index)
             for index, removal in enumerate(dict.fromkeys(removals))
         }
-        self.entry: list[State | None] = [None] * len(frame.function.blocks)
         self.moves = Moves()
-        self._solve()
+        self._solution: Solution[State] = solve(flow, self)
 
     def mask(self, step: int) -> int:
         """Return the content bits of the tokens taken at a step."""
@@ -117,63 +123,51 @@ class Custody:
 
     def before_last(self, block: int) -> State | None:
         """Return the state before the last step of a block, None where the block is unreachable."""
-        return self._within(block, self._function.blocks[block].last - 1)
+        last = self._flow.last_step(block)
+        return self._within(block, self._flow.blocks[block].last if last is None else last)
 
     def at_end(self, block: int) -> State | None:
         """Return the state after the last step of a block, None where the block is unreachable."""
-        return self._within(block, self._function.blocks[block].last)
+        return self._within(block, self._flow.blocks[block].last)
 
-    def _within(self, block: int, last: int) -> State | None:
-        state = self.entry[block]
+    def _within(self, block: int, end: int) -> State | None:
+        state = self._solution.entry[block]
         if state is None:
             return None
         here = dict(state)
-        for number in range(self._function.blocks[block].first, last):
+        for number in range(self._flow.blocks[block].first, end):
             self.transfer(here, number, Moves())
         return here
 
-    def _solve(self) -> None:
-        """Propagate to a fixpoint; states only grow, and there are finitely many bits.
+    # ----------------------------------------------------------------- the analysis
 
-        Blocks are numbered in source order: with the lowest first, a join waits for its branches.
-        """
-        blocks = self._function.blocks
-        if not blocks:
-            return
-        self.entry[0] = {}
-        waiting = [0]
-        while waiting:
-            number = heappop(waiting)
-            entry = self.entry[number]
-            assert entry is not None
-            block = blocks[number]
-            before: State = entry
-            here = dict(entry)
-            for step in range(block.first, block.last):
-                if step == block.last - 1:
-                    before = dict(here)
-                self.transfer(here, step, self.moves)
-            for edge in block.edges:
-                if edge.to < 0:
-                    continue
-                leaving = self.along(edge, before, here, block.test)
-                joined = _join(self.entry[edge.to], leaving)
-                if joined is not None:
-                    self.entry[edge.to] = joined
-                    if edge.to not in waiting:
-                        heappush(waiting, edge.to)
+    def start(self) -> State:
+        return {}
 
-    def along(self, edge: Edge, before: State, after: State, test: Expr | None) -> State:
-        """Return the state on an edge: a cancelled or failed last step has not happened."""
-        match edge.leaves:
-            case Leaves.CANCELLED | Leaves.RAISED | Leaves.EXHAUSTED:
-                return before
-            case Leaves.TRUE | Leaves.FALSE if test is not None:
-                empty = empty_when(test, edge.leaves is Leaves.TRUE)
-                if empty is not None:
-                    place = holder(self.frame, empty)
-                    return {held: bits for held, bits in after.items() if held != place}
-        return after
+    def over_step(self, state: State, step: int) -> State:
+        here = dict(state)
+        self.transfer(here, step, self.moves)
+        return here
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return edge.leaves not in UNFINISHED
+
+    def over_edge(self, state: State, block: int, edge: Edge) -> State:
+        """Return the state where a test has come out so: what it says is empty holds nothing."""
+        test = self._flow.blocks[block].test
+        if edge.leaves in (Leaves.TRUE, Leaves.FALSE) and test is not None:
+            empty = empty_when(test, edge.leaves is Leaves.TRUE)
+            if empty is not None:
+                place = holder(self.frame, empty)
+                return {held: bits for held, bits in state.items() if held != place}
+        return state
+
+    def join(self, known: State, arriving: State) -> State:
+        """Return the union."""
+        grown = {place: bits for place, bits in arriving.items() if bits & ~known.get(place, 0)}
+        if not grown:
+            return known
+        return {**known, **{place: bits | known.get(place, 0) for place, bits in grown.items()}}
 
     def transfer(self, state: dict[Holder, int], number: int, moves: Moves) -> None:
         """Change the state by one step, as it is when the step has succeeded."""
@@ -344,16 +338,6 @@ def _set(state: dict[Holder, int], place: Holder, bits: int) -> None:
         state[place] = bits
     else:
         state.pop(place, None)
-
-
-def _join(old: State | None, new: State) -> State | None:
-    """Return the union, or None where it says nothing new."""
-    if old is None:
-        return dict(new)
-    grown = {place: bits for place, bits in new.items() if bits & ~old.get(place, 0)}
-    if not grown:
-        return None
-    return {**old, **{place: bits | old.get(place, 0) for place, bits in grown.items()}}
 
 
 def _tokens_by_step(tokens: tuple[Token, ...]) -> dict[int, tuple[tuple[int, Take], ...]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
 from cancellint.analysis.flow.custody import content, empty_when
 from cancellint.model.ir import Block, Leaves, Name, Op, Raise
 from cancellint.model.knowledge import SourceKind
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
 WHOLE = frozenset({SourceKind.QUEUE, SourceKind.MESSAGES})
 """Sources whose items are whole by themselves, not pieces of a byte stream."""
-
-_FORWARD = frozenset(
-    {Leaves.NORMAL, Leaves.TRUE, Leaves.FALSE, Leaves.RESUMED, Leaves.ITEM, Leaves.EXHAUSTED}
-)
 
 
 def decisions(facts: Facts) -> dict[int, int]:
@@ -71,25 +68,17 @@ def _is_assertion(facts: Facts, block: Block) -> bool:
 
 def _next_takes(facts: Facts, start: int, source: Path) -> list[int]:
     """Return the awaits that may be the next to take from a source, from a block on."""
-    found: list[int] = []
-    seen: set[int] = set()
-    waiting = deque([start])
-    while waiting:
-        number = waiting.popleft()
-        if number < 0 or number in seen:
-            continue
-        seen.add(number)
-        block = facts.function.blocks[number]
-        taking = [
-            step
-            for step in range(block.first, block.last)
-            if any(take.source == source for take in facts.takes(step))
-        ]
-        if taking:
-            found.append(taking[0])
-            continue
-        waiting.extend(edge.to for edge in block.edges if edge.leaves in _FORWARD)
-    return found
+    found: dict[int, None] = {}
+
+    def passed(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+        if all(take.source != source for take in facts.takes(step)):
+            return ()
+        found[step] = None
+        return Verdict.STOP
+
+    if start >= 0:
+        PathSearch(facts.flow, passed, taken=NORMAL).run([Place(start, ())])
+    return list(found)
 
 
 def _same_call(facts: Facts, first: int, second: int) -> bool:

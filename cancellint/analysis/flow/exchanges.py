@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import after_step, behind, precedes
 from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.tainting import Taint, cycle_around, in_blocks, parts
+from cancellint.analysis.flow.tainting import Taint, parts
 from cancellint.analysis.library.conventions import last_name
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -23,8 +26,8 @@ from cancellint.model.ir import (
     Call,
     Const,
     Delete,
+    Edge,
     Expr,
-    Leaves,
     Name,
     Op,
     Temp,
@@ -35,8 +38,6 @@ from cancellint.model.types import FunctionKey
 
 DEEPEST = 6
 """Calls within calls in which the halves of an exchange are looked for."""
-
-FAILS = (Leaves.CANCELLED, Leaves.RAISED, Leaves.CAUGHT, Leaves.CONVERTED)
 
 
 class Reply(Struct, frozen=True):
@@ -66,11 +67,14 @@ class Exchange(Struct, frozen=True):
 def may_exchange(facts: Facts) -> bool:
     """Tell cheaply whether a function sends anything, and then takes something from what may be the peer."""
     requests = tuple(_requests(facts))
-    return bool(requests) and any(
-        step < reply.step and (reply.queued or _pair(facts, act, reply) is not None)
-        for reply in replies(facts)
-        for step, act in requests
-    )
+    found = tuple(replies(facts)) if requests else ()
+    for step, act in requests if found else ():
+        rest, blocks = after_step(facts.flow, step)
+        for reply in found:
+            later = reply.step in rest or facts.block_of(reply.step) in blocks
+            if later and (reply.queued or _pair(facts, act, reply) is not None):
+                return True
+    return False
 
 
 def replies(facts: Facts) -> Iterator[Reply]:
@@ -130,9 +134,10 @@ class Exchanges:
         facts = self._facts_of(key)
         sending = [step for step, act in _requests(facts) if act.subject == group.request]
         for reply in replies(facts) if sending else ():
-            cycle = cycle_around(facts.function, reply.step) if reply.source == group.reply else frozenset()
+            home = facts.block_of(reply.step)
+            cycle = facts.flow.cycle(home) if reply.source == group.reply else frozenset()
             turn = [step for step in sending if facts.block_of(step) in cycle and step != reply.step]
-            if turn and min(turn) > reply.step:
+            if turn and not any(precedes(facts.flow, step, reply.step) for step in turn):
                 return True
         return False
 
@@ -156,8 +161,6 @@ class Exchanges:
 
     def _comes_before(self, facts: Facts, reply: Reply, step: int, request: Act) -> bool:
         """Tell whether the function reads before it sends: it answers, or has started a longer dialogue."""
-        if reply.step >= step:
-            return False
         sends = {number for number, act in _requests(facts) if act.subject == request.subject}
         return reply.step not in sends and step in _first_reached(facts, reply.step, sends, None)
 
@@ -256,28 +259,21 @@ def _first_reached(facts: Facts, step: int, wanted: set[int], request: Act | Non
     RETURN_EXIT is among them where the function may end before. A connection that is closed or made anew on
     the way has nothing to answer.
     """
-    function = facts.function
+    group = Group(request.subject, request.subject) if request is not None else None
     found: set[int] = set()
-    seen: set[int] = set()
-    waiting = [(facts.block_of(step), step + 1)]
-    while waiting:
-        number, start = waiting.pop()
-        block = function.blocks[number]
-        reached = next((each for each in range(start, block.last) if each in wanted), None)
-        if reached is not None:
-            found.add(reached)
-            continue
-        if request is not None and any(
-            ends(facts, each, Group(request.subject, request.subject)) for each in range(start, block.last)
-        ):
-            continue
-        for edge in block.edges:
-            if edge.to == RETURN_EXIT:
-                found.add(RETURN_EXIT)
-            elif edge.to > number and edge.leaves not in FAILS and edge.to not in seen:
-                seen.add(edge.to)
-                waiting.append((edge.to, function.blocks[edge.to].first))
-    return frozenset(found)
+
+    def reached(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+        if number in wanted:
+            found.add(number)
+            return Verdict.STOP
+        return Verdict.STOP if group is not None and ends(facts, number, group) else ()
+
+    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        return None if facts.flow.is_back_edge(here.block, edge) else ()
+
+    search = PathSearch(facts.flow, reached, onward, taken=NORMAL)
+    left = search.run([behind(facts.flow, step)]).ends
+    return frozenset(found | {end.exit for end in left if end.exit == RETURN_EXIT})
 
 
 def ends(facts: Facts, step: int, group: Group) -> bool:
@@ -307,12 +303,12 @@ def ends(facts: Facts, step: int, group: Group) -> bool:
 def is_matched(facts: Facts, reply: Reply) -> bool:
     """Tell whether a loop reads on until what it has read belongs to what was asked."""
     function = facts.function
-    cycle = cycle_around(function, reply.step)
+    cycle = facts.flow.cycle(facts.block_of(reply.step))
     if not cycle:
         return False
     taken = Taint(function, [Temp(each.step) for each in replies(facts)])
     tests = [block.test for number in cycle if (block := function.blocks[number]).test is not None]
-    steps = (function.steps[number] for number in in_blocks(function, cycle))
+    steps = (function.steps[number] for number in facts.flow.steps_of(cycle))
     values = [step.value for step in steps if isinstance(step, Assign)]
     return any(_compares(facts, taken, each) for each in (*tests, *values))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.handlers import FORWARD, Raised
-from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict, some
+from cancellint.analysis.library.exceptions import ANY_ERROR, Modality, some
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
@@ -41,13 +41,13 @@ class ExitCode:
         names = [param.name for param in self._function.params if param.kind == "positional"]
         self._type, self._value, self._traceback = (*names[1:4], "", "", "")[:3]
 
-    def outcomes(self) -> Iterator[Verdict | int]:
+    def outcomes(self) -> Iterator[Modality | int]:
         """Yield what the paths return: whether that swallows, or the call whose outcome decides."""
         seen: set[tuple[int, _Known]] = {(0, ())}
         waiting: list[tuple[int, _Known]] = [(0, ())]
         while waiting:
             if len(seen) > _MOST_STATES:
-                yield Verdict.MAY
+                yield Modality.MAY
                 return
             number, known = waiting.pop()
             for target, after in self._after(number, known):
@@ -78,14 +78,14 @@ class ExitCode:
             if edge.leaves in FORWARD and not denied:
                 yield edge.to, after
 
-    def _outcome(self, value: Expr | None, known: _Known) -> Verdict | int:
+    def _outcome(self, value: Expr | None, known: _Known) -> Modality | int:
         if value is None:
-            return Verdict.NEVER
+            return Modality.NEVER
         truth = self._truth(value, known)
         if truth is not None:
-            return Verdict.MUST if truth else Verdict.NEVER
+            return Modality.MUST if truth else Modality.NEVER
         call = self._call(value, known)
-        return Verdict.MAY if call is None else call
+        return Modality.MAY if call is None else call
 
     def _call(self, value: Expr, known: _Known) -> int | None:
         """Return the call whose outcome a value is, awaited or not."""
@@ -157,11 +157,11 @@ class ExitCode:
 
     def _is_caught(self, types: Expr) -> bool | None:
         match some(self._exceptions.catches(self._key, (types,), each) for each in self._raised):
-            case Verdict.MUST:
+            case Modality.MUST:
                 return True
-            case Verdict.NEVER:
+            case Modality.NEVER:
                 return False
-            case Verdict.MAY:
+            case Modality.MAY:
                 return None
 
 

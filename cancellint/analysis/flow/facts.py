@@ -8,8 +8,11 @@ from msgspec import structs
 from cancellint.analysis.effects.acts import acts_by_step
 from cancellint.analysis.effects.effect import NO_EFFECT, Effect
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.flow.constants import Constants, constants_before
+from cancellint.analysis.engine.dominance import Dominance
+from cancellint.analysis.engine.graph import NORMAL, ControlFlow
+from cancellint.analysis.engine.path_search import Decided
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
+from cancellint.analysis.flow.decided import Agreed, DecidedTests
 from cancellint.analysis.flow.decisions import decisions
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.liveness import Live, live_at_entry
@@ -17,15 +20,14 @@ from cancellint.analysis.flow.unwinding import Unwinding
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.owners import Owners
-from cancellint.analysis.memory.values import Holder
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
     AwaitKind,
     Call,
-    Const,
     Delete,
     Enter,
     Exit,
@@ -51,6 +53,7 @@ class Facts:
         self.unwinding = Unwinding(effects, key)
         self.handlers: Handlers = self.unwinding.handlers
         self.function: Function = self.unwinding.without_idle_edges()
+        self.flow = ControlFlow(self.function.blocks)
         self._owners = owners
         self._all_effects = effects
         self.effects: dict[int, Effect] = {}
@@ -97,12 +100,12 @@ class Facts:
 
     @cached_property
     def custody(self) -> Custody:
-        return Custody(self.frame, self.function, self.effects, self.tokens, self.removals)
+        return Custody(self.frame, self.function, self.flow, self.effects, self.tokens, self.removals)
 
     @cached_property
     def live(self) -> tuple[Live, ...]:
         """Per block, the holders whose content is used from its start on."""
-        return live_at_entry(self.frame, self.function, self.effects)
+        return live_at_entry(self.frame, self.function, self.flow, self.effects)
 
     def waits_for_lock_only(self, step: int) -> bool:
         """Tell whether an await does nothing but enter a lock of the event loop."""
@@ -131,14 +134,25 @@ class Facts:
         """Per consuming await, the tokens whose data decided that it is the one that runs."""
         return decisions(self)
 
-    @cached_property
-    def _constants(self) -> tuple[Constants, ...]:
-        return constants_before(self.frame, self.function)
+    def known_before(self, step: int) -> Decided:
+        """Return what variables and attributes are known to hold whenever a step is reached."""
+        return self._agreed.before(step)
 
-    def known_before(self, step: int) -> tuple[tuple[Holder, Const], ...]:
-        """Constants that variables hold when an await, which ends its block, is cancelled."""
-        known = self._constants[self.block_of(step)]
-        return tuple(sorted(known.items(), key=lambda pair: str(pair[0])))
+    @cached_property
+    def _agreed(self) -> Agreed:
+        return Agreed(self.tests, self.flow)
+
+    @cached_property
+    def tests(self) -> DecidedTests:
+        """What tests and assignments decide along a path."""
+        return DecidedTests(
+            self.frame, self.function, self.flow, self._all_effects.attributes, self._runs_others
+        )
+
+    def _runs_others(self, step: int) -> bool:
+        """Tell whether other code of the program may run before a step is over."""
+        effect = self.effect(step)
+        return effect.suspends or effect.unknown or any(self._all_effects.callees(self.key, step))
 
     @cached_property
     def returns_value(self) -> bool:
@@ -146,22 +160,19 @@ class Facts:
         return any(isinstance(step, Return) for step in self.function.steps)
 
     @cached_property
-    def _blocks(self) -> tuple[int, ...]:
-        found = [0] * len(self.function.steps)
-        for number, block in enumerate(self.function.blocks):
-            for step in range(block.first, block.last):
-                found[step] = number
-        return tuple(found)
+    def before_return(self) -> Dominance:
+        """Which blocks lie on every normal path to the function's return."""
+        return self.flow.post_dominance(NORMAL, (RETURN_EXIT,))
 
     def block_of(self, step: int) -> int:
-        return self._blocks[step]
+        return self.flow.block_of(step)
 
     def awaits(self) -> Iterator[tuple[int, int]]:
         """Yield (block, step) for each await that may suspend."""
-        for number, block in enumerate(self.function.blocks):
-            step = block.last - 1
-            awaits = block.last > block.first and isinstance(self.function.steps[step], Await)
-            if awaits and self.effect(step).suspends:
+        for number in range(len(self.function.blocks)):
+            step = self.flow.last_step(number)
+            awaits = step is not None and isinstance(self.function.steps[step], Await)
+            if step is not None and awaits and self.effect(step).suspends:
                 yield number, step
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from msgspec import structs
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict, some
+from cancellint.analysis.library.exceptions import ANY_ERROR, Modality, some
 from cancellint.model.ir import Block, Catch, Edge, Function, Leaves
 from cancellint.model.types import FunctionKey
 
@@ -29,34 +29,34 @@ class Handlers:
         self._exceptions = effects.operations.exceptions
         self._function = effects.program.function(key)
 
-    def catches(self, block: int, raised: str) -> Verdict:
+    def catches(self, block: int, raised: str) -> Modality:
         """Whether an exception of a class that travels to a `try` ends in its handler in this block."""
         return self.catches_some(block, (raised,))
 
-    def catches_cancellation(self, block: int) -> Verdict:
+    def catches_cancellation(self, block: int) -> Modality:
         """Whether a cancellation ends in a handler, of whatever library it is."""
         return self.catches_some(block, self._exceptions.cancellations)
 
-    def catches_timeout(self, block: int) -> Verdict:
+    def catches_timeout(self, block: int) -> Modality:
         """Whether what a lost race raises ends in a handler, of whatever library the race is."""
         return self.catches_some(block, self._exceptions.timeouts)
 
-    def catches_some(self, block: int, raised: Raised) -> Verdict:
+    def catches_some(self, block: int, raised: Raised) -> Modality:
         """Whether what travels to a `try` ends in its handler in this block."""
         own = self._by_itself(block, raised)
-        if own is Verdict.NEVER:
+        if own is Modality.NEVER:
             return own
         match some(self._by_itself(each, raised) for each in self._earlier.get(block, ())):
-            case Verdict.MUST:
-                return Verdict.NEVER
-            case Verdict.MAY:
-                return Verdict.MAY
-            case Verdict.NEVER:
+            case Modality.MUST:
+                return Modality.NEVER
+            case Modality.MAY:
+                return Modality.MAY
+            case Modality.NEVER:
                 return own
 
     def catches_every_error(self, block: int) -> bool:
         """Whether any ordinary exception surely ends in a handler, if not in one before it."""
-        return self._by_itself(block, (ANY_ERROR,)) is Verdict.MUST
+        return self._by_itself(block, (ANY_ERROR,)) is Modality.MUST
 
     def is_for_timeouts_only(self, block: int) -> bool:
         """Whether a handler names exceptions of lost races and nothing else."""
@@ -87,10 +87,10 @@ class Handlers:
         caught = self._caught.get(block)
         return caught is not None and self._exceptions.only(self._key, caught.types, wanted)
 
-    def _by_itself(self, block: int, raised: Raised) -> Verdict:
+    def _by_itself(self, block: int, raised: Raised) -> Modality:
         caught = self._caught.get(block)
         if caught is None:
-            return Verdict.NEVER
+            return Modality.NEVER
         return some(self._exceptions.catches(self._key, caught.types, each) for each in raised)
 
     @cached_property
@@ -163,9 +163,9 @@ class Handlers:
         for edge in block.edges:
             if edge.leaves is Leaves.CAUGHT:
                 verdict = self._by_itself(edge.to, self._exceptions.cancellations)
-                if verdict is not Verdict.NEVER:
+                if verdict is not Modality.NEVER:
                     kept.append(edge)
-                if verdict is Verdict.MUST:
+                if verdict is Modality.MUST:
                     break
             else:
                 kept.append(edge)

@@ -8,7 +8,8 @@ from itertools import islice
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.flow.tainting import Taint, after, block_of, cycle_around, in_blocks
+from cancellint.analysis.engine.reachability import after_step
+from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
@@ -114,9 +115,9 @@ class Inflows:
         self, key: FunctionKey, step: int, data: tuple[Expr, ...], calls: tuple[CallSite, ...]
     ) -> Inflow | None:
         function = self._program.function(key)
-        cycle = cycle_around(function, step)
+        flow = self._program.flow(key)
         found: list[tuple[int, Confidence]] = []
-        for number in in_blocks(function, cycle):
+        for number in flow.steps_of(flow.cycle(flow.block_of(step))):
             if isinstance(function.steps[number], Await):
                 confidence = self._reads_remote(key, number, _DEEPEST)
                 if confidence is not None:
@@ -312,10 +313,10 @@ class Inflows:
     def _is_answered(self, key: FunctionKey, step: int) -> bool:
         """Tell whether the function waits for somebody else before it can come round to a step again."""
         function = self._program.function(key)
-        cycle = cycle_around(function, step)
-        later = range(step + 1, function.blocks[block_of(function, step)].last)
-        following = in_blocks(function, cycle or after(function, step))
-        return any(self._waits(function, number) for number in (*later, *following))
+        flow = self._program.flow(key)
+        later, following = after_step(flow, step)
+        blocks = flow.cycle(flow.block_of(step)) or following
+        return any(self._waits(function, number) for number in (*later, *flow.steps_of(blocks)))
 
     def _waits(self, function: Function, number: int) -> bool:
         match function.steps[number]:

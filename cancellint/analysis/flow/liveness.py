@@ -4,15 +4,16 @@ Looking at data (a comparison, a log line) does not count as using it, nor does 
 it that is itself only looked at, such as the decoded text for the log line.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from cancellint.analysis.effects.effect import Effect, Fate
+from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.solver import Direction, solve
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder, holder, holders, read_by
-from cancellint.model.ir import Assign, Call, Delete, Expr, Function, Name, Next, Step
+from cancellint.model.ir import Assign, Call, Delete, Edge, Expr, Function, Name, Next, Step
 
 Live = frozenset[Holder]
 
@@ -27,58 +28,53 @@ class Uses(Struct, frozen=True):
     """whether the old value of what is bound is gone"""
 
 
-def live_at_entry(frame: Frame, function: Function, effects: Mapping[int, Effect]) -> tuple[Live, ...]:
+def live_at_entry(
+    frame: Frame, function: Function, flow: ControlFlow, effects: Mapping[int, Effect]
+) -> tuple[Live, ...]:
     """Return, per block, the holders whose content some path from its start still uses."""
-    uses = [tuple(_block_uses(frame, effects, function, number)) for number in range(len(function.blocks))]
-    entry: list[Live] = [frozenset()] * len(function.blocks)
-    before = _predecessors(function)
-    waiting = list(range(len(function.blocks)))
-    queued = set(waiting)
-    while waiting:
-        number = waiting.pop()
-        queued.remove(number)
-        after = (entry[edge.to] for edge in function.blocks[number].edges if edge.to >= 0)
-        live = _before(set(chain.from_iterable(after)), uses[number])
-        if live != entry[number]:
-            entry[number] = live
-            again = before[number] - queued
-            waiting.extend(sorted(again))
-            queued |= again
-    return tuple(entry)
+    solved = solve(flow, _Liveness(frame, function, flow, effects), Direction.BACKWARD)
+    return tuple(live if live is not None else frozenset() for live in solved.entry)
 
 
-def _before(live: set[Holder], uses: tuple[Uses, ...]) -> Live:
-    """Return what is live before steps, given backwards, after which something is."""
-    for step in uses:
-        wanted = not step.bound.isdisjoint(live)
-        if step.anew:
-            live -= step.bound
-        live |= step.used
-        if wanted:
-            live |= step.passed
-    return frozenset(live)
+class _Liveness:
+    """What some path onward uses; what a step reads, it reads even if it then fails."""
+
+    def __init__(
+        self, frame: Frame, function: Function, flow: ControlFlow, effects: Mapping[int, Effect]
+    ) -> None:
+        self._uses = tuple(
+            _uses(frame, index, step, effects.get(index)) for index, step in enumerate(function.steps)
+        )
+        self._asked = tuple(_asked(frame, function, block.test) for block in flow.blocks)
+
+    def start(self) -> Live:
+        return frozenset()
+
+    def over_step(self, state: Live, step: int) -> Live:
+        uses = self._uses[step]
+        wanted = not uses.bound.isdisjoint(state)
+        if uses.anew and wanted:
+            state = state - uses.bound
+        if uses.used:
+            state = state | uses.used
+        return state | uses.passed if wanted else state
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return True
+
+    def over_edge(self, state: Live, block: int, edge: Edge) -> Live:
+        return state | self._asked[block] if self._asked[block] else state
+
+    def join(self, known: Live, arriving: Live) -> Live:
+        return known if arriving <= known else known | arriving
 
 
-def _predecessors(function: Function) -> list[set[int]]:
-    before: list[set[int]] = [set() for _ in function.blocks]
-    for number, block in enumerate(function.blocks):
-        for edge in block.edges:
-            if edge.to >= 0:
-                before[edge.to].add(number)
-    return before
-
-
-def _block_uses(
-    frame: Frame, effects: Mapping[int, Effect], function: Function, number: int
-) -> Iterator[Uses]:
-    """Yield what the steps of a block use, the last one first."""
-    block = function.blocks[number]
-    if block.test is not None:
-        asked = (place for place in _content(frame, (block.test,)) if isinstance(place, int))
-        called = frozenset(place for place in asked if isinstance(function.steps[place], Call))
-        yield Uses(frozenset(), called, frozenset())
-    for index in range(block.last - 1, block.first - 1, -1):
-        yield _uses(frame, index, function.steps[index], effects.get(index))
+def _asked(frame: Frame, function: Function, test: Expr | None) -> Live:
+    """Return the calls whose outcome a test asks for."""
+    if test is None:
+        return frozenset()
+    asked = (place for place in _content(frame, (test,)) if isinstance(place, int))
+    return frozenset(place for place in asked if isinstance(function.steps[place], Call))
 
 
 def _uses(frame: Frame, index: int, step: Step, effect: Effect | None) -> Uses:

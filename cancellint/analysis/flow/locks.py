@@ -1,10 +1,11 @@
 """Which thread locks are held at each await."""
 
 from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush
 
 from msgspec import Struct
 
+from cancellint.analysis.engine.graph import CANCELLED, ERROR
+from cancellint.analysis.engine.solver import Solution, solve
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.memory.values import holder
 from cancellint.model.ir import (
@@ -48,9 +49,7 @@ class Locks:
             for step, effect in facts.effects.items()
             if effect.acquires and not _leaves_region(facts, step)
         }
-        self._entry: list[Held | None] = [None] * len(facts.function.blocks)
-        if self._acquired:
-            self._solve()
+        self._solution: Solution[Held] | None = solve(facts.flow, self) if self._acquired else None
 
     @property
     def any(self) -> bool:
@@ -72,15 +71,7 @@ class Locks:
         A lock that the function itself releases somewhere is not among them: where it takes and releases
         under one condition, the graph has paths on which the two come apart, and no run takes those.
         """
-        found: dict[Path, None] = {}
-        for number, block in enumerate(self._facts.function.blocks):
-            if self._facts.function.is_generator:
-                if block.last > block.first and isinstance(self._facts.function.steps[block.last - 1], Yield):
-                    found.update({lock: None for lock, _ in self._held_at(number, block.last)})
-                continue
-            for edge in block.edges:
-                if edge.to == RETURN_EXIT:
-                    found.update(dict.fromkeys(self._after(number, edge)))
+        found = dict.fromkeys(self._held_last())
         released = {lock for effect in self._facts.effects.values() for lock in effect.releases}
         if self._facts.function.is_generator:
             released = set()
@@ -94,43 +85,55 @@ class Locks:
             found.update({path: None for path in effect.releases if path not in taken})
         yield from found
 
-    def _held_at(self, block: int, last: int) -> Iterator[tuple[Path, int]]:
-        state = self._entry[block]
-        if state is not None:
-            here = dict(state)
-            for step in range(self._facts.function.blocks[block].first, last):
-                self._transfer(here, step)
-            yield from here.items()
+    def _held_last(self) -> Iterator[Path]:
+        """Yield the locks held on an edge to the return, or at a yield of a generator."""
+        function, flow, solution = self._facts.function, self._facts.flow, self._solution
+        if solution is None:
+            return
+        for number, block in enumerate(flow.blocks):
+            last = flow.last_step(number)
+            if function.is_generator:
+                if last is not None and isinstance(function.steps[last], Yield):
+                    yield from (lock for lock, _ in self._held_at(number, block.last))
+                continue
+            for edge in block.edges:
+                if edge.to == RETURN_EXIT:
+                    yield from solution.along(number, edge) or {}
 
-    def _solve(self) -> None:
-        self._entry[0] = {}
-        waiting = [0]
-        while waiting:
-            number = heappop(waiting)
-            for edge in self._facts.function.blocks[number].edges:
-                if edge.to < 0:
-                    continue
-                state = self._after(number, edge)
-                old = self._entry[edge.to]
-                joined = state if old is None else {**state, **old}
-                if old is None or len(joined) > len(old):
-                    self._entry[edge.to] = joined
-                    if edge.to not in waiting:
-                        heappush(waiting, edge.to)
+    def _held_at(self, block: int, step: int) -> Iterator[tuple[Path, int]]:
+        held = self._solution.before(block, step) if self._solution is not None else None
+        yield from (held or {}).items()
 
-    def _after(self, number: int, edge: Edge) -> Held:
-        state = self._entry[number]
-        here = dict(state) if state is not None else {}
-        block = self._facts.function.blocks[number]
-        last = block.last
-        if edge.leaves in (Leaves.CANCELLED, Leaves.RAISED) and not _leaves_region(self._facts, last - 1):
-            last -= 1
-        for step in range(block.first, last):
-            self._transfer(here, step)
-        if block.test is not None and edge.leaves in (Leaves.TRUE, Leaves.FALSE):
-            failed = self._failed(block.test, edge.leaves is Leaves.TRUE)
-            return {lock: taken for lock, taken in here.items() if taken != failed}
-        return here
+    # ----------------------------------------------------------------- the analysis
+
+    def start(self) -> Held:
+        return {}
+
+    def over_step(self, state: Held, step: int) -> Held:
+        here = dict(state)
+        for lock in self._facts.effect(step).releases:
+            here.pop(lock, None)
+        here.update(dict.fromkeys(self._acquired.get(step, ()), step))
+        match self._facts.function.steps[step]:
+            case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+                entered = self._facts.function.regions[region].enter
+                return {lock: taken for lock, taken in here.items() if taken != entered}
+            case _:
+                return here
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return edge.leaves not in CANCELLED | ERROR or _leaves_region(self._facts, step)
+
+    def over_edge(self, state: Held, block: int, edge: Edge) -> Held:
+        """Return what is held where a test says that an acquire has failed."""
+        test = self._facts.flow.blocks[block].test
+        if test is None or edge.leaves not in (Leaves.TRUE, Leaves.FALSE):
+            return state
+        failed = self._failed(test, edge.leaves is Leaves.TRUE)
+        return {lock: taken for lock, taken in state.items() if taken != failed}
+
+    def join(self, known: Held, arriving: Held) -> Held:
+        return known if arriving.keys() <= known.keys() else {**arriving, **known}
 
     def _failed(self, test: Expr, truth: bool) -> int | None:
         """Return the acquire that has not succeeded when the test comes out so."""
@@ -156,20 +159,6 @@ class Locks:
                 case _:
                     pass
         return None
-
-    def _transfer(self, state: dict[Path, int], step: int) -> None:
-        effect = self._facts.effect(step)
-        for lock in effect.releases:
-            state.pop(lock, None)
-        for lock in self._acquired.get(step, ()):
-            state[lock] = step
-        match self._facts.function.steps[step]:
-            case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
-                entered = self._facts.function.regions[region].enter
-                for lock in [lock for lock, taken in state.items() if taken == entered]:
-                    del state[lock]
-            case _:
-                pass
 
 
 def _leaves_region(facts: Facts, step: int) -> bool:

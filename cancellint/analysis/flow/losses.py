@@ -1,42 +1,31 @@
 """What an await loses when it is cancelled, and which way the cancellation takes out of the function."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effect import CalleeFact
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.path_search import Outcome
+from cancellint.analysis.flow.cancellation_paths import Passage, RaceExit, WayOut, unshielded_way_out
 from cancellint.analysis.flow.custody import Moves, State, content
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.reading_on import closes
 from cancellint.analysis.flow.unwinding import Shield
 from cancellint.analysis.memory.values import Holder, holders
 from cancellint.model.ir import (
-    CANCEL_EXIT,
-    RAISE_EXIT,
     Assign,
     Await,
-    AwaitKind,
     Call,
     Delete,
-    Exit,
     Expr,
     Leaves,
     Temp,
 )
-from cancellint.model.knowledge import RaceKind
 from cancellint.model.summary import Cause, Loss, Path
 
 T = TypeVar("T")
-
-
-class RaceExit(Struct, frozen=True):
-    """Where control is after a race region of this function has cut its body short."""
-
-    region: int
-    block: int
-    travelling: bool
 
 
 class Lost(Struct, frozen=True):
@@ -65,12 +54,12 @@ def losses(facts: Facts) -> Iterator[Lost]:
         if state is None:
             continue
         tokens = sum(1 << 2 * number for number in {number for _, number in at_stake if number is not None})
-        way = _way_out(facts, block, state, tokens)
+        saved = _saved(facts, block, state, tokens)
         for loss, token in at_stake:
-            cured = token is not None and way.cured & (1 << 2 * token)
-            if not cured and not way.ends(loss.source, connected=facts.is_connection(loss.origin)):
+            cured = token is not None and saved.cured & (1 << 2 * token)
+            if not cured and not saved.ends(loss.source, connected=facts.is_connection(loss.origin)):
                 native = structs.replace(loss, native=loss.native or shield is Shield.OWN_SCOPES)
-                yield Lost(native, step, token, way.leaves, way.exits)
+                yield Lost(native, step, token, saved.way.reaches_caller, saved.way.race_exits)
 
 
 def exposed(facts: Facts, block: int, step: int) -> Iterator[tuple[Loss, int | None]]:
@@ -111,11 +100,11 @@ def _outstanding(facts: Facts, block: int, step: int, state: State) -> int:
 def _needed_later(facts: Facts, block: int, state: State) -> int:
     """Return the tokens whose content some path after the await still uses."""
     live: set[Holder] = set()
-    for edge in facts.function.blocks[block].edges:
-        if edge.to >= 0 and edge.leaves in (Leaves.RESUMED, Leaves.ITEM):
-            live.update(facts.live[edge.to])
+    for to in facts.flow.targets(block, NORMAL - {Leaves.EXHAUSTED}):
+        if to >= 0:
+            live.update(facts.live[to])
     bits = 0
-    made = facts.function.blocks[block].last - 1
+    made = facts.flow.last_step(block)
     for place, carried in state.items():
         if place in live and place != made:
             bits |= content(carried)
@@ -137,118 +126,64 @@ def _operands(facts: Facts, step: int) -> Iterator[Expr]:
 # --------------------------------------------------------------------------- the cancelled way out
 
 
-class _WayOut(Struct, frozen=True):
-    """All that can happen between a cancelled await and the end of the cancellation's way."""
+MOST_PLACES = 1000
+"""Places on a cancellation's way, with what is held there, that are told apart."""
+
+Carried = frozenset[tuple[Holder, int]]
+"""A state of custody, to be compared."""
+
+
+class _Saved(Struct, frozen=True):
+    """What can be saved between a cancelled await and the end of the cancellation's way."""
 
     cured: int
     ended: tuple[Path, ...]
-    leaves: bool
-    exits: tuple[RaceExit, ...]
+    way: WayOut
 
     def ends(self, source: Path, *, connected: bool) -> bool:
         """Tell whether the source is closed or replaced on the way."""
         return any(closes(path, source, connected=connected) for path in self.ended)
 
 
-def _way_out(facts: Facts, block: int, state: State, tokens: int) -> _WayOut:
+def _saved(facts: Facts, block: int, state: State, tokens: int) -> _Saved:
     """Follow the cancellation through handlers, `finally` and exits, optimistically: any discharge cures."""
-    walk = _Cancelled(facts, tokens)
-    for edge in facts.function.blocks[block].edges:
-        if edge.leaves is Leaves.CANCELLED:
-            walk.enter(edge.to, state, -1)
-    return walk.run()
+    way = unshielded_way_out(facts, block)
+    ended = dict.fromkeys(path for step in way.steps for path in _ended_by(facts, step))
+    return _Saved(_discharged(facts, block, state, way) & tokens if tokens else 0, tuple(ended), way)
+
+
+def _discharged(facts: Facts, block: int, state: State, way: WayOut) -> int:
+    """Return the tokens that somebody is given on some way of the cancellation."""
+    moves = Moves()
+
+    def carry(carried: Carried, step: int) -> Carried:
+        here = dict(carried)
+        facts.custody.transfer(here, step, moves)
+        return frozenset(here.items())
+
+    held: Carried = frozenset(state.items())
+    if Passage(facts, carry, MOST_PLACES).follow(block, held).outcome is Outcome.UNKNOWN:
+        for step in way.steps:  # as if each were the first: the optimistic answer
+            carry(held, step)
+    return moves.kept | moves.returned
 
 
 def race_exits(facts: Facts, block: int) -> tuple[RaceExit, ...]:
     """Return the race regions of the function that end a cancellation at the await that ends a block."""
-    return _way_out(facts, block, {}, 0).exits
+    return unshielded_way_out(facts, block).race_exits
 
 
-class _Cancelled:
-    """A search over the blocks a cancellation passes through."""
-
-    def __init__(self, facts: Facts, tokens: int) -> None:
-        self._facts = facts
-        self._tokens = tokens
-        self._cured = 0
-        self._ended: dict[Path, None] = {}
-        self._leaves = False
-        self._exits: dict[RaceExit, None] = {}
-        self._seen: set[tuple[int, int]] = set()
-        self._waiting: deque[tuple[int, State, int]] = deque()
-
-    def enter(self, block: int, state: State, region: int) -> None:
-        if block < 0:
-            self._leaves |= block in (CANCEL_EXIT, RAISE_EXIT)
-        elif (block, region) not in self._seen:
-            self._seen.add((block, region))
-            self._waiting.append((block, state, region))
-
-    def run(self) -> _WayOut:
-        while self._waiting:
-            self._through(*self._waiting.popleft())
-        return _WayOut(self._cured, tuple(self._ended), self._leaves, tuple(self._exits))
-
-    def _through(self, number: int, state: State, region: int) -> None:
-        facts = self._facts
-        block = facts.function.blocks[number]
-        here = dict(state)
-        moves = Moves()
-        for step in range(block.first, block.last):
-            self._note_end(step)
-            if self._tokens:
-                facts.custody.transfer(here, step, moves)
-            match facts.function.steps[step]:
-                case Exit(region=left) | Await(kind=AwaitKind.EXIT, region=left):
-                    region = left
-                case _:
-                    pass
-        self._cured |= (moves.kept | moves.returned) & self._tokens
-        self._leave(number, here, region)
-
-    def _note_end(self, step: int) -> None:
-        effect = self._facts.effect(step)
-        for path in (*effect.closes, *effect.replaces):
-            self._ended[path] = None
-        match self._facts.function.steps[step]:
-            case Assign(target=target, op="") | Delete(target=target):
-                stored = self._facts.frame.path(target)
-                if stored is not None and stored.is_visible_to_callers:
-                    self._ended[stored] = None
-            case _:
-                pass
-
-    def _leave(self, number: int, state: State, region: int) -> None:
-        block = self._facts.function.blocks[number]
-        awaits = block.last > block.first and isinstance(self._facts.function.steps[block.last - 1], Await)
-        for edge in block.edges:
-            match edge.leaves:
-                case Leaves.CANCELLED if awaits:
-                    pass
-                case Leaves.CANCELLED:
-                    self.enter(edge.to, state, -1)
-                case Leaves.CAUGHT:
-                    if self._facts.handlers.catches_cancellation(edge.to):
-                        self.enter(edge.to, state, -1)
-                case Leaves.ABSORBED | Leaves.CONVERTED:
-                    self._race_ends(edge.leaves, edge.to, state, region)
-                case Leaves.RAISED if len(block.edges) > 1:
-                    pass
-                case _:
-                    self.enter(edge.to, state, region)
-
-    def _race_ends(self, leaves: Leaves, to: int, state: State, region: int) -> None:
-        """Note where a race region of this function ends the cancellation it has caused itself."""
-        if region < 0:
-            return
-        race = self._facts.unwinding.race(region)
-        if race is None:
-            if leaves is Leaves.ABSORBED and self._facts.unwinding.absorbs_cancellation(region):
-                self.enter(to, state, -1)
-            return
-        raises = race[0] is RaceKind.CANCELS_RAISES
-        if raises is (leaves is Leaves.CONVERTED) and race[0] is not RaceKind.SCOPE:
-            self._exits[RaceExit(region, to, raises)] = None
+def _ended_by(facts: Facts, step: int) -> Iterator[Path]:
+    """Yield what a step closes, or puts something else in the place of."""
+    effect = facts.effect(step)
+    yield from (*effect.closes, *effect.replaces)
+    match facts.function.steps[step]:
+        case Assign(target=target, op="") | Delete(target=target):
+            stored = facts.frame.path(target)
+            if stored is not None and stored.is_visible_to_callers:
+                yield stored
+        case _:
+            pass
 
 
 def of_either_kind(noted: Mapping[CalleeFact, T], loss: Loss) -> T | None:

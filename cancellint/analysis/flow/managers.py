@@ -8,7 +8,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import operands
 from cancellint.analysis.flow.exits import ExitCode
 from cancellint.analysis.flow.handlers import FORWARD, Handlers, Raised
-from cancellint.analysis.library.exceptions import Verdict, join, some
+from cancellint.analysis.library.exceptions import Modality, join, some
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -51,10 +51,10 @@ class Managers:
         self._program = effects.program
         self._exceptions = effects.operations.exceptions
 
-    def swallows(self, manager: Manager, raised: Raised, depth: int = _DEEPEST) -> Verdict:
+    def swallows(self, manager: Manager, raised: Raised, depth: int = _DEEPEST) -> Modality:
         """Whether an exception of a class that travels through a `with` ends at its exit."""
         if depth == 0:
-            return Verdict.MAY
+            return Modality.MAY
         return join(self._swallows_one(each, raised, depth) for each in self._meant(manager))
 
     def _meant(self, manager: Manager) -> Iterator[Manager]:
@@ -81,7 +81,7 @@ class Managers:
             if isinstance(step, Assign) and step.target == Name(name) and not step.op
         )
 
-    def _swallows_one(self, manager: Manager, raised: Raised, depth: int) -> Verdict:
+    def _swallows_one(self, manager: Manager, raised: Raised, depth: int) -> Modality:
         exits = tuple(self._effects.exits(manager.key, manager.value, is_async=manager.is_async))
         own = [each.key for each in exits if isinstance(each, ProjectCallee)]
         if own:
@@ -91,12 +91,12 @@ class Managers:
 
     # ----------------------------------------------------------------- tables
 
-    def _swallows_by_table(self, manager: Manager, raised: Raised) -> Verdict:
+    def _swallows_by_table(self, manager: Manager, raised: Raised) -> Modality:
         made = tuple(self._made(manager.key, manager.value))
         if made:
             return join(self._by_entry(manager.key, entry, callee, raised) for callee, entry in made)
         found = (self._instance_swallows(option.cls) for option in self._instances(manager))
-        return Verdict.MAY if any(found) else Verdict.NEVER
+        return Modality.MAY if any(found) else Modality.NEVER
 
     def _made(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Callee, Entry | None]]:
         """Yield what the tables say of the call that makes a context manager."""
@@ -105,8 +105,8 @@ class Managers:
                 known = self._effects.operations.known(callee)
                 yield callee, known.entry if known is not None else None
 
-    def _by_entry(self, key: FunctionKey, entry: Entry | None, callee: Callee, raised: Raised) -> Verdict:
-        found: list[Verdict] = []
+    def _by_entry(self, key: FunctionKey, entry: Entry | None, callee: Callee, raised: Raised) -> Modality:
+        found: list[Modality] = []
         for each in entry.swallows if entry is not None else ():
             given = tuple(operands(entry, each, callee)) if entry is not None else ()
             if given:
@@ -128,10 +128,10 @@ class Managers:
 
     # ----------------------------------------------------------------- stacks of managers
 
-    def _swallows_by_stack(self, manager: Manager, raised: Raised, depth: int) -> Verdict:
+    def _swallows_by_stack(self, manager: Manager, raised: Raised, depth: int) -> Modality:
         """Whether a manager that an exit stack has entered swallows; when it has, is not asked."""
         found = (self.swallows(each, raised, depth - 1) for each in self._entered(manager))
-        return Verdict.MAY if any(verdict is not Verdict.NEVER for verdict in found) else Verdict.NEVER
+        return Modality.MAY if any(verdict is not Modality.NEVER for verdict in found) else Modality.NEVER
 
     def _entered(self, manager: Manager) -> Iterator[Manager]:
         """Yield the managers that are put on a stack by the name that the `with` binds."""
@@ -152,23 +152,23 @@ class Managers:
 
     # ----------------------------------------------------------------- code of the project
 
-    def _swallows_by_code(self, key: FunctionKey, raised: Raised, depth: int) -> Verdict:
+    def _swallows_by_code(self, key: FunctionKey, raised: Raised, depth: int) -> Modality:
         if self._program.function(key).is_generator:
             return self._swallows_by_generator(key, raised, depth)
         code = ExitCode(self._effects, key, raised)
         return join(self._verdict(key, each, raised, depth) for each in code.outcomes())
 
-    def _verdict(self, key: FunctionKey, outcome: Verdict | int, raised: Raised, depth: int) -> Verdict:
+    def _verdict(self, key: FunctionKey, outcome: Modality | int, raised: Raised, depth: int) -> Modality:
         """What an exit's outcome says; a call of another exit is what that one says."""
-        if isinstance(outcome, Verdict):
+        if isinstance(outcome, Modality):
             return outcome
         callees = self._effects.types.callees(key, outcome)
         own = [each.key for each in callees if isinstance(each, ProjectCallee)]
         if len(own) == len(callees) and depth > 1:
             return join(self._swallows_by_code(each, raised, depth - 1) for each in own)
-        return Verdict.MAY
+        return Modality.MAY
 
-    def _swallows_by_generator(self, key: FunctionKey, raised: Raised, depth: int) -> Verdict:
+    def _swallows_by_generator(self, key: FunctionKey, raised: Raised, depth: int) -> Modality:
         """Whether the generator function behind a `@contextmanager` ends normally after it is thrown in."""
         return _Thrown(self, self._effects, key, raised, depth).verdict()
 
@@ -186,11 +186,11 @@ class _Thrown:
         self._key = key
         self._raised = raised
         self._depth = depth
-        self._ends: set[Verdict] = set()
+        self._ends: set[Modality] = set()
         self._seen: set[tuple[int, bool]] = set()
         self._waiting: list[tuple[int, bool]] = []
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Modality:
         for block in self._function.blocks:
             if self._ends_with(block, Yield):
                 self._enter(block, frozenset({Leaves.RAISED}), travelling=True)
@@ -215,7 +215,7 @@ class _Thrown:
 
     def _enter_block(self, target: int, *, travelling: bool) -> None:
         if target < 0:
-            self._ends.add(Verdict.MUST if target == RETURN_EXIT else Verdict.NEVER)
+            self._ends.add(Modality.MUST if target == RETURN_EXIT else Modality.NEVER)
         elif (target, travelling) not in self._seen:
             self._seen.add((target, travelling))
             self._waiting.append((target, travelling))
@@ -228,9 +228,9 @@ class _Thrown:
         elif region is not None:
             manager = region_of(self._key, self._function, region)
             absorbed = self._managers.swallows(manager, self._raised, self._depth - 1)
-            if absorbed is not Verdict.NEVER:
+            if absorbed is not Modality.NEVER:
                 self._enter(block, frozenset({Leaves.ABSORBED}), travelling=False)
-            if absorbed is not Verdict.MUST:
+            if absorbed is not Modality.MUST:
                 self._enter(block, frozenset({Leaves.RAISED}), travelling=True)
         elif any(edge.leaves in FORWARD for edge in block.edges):
             self._enter(block, FORWARD, travelling=True)
@@ -241,12 +241,12 @@ class _Thrown:
         """Send the exception to the handlers that may catch it, and past them."""
         for edge in block.edges:
             caught = edge.leaves is Leaves.CAUGHT
-            verdict = self._handlers.catches_some(edge.to, self._raised) if caught else Verdict.MUST
-            if verdict is not Verdict.NEVER:
+            verdict = self._handlers.catches_some(edge.to, self._raised) if caught else Modality.MUST
+            if verdict is not Modality.NEVER:
                 self._enter_block(edge.to, travelling=not caught)
-            if verdict is Verdict.MUST:
+            if verdict is Modality.MUST:
                 return
-        self._ends.add(Verdict.NEVER)
+        self._ends.add(Modality.NEVER)
 
 
 def region_of(key: FunctionKey, function: Function, region: int) -> Manager:

@@ -7,9 +7,11 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation, pendings
+from cancellint.analysis.engine.graph import ERROR, NORMAL
+from cancellint.analysis.flow.decided import NONE
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.losses import Lost, exposed, is_needed
-from cancellint.analysis.flow.reading_on import NONE, Loser, Start, reads_on
+from cancellint.analysis.flow.reading_on import Loser, Start, reads_on
 from cancellint.model.ir import Attr, Call, Leaves
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.summary import Cause, Leaving, Loss, Take, Unsettled
@@ -92,7 +94,7 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
 
 def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
     """A race that is awaited in place: `await wait_for(...)`."""
-    targets = [edge.to for edge in facts.function.blocks[block].edges if edge.leaves is Leaves.RAISED]
+    targets = facts.flow.targets(block, ERROR)
     starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
     for loss, token in exposed(facts, block, step):
         if not any(is_needed(facts, loss, token, step, target) for target in targets):
@@ -151,13 +153,9 @@ def _callees_races(facts: Facts, block: int, step: int) -> Iterator[Candidate]:
             yield Candidate(step, "", unsettled.loss, -1, None, (), open=unsettled)
             continue
         raises = unsettled.leaving is Leaving.RAISES
-        wanted = (Leaves.RAISED,) if raises else (Leaves.RESUMED, Leaves.ITEM)
+        wanted = ERROR if raises else NORMAL - {Leaves.EXHAUSTED}
         known = facts.known_before(step)
         if unsettled.leaving is Leaving.RETURNS_NONE:
             known = (*known, (step, NONE))
-        starts = tuple(
-            Start(edge.to, raises, known=known)
-            for edge in facts.function.blocks[block].edges
-            if edge.leaves in wanted
-        )
+        starts = tuple(Start(to, raises, known=known) for to in facts.flow.targets(block, wanted))
         yield Candidate(step, "", unsettled.loss, -1, None, starts, open=unsettled)

@@ -1,24 +1,31 @@
 """Whether a source outlives a race: is it read again before anyone closes or replaces it?"""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effect import Effect, Fate
-from cancellint.analysis.flow.constants import place_of
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.path_search import (
+    Decided,
+    End,
+    Outcome,
+    PathSearch,
+    Place,
+    Tests,
+    Verdict,
+)
+from cancellint.analysis.flow.decided import is_none
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.library.exceptions import Verdict
-from cancellint.analysis.memory.access_paths import Frame
-from cancellint.analysis.memory.values import Holder
+from cancellint.analysis.library.exceptions import Modality
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
     Attr,
     Await,
     AwaitKind,
+    Block,
     Call,
-    Const,
     Delete,
     Edge,
     Exit,
@@ -31,13 +38,8 @@ from cancellint.model.ir import (
 )
 from cancellint.model.summary import RESULT, Leaving, Path, Take
 
-RETURNED = "return"
-"""Stands for the value that the function is about to return."""
-NONE = Const("none", "None")
-MOST_KNOWN = 6
-"""Constants that are kept apart at a time; each may double the paths."""
-
-Known = tuple[tuple[Holder, Const], ...]
+MOST_PLACES = 4000
+"""Places of a search beyond which tests are no longer believed to exclude each other."""
 
 
 class Start(Struct, frozen=True):
@@ -51,7 +53,7 @@ class Start(Struct, frozen=True):
     step: int = -1
     exited: int = -1
     """the region whose exit has just been passed"""
-    known: Known = ()
+    known: Decided = ()
     """locals and outcomes that hold a constant here"""
     region: int = -1
     """the region whose body the race has cut short"""
@@ -63,19 +65,6 @@ class ReadOn(Struct, frozen=True):
     step: int | None
     take: Take | None
     leaving: tuple[Leaving, ...]
-
-
-_FORWARD = frozenset(
-    {
-        Leaves.NORMAL,
-        Leaves.TRUE,
-        Leaves.FALSE,
-        Leaves.RESUMED,
-        Leaves.ITEM,
-        Leaves.EXHAUSTED,
-        Leaves.RETURNED,
-    }
-)
 
 
 _CUT_SHORT = frozenset({"cancelled_caught", "cancel_called", "expired"})
@@ -97,94 +86,92 @@ def reads_on(
     facts: Facts, source: Path, origin: str, starts: Iterable[Start], loser: Loser | None = None
 ) -> ReadOn:
     """Follow all paths from the lost race, stopping where the source is closed, replaced or read again."""
-    return _Walk(facts, source, origin, loser).run(starts)
+    return _Search(facts, source, origin, loser).run(tuple(starts))
 
 
-class _Walk:
-    """A breadth-first search over (block, is an exception travelling, which locals hold which constant)."""
+class _After(Struct, frozen=True):
+    """How control goes on after the race."""
+
+    travelling: bool
+    """its TimeoutError has not been caught yet"""
+    exited: int = -1
+    """the region whose exit has just been passed"""
+    returns_none: bool = False
+
+
+class _Search:
+    """A path search for the step that reads the source again."""
 
     def __init__(self, facts: Facts, source: Path, origin: str, loser: Loser | None) -> None:
         self._loser = loser
         self._facts = facts
         self._source = source
         self._connected = facts.is_connection(origin)
-        self._scopes: set[str] = set()
-        self._seen: set[Start] = set()
-        self._waiting: deque[Start] = deque()
-        self._leaving: dict[Leaving, None] = {}
+        self._scopes: frozenset[str] = frozenset()
         self._ends: dict[Path, bool] = {}
 
-    def run(self, starts: Iterable[Start]) -> ReadOn:
-        for start in starts:
-            if start.region >= 0:
-                self._scopes.update(_names_of(self._facts, start.region))
-            self._enter(start)
-        while self._waiting:
-            found = self._through(self._waiting.popleft())
-            if found is not None:
-                step, take = found
-                return ReadOn(step, take, ())
-        return ReadOn(None, None, tuple(sorted(self._leaving)))
+    def run(self, starts: tuple[Start, ...]) -> ReadOn:
+        regions = {start.region for start in starts if start.region >= 0}
+        self._scopes = frozenset(name for region in regions for name in _names_of(self._facts, region))
+        inner = [
+            Place(start.block, _After(start.travelling, start.exited), start.step, start.known)
+            for start in starts
+            if start.block >= 0
+        ]
+        found = self._search(self._facts.tests).run(inner)
+        if found.outcome is Outcome.UNKNOWN:
+            found = self._search(None).run([structs.replace(place, decided=()) for place in inner])
+        if found.step is not None:
+            return ReadOn(found.step, self._taken(found.step), ())
+        leaving = {self._leaving(end) for end in found.ends}
+        leaving |= {_as_left(start.travelling) for start in starts if start.block < 0}
+        return ReadOn(None, None, tuple(sorted(leaving)))
 
-    def _enter(self, start: Start) -> None:
-        if start.block < 0:
-            self._leaving[Leaving.RAISES if start.travelling else Leaving.RETURNS] = None
-        elif start not in self._seen:
-            self._seen.add(start)
-            self._waiting.append(start)
+    def _search(self, tests: Tests | None) -> PathSearch[_After]:
+        cap = MOST_PLACES if tests is not None else None
+        return PathSearch(self._facts.flow, self._after, self._along, tests=tests, cap=cap)
 
-    def _through(self, start: Start) -> tuple[int, Take] | None:
-        """Pass through one block; return the step that reads the source again, if one does."""
-        facts = self._facts
-        block = facts.function.blocks[start.block]
-        here = start
-        for number in range(max(block.first, start.step), block.last):
-            for take in self._takes(number):
-                if take.source == self._source and not take.reopened:
-                    return None if self._is_dropped(number, take) else (number, take)
-            if self._ends_source(number, facts.effect(number)) or self._fails_on_none(here, number):
-                return None
-            here = self._after(here, number)
-        self._leave(here)
-        return None
+    def _leaving(self, end: End[_After]) -> Leaving:
+        after = end.state
+        if end.exit == RETURN_EXIT and (after.returns_none or self._falls_off(end.block)):
+            return Leaving.RETURNS_NONE
+        return _as_left(after.travelling)
 
-    def _after(self, here: Start, number: int) -> Start:
-        """Return what is known after a step: the region it has left, the constant it has bound."""
+    # ------------------------------------------------------------------ steps
+
+    def _after(self, here: Place[_After], number: int) -> _After | Verdict:
+        """Return how control goes on after a step that does not read the source, nor end it."""
+        if (take := self._taken(number)) is not None:
+            return Verdict.STOP if self._is_dropped(number, take) else Verdict.FOUND
+        if self._ends_source(number, self._facts.effect(number)) or self._fails_on_none(here, number):
+            return Verdict.STOP
         match self._facts.function.steps[number]:
             case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
-                return structs.replace(here, exited=region)
-            case Assign(target=target, value=value, op=op):
-                place = place_of(self._facts.frame, target)
-                if place is None:
-                    return here
-                known = without(here.known, place)
-                constant = self._constant(value, here.known) if not op else None
-                if constant is not None and len(known) < MOST_KNOWN:
-                    known = tuple(sorted((*known, (place, constant)), key=lambda pair: str(pair[0])))
-                return structs.replace(here, known=known)
-            case Return(value=value) if self._constant(value, here.known) == NONE:
-                return structs.replace(here, known=(*without(here.known, RETURNED), (RETURNED, NONE)))
+                return structs.replace(here.state, exited=region)
+            case Return(value=value):
+                nothing = is_none(self._facts.frame, value, here.decided)
+                return structs.replace(here.state, returns_none=nothing)
             case _:
-                return here
+                return here.state
 
-    def _fails_on_none(self, here: Start, number: int) -> bool:
+    def _taken(self, number: int) -> Take | None:
+        """Return what a step takes from the source itself, none if it opens it anew before."""
+        takes = self._takes(number)
+        return next((take for take in takes if take.source == self._source and not take.reopened), None)
+
+    def _fails_on_none(self, here: Place[_After], number: int) -> bool:
         """Tell whether a step computes with what is None here, as code does that expects no timeout."""
         step = self._facts.function.steps[number]
-        if not here.known or not isinstance(step, Call):
+        if not here.decided or not isinstance(step, Call):
             return False
-        if isinstance(step.func, Attr) and self._constant(step.func.base, here.known) == NONE:
+        frame = self._facts.frame
+        if isinstance(step.func, Attr) and is_none(frame, step.func.base, here.decided):
             return True
         return any(
-            argument.fate is Fate.PASSES and self._constant(argument.value, here.known) == NONE
+            argument.fate is Fate.PASSES and is_none(frame, argument.value, here.decided)
             for argument in self._facts.effect(number).arguments
             if isinstance(argument.value, Temp)
         )
-
-    def _constant(self, value: Expr, known: Known) -> Const | None:
-        if isinstance(value, Const):
-            return value
-        place = place_of(self._facts.frame, value)
-        return None if place is None else dict(known).get(place)
 
     def _is_dropped(self, number: int, take: Take) -> bool:
         """Tell whether a step throws away what is there to take: draining a source is not reading on."""
@@ -220,33 +207,42 @@ class _Walk:
             known = self._ends[path] = closes(path, self._source, connected=self._connected)
         return known
 
-    def _leave(self, here: Start) -> None:
-        block = self._facts.function.blocks[here.block]
-        if here.travelling and any(edge.leaves is Leaves.CAUGHT for edge in block.edges):
-            self._dispatch(here)
-            return
-        raises = not any(edge.leaves in _FORWARD for edge in block.edges)
-        truth = truth_of(self._facts.frame, block.test, here.known) if block.test is not None else None
-        for edge in block.edges:
-            match edge.leaves:
-                case Leaves.RAISED if raises or (here.travelling and here.exited >= 0):
-                    self._go(here, edge.to, travelling=True)
-                case Leaves.ABSORBED if here.travelling and here.exited >= 0:
-                    if self._facts.unwinding.absorbs_timeout(here.exited):
-                        self._go(here, edge.to, travelling=False)
-                case Leaves.TRUE | Leaves.FALSE as leaves if truth is (leaves is Leaves.FALSE):
-                    pass
-                case leaves if leaves in _FORWARD and not self._denies_race(block.test, edge):
-                    self._go(here, edge.to, travelling=here.travelling, exited=here.exited)
-                case _:
-                    pass
+    # ------------------------------------------------------------------ edges
 
-    def _go(self, here: Start, block: int, *, travelling: bool, exited: int = -1) -> None:
-        if block == RETURN_EXIT and not here.travelling:
-            nothing = dict(here.known).get(RETURNED) == NONE or self._falls_off(here.block)
-            self._leaving[Leaving.RETURNS_NONE if nothing else Leaving.RETURNS] = None
-            return
-        self._enter(Start(block, travelling, exited=exited, known=without(here.known, RETURNED)))
+    def _along(self, here: Place[_After], edge: Edge) -> _After | None:
+        """Return how control goes on along an edge, None where it does not take it after the race."""
+        after = here.state
+        block = self._facts.function.blocks[here.block]
+        if after.travelling and any(each.leaves is Leaves.CAUGHT for each in block.edges):
+            return self._dispatched(block, edge, after)
+        ends_here = not any(each.leaves in NORMAL for each in block.edges)
+        match edge.leaves:
+            case Leaves.RAISED if ends_here or (after.travelling and after.exited >= 0):
+                return _After(True)
+            case Leaves.ABSORBED if after.travelling and after.exited >= 0:
+                absorbed = self._facts.unwinding.absorbs_timeout(after.exited)
+                return _After(False) if absorbed is not Modality.NEVER else None
+            case leaves if leaves in NORMAL and not self._denies_race(block.test, edge):
+                return after
+            case _:
+                return None
+
+    def _dispatched(self, block: Block, edge: Edge, after: _After) -> _After | None:
+        """Return how a travelling TimeoutError goes on at handlers, the first of which that must takes it."""
+        handlers = self._facts.handlers
+        before = block.edges[: block.edges.index(edge)]
+        if any(
+            each.leaves is Leaves.CAUGHT and handlers.catches_timeout(each.to) is Modality.MUST
+            for each in before
+        ):
+            return None
+        match edge.leaves:
+            case Leaves.CAUGHT:
+                return _After(False) if handlers.catches_timeout(edge.to) is not Modality.NEVER else None
+            case Leaves.RAISED:
+                return _After(True)
+            case _:
+                return None
 
     def _falls_off(self, block: int) -> bool:
         """Tell whether the function ends after a block without a `return`."""
@@ -269,18 +265,6 @@ class _Walk:
             case _:
                 return False
 
-    def _dispatch(self, here: Start) -> None:
-        """Send a travelling TimeoutError to the handlers that take it."""
-        for edge in self._facts.function.blocks[here.block].edges:
-            if edge.leaves is Leaves.CAUGHT:
-                catches = self._facts.handlers.catches_timeout(edge.to)
-                if catches is not Verdict.NEVER:
-                    self._go(here, edge.to, travelling=False)
-                if catches is Verdict.MUST:
-                    return
-            elif edge.leaves is Leaves.RAISED:
-                self._go(here, edge.to, travelling=True)
-
 
 def _names_of(facts: Facts, region: int) -> Iterator[str]:
     """Yield the variables that a `with` binds by its `as`."""
@@ -293,33 +277,8 @@ def _names_of(facts: Facts, region: int) -> Iterator[str]:
                 pass
 
 
-def without(known: Known, place: Holder) -> Known:
-    return tuple(pair for pair in known if pair[0] != place)
-
-
-def truth_of(frame: Frame, test: Expr, known: Known) -> bool | None:
-    """Return how a test comes out when these constants are known, None where they do not say."""
-    match test:
-        case Op(op="not", operands=(inner,)):
-            truth = truth_of(frame, inner, known)
-            return None if truth is None else not truth
-        case Name() | Attr() | Temp():
-            constant = _known(frame, test, known)
-            return None if constant is None else _is_true(constant)
-        case Op(op="is" | "is not" | "==" | "!=" as op, operands=(asked, Const() as other)):
-            constant = _known(frame, asked, known)
-            return None if constant is None else (constant == other) is (op in ("is", "=="))
-        case _:
-            return None
-
-
-def _known(frame: Frame, expr: Expr, known: Known) -> Const | None:
-    place = place_of(frame, expr)
-    return None if place is None else dict(known).get(place)
-
-
-def _is_true(constant: Const) -> bool:
-    return constant.text not in ("None", "False", "0", "0.0", "") and constant.text not in ("b''", 'b""')
+def _as_left(travelling: bool) -> Leaving:
+    return Leaving.RAISES if travelling else Leaving.RETURNS
 
 
 def closes(path: Path, source: Path, *, connected: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What a function computes from given values, and which of its blocks run in one loop."""
+"""What a function computes from given values."""
 
 from collections.abc import Iterable, Iterator
 
@@ -83,46 +83,3 @@ def parts(expr: Expr) -> Iterator[Expr]:
                 waiting.extend(inner)
             case _:
                 pass
-
-
-def block_of(function: Function, step: int) -> int:
-    """Return the block a step lies in."""
-    return next(number for number, block in enumerate(function.blocks) if block.first <= step < block.last)
-
-
-def cycle_around(function: Function, step: int) -> frozenset[int]:
-    """Return the blocks that may run between a step and its next turn; none outside of loops."""
-    start = block_of(function, step)
-    before: dict[int, list[int]] = {}
-    for number, block in enumerate(function.blocks):
-        for edge in block.edges:
-            if edge.to >= 0:
-                before.setdefault(edge.to, []).append(number)
-    return after(function, step) & _closure(before.get(start, ()), before)
-
-
-def after(function: Function, step: int) -> frozenset[int]:
-    """Return the blocks that may run after the block of a step."""
-    successors = {
-        number: [edge.to for edge in block.edges if edge.to >= 0]
-        for number, block in enumerate(function.blocks)
-    }
-    return _closure(successors[block_of(function, step)], successors)
-
-
-def _closure(start: Iterable[int], following: dict[int, list[int]]) -> frozenset[int]:
-    seen = set(start)
-    waiting = list(seen)
-    while waiting:
-        for number in following.get(waiting.pop(), ()):
-            if number not in seen:
-                seen.add(number)
-                waiting.append(number)
-    return frozenset(seen)
-
-
-def in_blocks(function: Function, blocks: Iterable[int]) -> Iterator[int]:
-    """Yield the steps of some blocks, in order."""
-    for number in sorted(blocks):
-        block = function.blocks[number]
-        yield from range(block.first, block.last)

@@ -2,14 +2,16 @@
 
 import enum
 from collections.abc import Iterator
+from functools import cached_property
 
 from msgspec import structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known
+from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.flow.handlers import Handlers, Raised
 from cancellint.analysis.flow.managers import Managers, exits_of, region_of
-from cancellint.analysis.library.exceptions import ANY_ERROR, Verdict
+from cancellint.analysis.library.exceptions import ANY_ERROR, Modality
 from cancellint.model.ir import Call, Edge, Function, Leaves, Name, Temp
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import FunctionKey
@@ -35,7 +37,7 @@ class Unwinding:
         self._managers = Managers(effects)
         self._exceptions = effects.operations.exceptions
         self._races: dict[int, tuple[RaceKind, str] | None] = {}
-        self._absorbed: dict[tuple[int, Raised], Verdict] = {}
+        self._absorbed: dict[tuple[int, Raised], Modality] = {}
 
     def race(self, region: int) -> tuple[RaceKind, str] | None:
         """Return how a region races its body and under what name, None for any other context manager."""
@@ -59,6 +61,11 @@ class Unwinding:
         )
         return structs.replace(function, blocks=blocks)
 
+    @cached_property
+    def flow(self) -> ControlFlow:
+        """The control-flow graph without idle edges."""
+        return ControlFlow(self.without_idle_edges().blocks)
+
     def _possible(self, edges: tuple[Edge, ...], region: int | None) -> Iterator[Edge]:
         """Yield the edges that the end of a block can really take; `region` is the one it leaves."""
         if region is None or all(edge.leaves is not Leaves.ABSORBED for edge in edges):
@@ -66,37 +73,37 @@ class Unwinding:
             return
         race = self.race(region)
         ways = {edge.leaves for edge in edges}
-        cancellation = self.absorbs_cancellation(region) if Leaves.CANCELLED in ways else Verdict.NEVER
-        error = self.absorbs(region, ANY_ERROR) if Leaves.RAISED in ways else Verdict.NEVER
+        cancellation = self.absorbs_cancellation(region) if Leaves.CANCELLED in ways else Modality.NEVER
+        error = self.absorbs(region, ANY_ERROR) if Leaves.RAISED in ways else Modality.NEVER
         for edge in edges:
             match edge.leaves:
                 case Leaves.ABSORBED:
                     falls_through = race is not None and race[0] is not RaceKind.CANCELS_RAISES
-                    possible = falls_through or max(cancellation, error) is not Verdict.NEVER
+                    possible = falls_through or max(cancellation, error) is not Modality.NEVER
                 case Leaves.CONVERTED:
                     possible = race is not None and race[0] is RaceKind.CANCELS_RAISES
                 case Leaves.CANCELLED:
-                    possible = cancellation is not Verdict.MUST
+                    possible = cancellation is not Modality.MUST
                 case Leaves.RAISED:
-                    possible = error is not Verdict.MUST
+                    possible = error is not Modality.MUST
                 case _:
                     possible = True
             if possible:
                 yield edge
 
-    def absorbs_cancellation(self, region: int) -> Verdict:
+    def absorbs_cancellation(self, region: int) -> Modality:
         """Whether a cancellation from outside ends at the exit of a region."""
         return self._absorbs(region, self._exceptions.cancellations)
 
-    def absorbs_timeout(self, region: int) -> Verdict:
+    def absorbs_timeout(self, region: int) -> Modality:
         """Whether what a lost race raises ends at the exit of a region."""
         return self._absorbs(region, self._exceptions.timeouts)
 
-    def absorbs(self, region: int, raised: str) -> Verdict:
+    def absorbs(self, region: int, raised: str) -> Modality:
         """Whether an exception of a class ends at the exit of a region."""
         return self._absorbs(region, (raised,))
 
-    def _absorbs(self, region: int, raised: Raised) -> Verdict:
+    def _absorbs(self, region: int, raised: Raised) -> Modality:
         asked = (region, raised)
         if asked not in self._absorbed:
             manager = region_of(self._key, self._function, region)

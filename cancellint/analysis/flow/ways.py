@@ -4,10 +4,13 @@ import enum
 from collections.abc import Callable
 from functools import cached_property
 
+from cancellint.analysis.engine.graph import NOT_FAILED
+from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import reaches
 from cancellint.analysis.flow.cancellation_paths import (
     WayOut,
     error_handlers,
-    only_through,
+    steps_only_through,
     way_out,
 )
 from cancellint.analysis.flow.facts import Facts
@@ -20,9 +23,9 @@ from cancellint.model.ir import (
     Catch,
     Const,
     Delete,
+    Edge,
     Exit,
     Expr,
-    Leaves,
     Name,
     Op,
     Raise,
@@ -93,9 +96,7 @@ class Ways:
 
     def steps_in(self, handler: int) -> tuple[int, ...]:
         """Return the steps of a handler's body."""
-        blocks = self.facts.function.blocks
-        within = sorted(only_through(self.facts, handler))
-        return tuple(step for block in within for step in range(blocks[block].first, blocks[block].last))
+        return tuple(steps_only_through(self.facts, handler))
 
     def raises_again(self, handler: int) -> bool:
         return any(isinstance(self.facts.function.steps[step], Raise) for step in self.steps_in(handler))
@@ -106,36 +107,22 @@ class Ways:
         That a local says whether there is anything to undo, or a container whether the entry is there, is
         part of the undoing.
         """
-        function = self.facts.function
-        through = self.facts.block_of(step)
-        seen = {through}
-        waiting = [handler]
-        while waiting:
-            number = waiting.pop()
-            if number < 0 or number in seen:
-                continue
-            seen.add(number)
-            block = function.blocks[number]
-            if block.last > block.first and isinstance(function.steps[block.last - 1], Raise):
-                return True
-            asks_what_to_undo = block.test is not None and not _asks_for_state(block.test)
-            if not (asks_what_to_undo and self._reaches(number, through)):
-                waiting.extend(edge.to for edge in block.edges if edge.leaves is not Leaves.RAISED)
-        return False
+        function, flow = self.facts.function, self.facts.flow
+        through = flow.block_of(step)
 
-    def _reaches(self, block: int, wanted: int) -> bool:
-        """Tell whether control may get from one block to another without an exception."""
-        blocks = self.facts.function.blocks
-        seen: set[int] = set()
-        waiting = [block]
-        while waiting:
-            number = waiting.pop()
-            if number == wanted:
-                return True
-            if number >= 0 and number not in seen:
-                seen.add(number)
-                waiting.extend(edge.to for edge in blocks[number].edges if edge.leaves is not Leaves.RAISED)
-        return False
+        def along(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+            test = flow.blocks[here.block].test
+            asks_what_to_undo = test is not None and not _asks_for_state(test)
+            skips = asks_what_to_undo and reaches(flow, here.block, through, NOT_FAILED)
+            return None if skips or edge.to == through else ()
+
+        def raises(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+            return Verdict.FOUND if isinstance(function.steps[number], Raise) else ()
+
+        if handler == through:
+            return False
+        search = PathSearch(flow, raises, along, taken=NOT_FAILED)
+        return search.run([Place(handler, ())]).outcome is Outcome.FOUND
 
     def belief(self, handler: int) -> Belief:
         """Return what a handler is for: any error, a timeout, or other errors."""
@@ -170,12 +157,19 @@ class Ways:
         way = self.way_out(awaiting)
         steps = self.facts.function.steps
         for step in way.steps if way is not None else ():
-            block = self.facts.function.blocks[self.facts.block_of(step)]
-            if not isinstance(steps[step], Catch) or _passes_on(steps[step : block.last], step):
+            if not isinstance(steps[step], Catch) or self._only_passes_on(step):
                 continue
             if self.facts.handlers.names_cancellation(self.facts.block_of(step)):
                 return True
         return False
+
+    def _only_passes_on(self, caught: int) -> bool:
+        """Tell whether a handler raises again at once, be it after `as error` has bound the exception."""
+        steps = self.facts.function.steps
+        rest = [steps[step] for step in self.facts.flow.steps(self.facts.block_of(caught)) if step > caught]
+        if rest and isinstance(rest[0], Assign) and rest[0].value == Temp(caught):
+            del rest[0]
+        return bool(rest) and isinstance(rest[0], Raise)
 
     def _is_unknown_call(self, step: int, names: frozenset[Path]) -> bool:
         """Tell whether nobody knows what a call does to the object: it may be the cure."""
@@ -202,17 +196,6 @@ def _asks_for_state(test: Expr) -> bool:
             case _:
                 pass
     return False
-
-
-def _passes_on(steps: tuple[Step, ...], caught: int) -> bool:
-    """Tell whether a handler's first block does nothing but raise, be it after `except E as error`."""
-    match steps:
-        case (_, Raise()):
-            return True
-        case (_, Assign(value=value), Raise()):
-            return value == Temp(caught)
-        case _:
-            return False
 
 
 def is_exit(step: Step) -> bool:

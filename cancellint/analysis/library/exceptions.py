@@ -24,7 +24,7 @@ _DEEPEST_SAME = 4
 """Classes that are other classes: how many are followed. Two are known of (`socket.timeout`)."""
 
 
-class Verdict(enum.IntEnum):
+class Modality(enum.IntEnum):
     """Whether a handler catches, or a context manager swallows, an exception. NEVER alone is false."""
 
     NEVER = 0
@@ -33,15 +33,15 @@ class Verdict(enum.IntEnum):
     MUST = 2
 
 
-def some(verdicts: Iterable[Verdict]) -> Verdict:
+def some(verdicts: Iterable[Modality]) -> Modality:
     """What several classes after one `except` come to: the surest counts."""
-    return max(verdicts, default=Verdict.NEVER)
+    return max(verdicts, default=Modality.NEVER)
 
 
-def join(verdicts: Iterable[Verdict]) -> Verdict:
+def join(verdicts: Iterable[Modality]) -> Modality:
     """What is true on all of several paths; MAY where they differ, NEVER where there is none."""
     found = set(verdicts)
-    return found.pop() if len(found) == 1 else Verdict.MAY if found else Verdict.NEVER
+    return found.pop() if len(found) == 1 else Modality.MAY if found else Modality.NEVER
 
 
 class Exceptions:
@@ -119,21 +119,21 @@ class Exceptions:
         """Whether a class is known to be one of an exception."""
         return BASE_EXCEPTION in self.ancestors(cls)[0]
 
-    def catches_class(self, caught: str | None, raised: str) -> Verdict:
+    def catches_class(self, caught: str | None, raised: str) -> Modality:
         """Whether `except caught` catches an exception of exactly the class `raised`."""
         if caught is None:
-            return Verdict.MAY
+            return Modality.MAY
         caught = self.canonical(caught)
         ancestors, complete = self.ancestors(raised)
         if caught in ancestors:
-            return Verdict.MUST
+            return Modality.MUST
         if raised == ANY_ERROR:
-            return Verdict.MAY if self._may_be_an_error(caught) else Verdict.NEVER
+            return Modality.MAY if self._may_be_an_error(caught) else Modality.NEVER
         if self._program.cls(caught) is not None:
-            return Verdict.NEVER if self._program.cls(raised) is None or complete else Verdict.MAY
+            return Modality.NEVER if self._program.cls(raised) is None or complete else Modality.MAY
         if not complete or (not self.is_exception(caught) and _may_be_another_name(caught, ancestors)):
-            return Verdict.MAY
-        return Verdict.NEVER
+            return Modality.MAY
+        return Modality.NEVER
 
     def _may_be_an_error(self, cls: str) -> bool:
         ancestors, complete = self.ancestors(cls)
@@ -148,7 +148,7 @@ class Exceptions:
             self._named[asked] = self._names.of_all(key, types)
         return self._named[asked]
 
-    def catches(self, key: FunctionKey, types: tuple[Expr, ...], raised: str) -> Verdict:
+    def catches(self, key: FunctionKey, types: tuple[Expr, ...], raised: str) -> Modality:
         """Whether a handler with these types, by itself, catches an exception of a class."""
         return join(
             some(self.catches_class(caught, raised) for caught in classes)

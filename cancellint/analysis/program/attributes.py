@@ -9,6 +9,7 @@ from cancellint.model.ir import (
     Attr,
     Build,
     Call,
+    Const,
     Delete,
     Element,
     Expr,
@@ -41,6 +42,23 @@ class Attributes:
         places = self._removed.get(name, ())
         return next((place for place in places if place.function != outside), None)
 
+    def values_written(self, name: str) -> tuple[Const | None, ...]:
+        """Return the constants that an attribute of that name is given, None among them for anything else.
+
+        What an object is given when it is made does not count: nobody has asked it before.
+        """
+        return self._written.get(name, ())
+
+    @cached_property
+    def _written(self) -> dict[str, tuple[Const | None, ...]]:
+        found: dict[str, dict[Const | None, None]] = {}
+        program = self._program
+        for function in (program.function(key) for key in program.functions()):
+            for step in function.steps if function.name not in _MAKING else ():
+                for name, value in _written_by(step):
+                    found.setdefault(name, {})[value] = None
+        return {name: tuple(values) for name, values in found.items()}
+
     @cached_property
     def _tested(self) -> frozenset[str]:
         program = self._program
@@ -55,6 +73,19 @@ class Attributes:
                 if name is not None:
                     found.setdefault(name, []).append(CallSite(key, number))
         return found
+
+
+_MAKING = frozenset({"__init__", "__new__", "__post_init__"})
+
+
+def _written_by(step: Step) -> Iterator[tuple[str, Const | None]]:
+    match step:
+        case Assign(target=Attr(name=name), value=Const() as value, op=""):
+            yield name, value
+        case Assign(target=Attr(name=name)) | Delete(target=Attr(name=name)):
+            yield name, None
+        case _:
+            pass
 
 
 def _tested_in(function: Function) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping
 
 from msgspec import Struct
 
+from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.program.containers import BUILTINS
 from cancellint.analysis.program.names import Denotation, External, Scopes, Value, decorator_names
 from cancellint.model import ir
@@ -40,6 +41,7 @@ class Program:
         self._modules = dict(sorted(modules.items()))
         self.packages = packages
         self._absorbed = absorbed
+        self._flows: dict[FunctionKey, ControlFlow] = {}
         self._scopes: dict[str, Scopes] = {}
         self._namespaces = {prefix for name in self._modules for prefix in _prefixes(name)}
         self._classes: dict[str, ClassInfo] = {}
@@ -75,6 +77,12 @@ class Program:
 
     def function(self, key: FunctionKey) -> ir.Function:
         return self._modules[key.module].functions[key.function]
+
+    def flow(self, key: FunctionKey) -> ControlFlow:
+        """The control-flow graph of a function."""
+        if key not in self._flows:
+            self._flows[key] = ControlFlow(self.function(key).blocks)
+        return self._flows[key]
 
     def functions(self) -> Iterator[FunctionKey]:
         """Every function, lambda, class body and module body, ordered by module name and index.

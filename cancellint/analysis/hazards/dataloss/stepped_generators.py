@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ERROR
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.losses import race_exits
@@ -17,7 +18,7 @@ from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Leaves, Name, Temp
+from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Temp
 from cancellint.model.knowledge import Mode, RaceKind
 from cancellint.model.summary import RESULT, Path, Take
 from cancellint.model.types import (
@@ -187,7 +188,7 @@ def _races(facts: Facts, step: _Step) -> Iterator[tuple[int, str, tuple[Start, .
     block = facts.block_of(step.number)
     race = facts.effect(step.number).race
     if race is not None and race.kind is RaceKind.CANCELS_RAISES:
-        failed = (edge.to for edge in facts.function.blocks[block].edges if edge.leaves is Leaves.RAISED)
+        failed = facts.flow.targets(block, ERROR)
         yield step.number, race.name, tuple(Start(target, True, known=known) for target in failed)
     for way in race_exits(facts, block):
         region = facts.unwinding.race(way.region)

@@ -2,9 +2,16 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.flow.cancellation_paths import WayOut, error_handlers, only_through, way_out
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.reachability import after_step, precedes
+from cancellint.analysis.flow.cancellation_paths import (
+    WayOut,
+    error_handlers,
+    steps_only_through,
+    way_out,
+)
 from cancellint.analysis.flow.connections import Group
-from cancellint.analysis.flow.exchanges import FAILS, ends, replies
+from cancellint.analysis.flow.exchanges import ends, replies
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.library.conventions import last_name
 from cancellint.model.finding import Confidence
@@ -35,7 +42,7 @@ def _is_marked(facts: Facts, step: int, group: Group, usual: frozenset[Act], way
     return any(
         (_OPPOSITE.get(act.verb), act.subject) in kept
         for number, acts in facts.acts.items()
-        if number < step
+        if precedes(facts.flow, number, step)
         for act in acts
     )
 
@@ -49,12 +56,10 @@ def _flag(act: Act) -> tuple[Verb | None, Path]:
 
 def is_closed_on_error(facts: Facts, step: int, group: Group) -> bool:
     """Tell whether a handler of ordinary errors closes the connection: the author knows what it is in."""
-    blocks = facts.function.blocks
     return any(
         ends(facts, each, group)
         for handler in error_handlers(facts, facts.block_of(step))
-        for block in only_through(facts, handler)
-        for each in range(blocks[block].first, blocks[block].last)
+        for each in steps_only_through(facts, handler)
     )
 
 
@@ -150,20 +155,5 @@ def _made(connection: Path) -> int:
 
 def _usual_acts(facts: Facts, step: int) -> frozenset[Act]:
     """Return what is done after an await has come back, be it in another copy of a `finally`."""
-    blocks = facts.function.blocks
-    start = facts.block_of(step)
-    seen: set[int] = set()
-    waiting = [edge.to for edge in blocks[start].edges if edge.to >= 0 and edge.leaves not in FAILS]
-    while waiting:
-        number = waiting.pop()
-        if number not in seen:
-            seen.add(number)
-            waiting.extend(
-                edge.to for edge in blocks[number].edges if edge.to >= 0 and edge.leaves not in FAILS
-            )
-    return frozenset(
-        act
-        for block in seen
-        for number in range(blocks[block].first, blocks[block].last)
-        for act in facts.acts.get(number, ())
-    )
+    _, blocks = after_step(facts.flow, step, NORMAL)
+    return frozenset(act for number in facts.flow.steps_of(blocks) for act in facts.acts.get(number, ()))

@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from cancellint.analysis.callgraph.callers import Caller, Callers
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import behind
 from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.connections import Group
 from cancellint.analysis.flow.exchanges import (
-    FAILS,
     Exchange,
     Exchanges,
     Reply,
@@ -380,27 +382,15 @@ class TornExchanges:
         if not end.fields:
             return False
         facts = self._facts_of(key)
-        seen = {0}
-        waiting = [0]
-        while waiting:
-            number = waiting.pop()
-            block = facts.function.blocks[number]
-            made = False
-            for step in range(block.first, block.last):
-                if step == goal:
-                    return False
-                if self._makes(facts, step, end, depth):
-                    made = True
-                    break
-            if made:
-                continue
-            for edge in block.edges:
-                if edge.to == RETURN_EXIT == goal:
-                    return False
-                if edge.to >= 0 and edge.to not in seen and edge.leaves not in FAILS:
-                    seen.add(edge.to)
-                    waiting.append(edge.to)
-        return True
+
+        def reached(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+            if step == goal:
+                return Verdict.FOUND
+            return Verdict.STOP if self._makes(facts, step, end, depth) else ()
+
+        found = PathSearch(facts.flow, reached, taken=NORMAL).run([behind(facts.flow, None)])
+        returns = goal == RETURN_EXIT and any(each.exit == RETURN_EXIT for each in found.ends)
+        return found.outcome is not Outcome.FOUND and not returns
 
     def _makes(self, facts: Facts, step: int, end: Path, depth: int) -> bool:
         """Tell whether a step surely puts a new object in the place of an end, or of what it is a part of."""

@@ -7,8 +7,9 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.homes import Home
-from cancellint.analysis.flow.aftermath import after_leaving, blocks_among, reachable
-from cancellint.analysis.flow.tainting import after, block_of, cycle_around, in_blocks
+from cancellint.analysis.engine.graph import CANCELLED, ERROR, ControlFlow
+from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import after_block, after_step, precedes, reaches
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
 from cancellint.analysis.library.exceptions import INVALID_STATE
 from cancellint.analysis.program.type_algebra import options
@@ -189,8 +190,9 @@ class AbandonedFutures:
     def _is_last(self, at: CallSite) -> bool:
         """Tell whether nothing is called after a step."""
         function = self._program.function(at.function)
-        block = function.blocks[block_of(function, at.step)]
-        following = (*range(at.step + 1, block.last), *in_blocks(function, after(function, at.step)))
+        flow = self._program.flow(at.function)
+        rest, blocks = after_step(flow, at.step)
+        following = (*rest, *flow.steps_of(blocks))
         return not any(isinstance(function.steps[each], Call | Await) for each in following)
 
     def _is_public(self, key: FunctionKey) -> bool:
@@ -204,10 +206,12 @@ class AbandonedFutures:
 
     def _asked_before(self, at: CallSite, future: Expr, held: Held) -> bool:
         """Tell whether the function asks a future that may be the one whether it is done."""
-        for step in self._program.function(at.function).steps[: at.step]:
+        flow = self._program.flow(at.function)
+        for number, step in enumerate(self._program.function(at.function).steps):
             match step:
                 case Call(func=Attr(base=base, name=name)) if name in _ASKS:
-                    if base == future or self._futures.held(at.function, base).meets(held):
+                    means = base == future or self._futures.held(at.function, base).meets(held)
+                    if means and precedes(flow, number, at.step):
                         return True
                 case _:
                     pass
@@ -219,15 +223,15 @@ class AbandonedFutures:
         To go on is to come round again where the call stands in a loop.
         """
         function = self._program.function(at.function)
-        block = block_of(function, at.step)
+        flow = self._program.flow(at.function)
+        block = flow.block_of(at.step)
         unwinding = self._futures.unwinding(at.function)
         if any(unwinding.absorbs(region, INVALID_STATE) for region in function.blocks[block].regions):
             return True
-        for handler in _handlers(function, block):
+        for handler in _handlers(function, flow, block):
             if unwinding.handlers.catches(handler, INVALID_STATE):
-                goal = block if cycle_around(function, at.step) else RETURN_EXIT
-                named = unwinding.handlers.names(handler, INVALID_STATE)
-                return named or goal in reachable(function, [handler])
+                goal = block if flow.cycle(block) else RETURN_EXIT
+                return unwinding.handlers.names(handler, INVALID_STATE) or reaches(flow, handler, goal)
         return False
 
     # ----------------------------------------------------------------- what the waiter leaves behind
@@ -244,12 +248,10 @@ class AbandonedFutures:
         return self._is_kept_weakly(made)
 
     def _undone_on_cancel(self, at: CallSite, homes: frozenset[Home]) -> bool:
-        function = self._futures.unwinding(at.function).without_idle_edges()
+        flow = self._futures.unwinding(at.function).flow
         return any(
             self._removes(at.function, number, homes, _DEEPEST_CLEANUP)
-            for number in in_blocks(
-                function, blocks_among(after_leaving(function, at.step, Leaves.CANCELLED))
-            )
+            for number in flow.steps_of(after_block(flow, flow.block_of(at.step), CANCELLED))
         )
 
     def _removes(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
@@ -374,8 +376,9 @@ class AbandonedFutures:
             if depth and self._is_caught(at):
                 yield Harm.CAUGHT, at
                 continue
-            cycle = cycle_around(function, at.step)
-            if any(isinstance(function.steps[each], Await) for each in in_blocks(function, cycle)):
+            flow = self._program.flow(at.function)
+            cycle = flow.cycle(flow.block_of(at.step))
+            if any(isinstance(function.steps[each], Await) for each in flow.steps_of(cycle)):
                 yield Harm.LOOP, at
             elif cycle:
                 yield Harm.OTHERS, at
@@ -406,21 +409,16 @@ class AbandonedFutures:
         return self._futures.effects.operations.knowledge.overridden(bases, self._program.function(key).name)
 
 
-def _handlers(function: Function, block: int) -> Iterator[int]:
-    """Yield the blocks of the handlers that an exception raised in a block may meet, innermost first."""
-    waiting = [edge.to for edge in function.blocks[block].edges if edge.leaves is Leaves.RAISED]
-    for current in waiting:
-        if current < 0:
-            continue
-        node = function.blocks[current]
-        first = function.steps[node.first] if node.last > node.first else None
-        if isinstance(first, Catch):
-            yield current
-            continue
-        passed = (Leaves.CAUGHT, Leaves.NORMAL, Leaves.RAISED)
-        waiting.extend(
-            edge.to
-            for leaves in passed
-            for edge in node.edges
-            if edge.leaves is leaves and edge.to not in waiting
-        )
+def _handlers(function: Function, flow: ControlFlow, block: int) -> tuple[int, ...]:
+    """Return the blocks of the handlers that an exception raised in a block may meet, innermost first."""
+    found: dict[int, None] = {}
+
+    def caught(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+        if not isinstance(function.steps[step], Catch) or step != flow.blocks[here.block].first:
+            return ()
+        found[here.block] = None
+        return Verdict.STOP
+
+    raised = [Place(to, ()) for to in flow.targets(block, ERROR) if to >= 0]
+    PathSearch(flow, caught, taken=ERROR | {Leaves.CAUGHT, Leaves.NORMAL}).run(raised)
+    return tuple(found)

@@ -531,8 +531,8 @@ class Futures:
 
     def _in_timeout(self, key: FunctionKey, number: int) -> bool:
         """Tell whether a step stands in the body of a race."""
-        function = self.program.function(key)
-        block = next(each for each in function.blocks if each.first <= number < each.last)
+        flow = self.program.flow(key)
+        block = flow.blocks[flow.block_of(number)]
         if not block.regions:
             return False
         unwinding = self.unwinding(key)

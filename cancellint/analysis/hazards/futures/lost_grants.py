@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
-from cancellint.analysis.flow.tainting import cycle_around, in_blocks
+from cancellint.analysis.engine.graph import CANCELLED
+from cancellint.analysis.engine.reachability import after_block, precedes
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Made, Wait
 from cancellint.analysis.library.conventions import last_name
 from cancellint.model.finding import Confidence
@@ -23,7 +23,6 @@ from cancellint.model.ir import (
     Element,
     Expr,
     Item,
-    Leaves,
     Name,
     Next,
     Temp,
@@ -122,7 +121,8 @@ class LostGrants:
             return False
         if not isinstance(step, Call) or last_name(step.func) != "set_result":
             return False
-        return self._is_any_one(at.function, completion.future) and not cycle_around(function, at.step)
+        flow = self._program.flow(at.function)
+        return self._is_any_one(at.function, completion.future) and not flow.cycle(flow.block_of(at.step))
 
     def _is_any_one(self, key: FunctionKey, future: Expr) -> bool:
         """Tell whether an expression means the first, the last or a random one of a container."""
@@ -171,10 +171,13 @@ class LostGrants:
         )
 
     def _skips_the_gone(self, grant: Completion) -> bool:
-        steps = self._program.function(grant.at.function).steps[: grant.at.step]
+        flow = self._program.flow(grant.at.function)
         return any(
-            isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name in ("done", "cancelled")
-            for step in steps
+            isinstance(step, Call)
+            and isinstance(step.func, Attr)
+            and step.func.name in ("done", "cancelled")
+            and precedes(flow, number, grant.at.step)
+            for number, step in enumerate(self._program.function(grant.at.function).steps)
         )
 
     # ----------------------------------------------------------------- the cancelled path
@@ -188,9 +191,8 @@ class LostGrants:
         )
 
     def _cancelled_steps(self, wait: Wait) -> Iterator[int]:
-        function = self._futures.unwinding(wait.at.function).without_idle_edges()
-        found = after_leaving(function, wait.at.step, Leaves.CANCELLED)
-        yield from in_blocks(function, blocks_among(found))
+        flow = self._futures.unwinding(wait.at.function).flow
+        yield from flow.steps_of(after_block(flow, flow.block_of(wait.at.step), CANCELLED))
 
     def _asks(self, key: FunctionKey, number: int, future: Expr) -> bool:
         match self._program.function(key).steps[number]:

@@ -8,8 +8,8 @@ from itertools import islice
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home
-from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
-from cancellint.analysis.flow.tainting import block_of
+from cancellint.analysis.engine.graph import CANCELLED
+from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
 from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
@@ -26,7 +26,6 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
-    Leaves,
     Name,
     Return,
     Temp,
@@ -110,13 +109,13 @@ class SharedFutures:
         ends = self._ends_when_cancelled(key, number)
         if kind is None or RETURN_EXIT in ends or not homes or self._cancels(key, future):
             return None
-        function = self._futures.unwinding(key).without_idle_edges()
+        function, flow = self._program.function(key), self._futures.unwinding(key).flow
         steps = range(len(function.steps))
         certain = frozenset(each for each in steps if self._always_fills(key, each, homes, _DEEPEST))
-        if certain and not _reaches(function, None, number, certain):
+        if certain and not leads_to(flow, None, number, avoiding=certain):
             return None
         makers = [each for each in steps if self._fills(key, each, homes)]
-        made = [each for each in makers if self._is_made_for(key, function, each, number)]
+        made = [each for each in makers if self._is_made_for(key, each, number)]
         if made:
             awaits = isinstance(function.steps[number], Await)
             sharing = Sharing.MADE_ONCE if awaits else Sharing.HANDED_OUT
@@ -195,13 +194,15 @@ class SharedFutures:
             for inner in range(len(self._program.function(callee).steps))
         )
 
-    def _is_made_for(self, key: FunctionKey, function: Function, maker: int, number: int) -> bool:
+    def _is_made_for(self, key: FunctionKey, maker: int, number: int) -> bool:
         """Tell whether what a step puts there is what the function, or its next caller, waits for."""
         if not self._keeps_new(key, maker):
             return False
-        if _reaches(function, maker, number):
+        flow = self._futures.unwinding(key).flow
+        if may_follow(flow, maker, number):
             return True
-        return not isinstance(function.steps[maker], Call) and not _reaches(function, number, maker)
+        calls = isinstance(self._program.function(key).steps[maker], Call)
+        return not calls and not may_follow(flow, number, maker)
 
     def _always_fills(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
         """Tell whether a step puts something there whenever it comes back."""
@@ -213,7 +214,7 @@ class SharedFutures:
     def _returns_filled(self, key: FunctionKey, homes: frozenset[Home], depth: int) -> bool:
         function = self._program.function(key)
         filling = (each for each in range(len(function.steps)) if self._always_fills(key, each, homes, depth))
-        return not _reaches(function, None, RETURN_EXIT, frozenset(filling))
+        return not leads_to(self._program.flow(key), None, RETURN_EXIT, avoiding=frozenset(filling))
 
     def _called(self, key: FunctionKey, number: int, depth: int) -> tuple[FunctionKey, ...]:
         """Return the project functions of the same module that a call reaches."""
@@ -261,9 +262,9 @@ class SharedFutures:
 
     def _ends_when_cancelled(self, key: FunctionKey, number: int) -> frozenset[int]:
         """Return the ways in which the function can end after a wait was cancelled."""
-        function = self._futures.unwinding(key).without_idle_edges()
-        found = after_leaving(function, number, Leaves.CANCELLED)
-        return found - blocks_among(found)
+        flow = self._futures.unwinding(key).flow
+        found = after_block(flow, flow.block_of(number), CANCELLED)
+        return frozenset(each for each in found if each < 0)
 
     def _is_closing(self, function: Function) -> bool:
         """Tell whether a function is named like one that ends what it waits for."""
@@ -344,7 +345,8 @@ class SharedFutures:
     def _is_locked(self, at: CallSite) -> bool:
         """Tell whether a step holds a lock, so that only one at a time can wait there."""
         function = self._program.function(at.function)
-        regions = function.blocks[block_of(function, at.step)].regions
+        flow = self._program.flow(at.function)
+        regions = flow.blocks[flow.block_of(at.step)].regions
         return any(
             self._futures.effects.is_loop_lock(at.function, function.regions[region].value)
             for region in regions
@@ -366,29 +368,3 @@ def _is_task(found: Type) -> bool:
             return cls == "asyncio.Task"
         case _:
             return False
-
-
-def _reaches(
-    function: Function, start: int | None, goal: int, avoiding: frozenset[int] = frozenset()
-) -> bool:
-    """Tell whether a step, or the return, can be reached from another one or the entry, past none of some."""
-    waiting: list[tuple[int, int]] = [(0, -1)] if start is None else [(block_of(function, start), start)]
-    target = goal if goal < 0 else block_of(function, goal)
-    seen: set[int] = set()
-    while waiting:
-        current, after = waiting.pop()
-        if current == RETURN_EXIT == target:
-            return True
-        if current < 0:
-            continue
-        block = function.blocks[current]
-        passed = [each for each in avoiding if block.first <= each < block.last and each > after]
-        if current == target and goal > after and not any(each < goal for each in passed):
-            return True
-        if passed:
-            continue
-        for edge in block.edges:
-            if edge.to not in seen:
-                seen.add(edge.to)
-                waiting.append((edge.to, -1))
-    return False

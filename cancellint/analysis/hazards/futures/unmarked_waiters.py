@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.flow.aftermath import after_leaving, blocks_among
-from cancellint.analysis.flow.tainting import Taint, in_blocks, parts
+from cancellint.analysis.engine.graph import CANCELLED, ERROR, NORMAL, ControlFlow, EdgeClass
+from cancellint.analysis.engine.reachability import after_block, may_follow
+from cancellint.analysis.flow.tainting import Taint, parts
 from cancellint.analysis.hazards.futures.futures import Futures
 from cancellint.model.ir import (
     Assign,
@@ -22,7 +23,6 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
-    Leaves,
     Name,
     Step,
 )
@@ -62,16 +62,14 @@ class UnmarkedWaiters:
         if not any(isinstance(step, Catch) for step in function.steps):
             return
         receiver = Name(function.params[0].name)
-        function = self._futures.unwinding(key).without_idle_edges()
         for number, step in enumerate(function.steps):
             if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION and self._waits(key, step.value):
-                yield from self._unmarked(key, function, number, receiver)
+                yield from self._unmarked(key, number, receiver)
 
-    def _unmarked(
-        self, key: FunctionKey, function: Function, number: int, receiver: Name
-    ) -> Iterator[UnmarkedWaiter]:
-        marks = dict(_marks(function, _after(function, number, Leaves.RAISED), receiver))
-        marked = {name for name, _ in _marks(function, _after(function, number, Leaves.CANCELLED), receiver)}
+    def _unmarked(self, key: FunctionKey, number: int, receiver: Name) -> Iterator[UnmarkedWaiter]:
+        function, flow = self._program.function(key), self._futures.unwinding(key).flow
+        marks = dict(_marks(function, _only_after(flow, number, ERROR), receiver))
+        marked = {name for name, _ in _marks(function, _only_after(flow, number, CANCELLED), receiver)}
         for name, at in marks.items():
             if name in marked:
                 continue
@@ -94,7 +92,7 @@ class UnmarkedWaiters:
         for giver in self._methods_of(cls) if cls is not None else ():
             function = self._program.function(giver)
             if giver != key and function.params and _looks_at(function, mark):
-                for number, what in self._gifts(giver, function):
+                for number, what in self._gifts(giver):
                     if what != mark:
                         yield giver, number, what
 
@@ -107,13 +105,14 @@ class UnmarkedWaiters:
                 if function.cls == info.index:
                     yield FunctionKey(info.module, index)
 
-    def _gifts(self, key: FunctionKey, function: Function) -> Iterator[tuple[int, str]]:
+    def _gifts(self, giver: FunctionKey) -> Iterator[tuple[int, str]]:
         """Yield where a method stores what it was given in its object, and then tells those who wait."""
+        function = self._program.function(giver)
         receiver, *given = (param.name for param in function.params)
         handed = Taint(function, [Name(name) for name in given])
         for number, step in enumerate(function.steps):
-            for attribute, value in self._stored(key, number, step, receiver):
-                if handed.reaches(value) and self._tells(key, function, number):
+            for attribute, value in self._stored(giver, number, step, receiver):
+                if handed.reaches(value) and self._tells(giver, number):
                     yield number, attribute
 
     def _stored(self, key: FunctionKey, number: int, step: Step, receiver: str) -> Iterator[tuple[str, Expr]]:
@@ -130,12 +129,14 @@ class UnmarkedWaiters:
             case _:
                 pass
 
-    def _tells(self, key: FunctionKey, function: Function, number: int) -> bool:
+    def _tells(self, giver: FunctionKey, number: int) -> bool:
         """Tell whether the giver goes on to wake the one who waits."""
+        flow = self._program.flow(giver)
         return any(
-            isinstance(function.steps[each], Call)
-            and self._has_role(key, each, Role.NOTIFIES, Role.COMPLETES)
-            for each in range(number + 1, len(function.steps))
+            isinstance(step, Call)
+            and self._has_role(giver, later, Role.NOTIFIES, Role.COMPLETES)
+            and may_follow(flow, number, later)
+            for later, step in enumerate(self._program.function(giver).steps)
         )
 
     def _has_role(self, key: FunctionKey, number: int, *roles: Role) -> bool:
@@ -149,15 +150,16 @@ def _looks_at(function: Function, mark: str) -> bool:
     return any(tested in parts(block.test) for block in function.blocks if block.test is not None)
 
 
-def _after(function: Function, number: int, leaves: Leaves) -> frozenset[int]:
-    """Return the handlers' and `finally` blocks that run only when an await ends in such a way."""
-    resumed = after_leaving(function, number, Leaves.RESUMED)
-    return blocks_among(after_leaving(function, number, leaves) - resumed)
+def _only_after(flow: ControlFlow, number: int, leaving: EdgeClass) -> frozenset[int]:
+    """Return the steps of handlers and `finally` that run only when an await ends in such a way."""
+    block = flow.block_of(number)
+    resumed = after_block(flow, block, NORMAL)
+    return frozenset(flow.steps_of(after_block(flow, block, leaving) - resumed))
 
 
-def _marks(function: Function, blocks: Iterable[int], receiver: Name) -> Iterator[tuple[str, int]]:
-    """Yield the attributes of the receiver that are set in some blocks, to more than nothing."""
-    for number in in_blocks(function, blocks):
+def _marks(function: Function, steps: Iterable[int], receiver: Name) -> Iterator[tuple[str, int]]:
+    """Yield the attributes of the receiver that are set in some steps, to more than nothing."""
+    for number in sorted(steps):
         match function.steps[number]:
             case Assign(target=Attr(base=base, name=name), value=value, op="") if base == receiver:
                 if value not in (Const("none", "None"), Const("bool", "False")):

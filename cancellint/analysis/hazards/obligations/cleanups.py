@@ -145,9 +145,9 @@ class _Cleanups:
 
     def _at_work(self, handler: int) -> frozenset[Path]:
         """Return the objects that the body of a handler's `try` is at work on."""
-        blocks = self._facts.function.blocks
-        guarded = [number for number in range(len(blocks)) if handler in self._ways.error_handlers(number)]
-        steps = [step for block in guarded for step in range(blocks[block].first, blocks[block].last)]
+        flow = self._facts.flow
+        guarded = (each for each in range(len(flow.blocks)) if handler in self._ways.error_handlers(each))
+        steps = tuple(flow.steps_of(guarded))
         received_on = {Path(take.source.root) for step in steps for take in self._facts.effect(step).takes}
         return frozenset(self._objects(steps)) | received_on
 

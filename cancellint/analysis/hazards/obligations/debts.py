@@ -13,7 +13,6 @@ from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
 from cancellint.analysis.hazards.obligations.obligations import Debt, Kind, Obligations
 from cancellint.analysis.memory.owners import Owners
-from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence
 from cancellint.model.summary import Path
@@ -28,7 +27,7 @@ class Debts:
         self._owners = owners
         self._results = results
         self._callers = Callers(effects)
-        self._attributes = Attributes(effects.program)
+        self._attributes = effects.attributes
         self._found: dict[FunctionKey, tuple[Debt, ...]] = {}
         self._facts: dict[FunctionKey, Facts] = {}
 

@@ -12,10 +12,13 @@ import enum
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.effects.acts import UNDOES, UNDONE_BY
 from cancellint.analysis.effects.effect import Fate
+from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import after_block, behind, precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.custody import empty_when
 from cancellint.analysis.flow.facts import Facts
@@ -32,6 +35,7 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
+    Edge,
     Enter,
     Expr,
     Item,
@@ -49,6 +53,9 @@ from cancellint.model.types import CallSite
 MOST_CALLS = 1
 """Calls through which something may be taken on, or undone, and still count as the function's own doing."""
 
+
+MOST_PLACES = 4000
+"""Places of a search beyond which tests are no longer believed to exclude each other."""
 
 BEFORE = -1
 """The step at which something was taken on that the function finds in its keeping."""
@@ -231,9 +238,9 @@ class Obligations:
         outstanding = tuple(self._outstanding(obligation))
         if any(self._has_callback(obligation, step) for step in self._facts.function.steps):
             return None
-        undoing, elsewhere = self._undone_on_cancellation(obligation, outstanding)
+        undoing = self._undone_on_cancellation(obligation, outstanding)
         for block, await_ in outstanding:
-            debt = self._debt_at(obligation, block, await_, elsewhere if await_ < undoing else None)
+            debt = self._debt_at(obligation, block, await_, self._undone_from(await_, undoing))
             if debt is not None and (owed is None or (owed.handler < 0 <= debt.handler)):
                 owed = debt
         return owed
@@ -281,22 +288,15 @@ class Obligations:
         """
         if obligation.act.verb is not Verb.SETS:
             return False
-        blocks = self._facts.function.blocks
-        through = self._block_taken(obligation)
+        flow = self._facts.flow
+        through = self._place_taken(obligation).block
         asks = any(
-            block.test is not None and self._asks_for(obligation, block.test) for block in blocks[:through]
+            block.test is not None
+            and self._asks_for(obligation, block.test)
+            and through in after_block(flow, number)
+            for number, block in enumerate(flow.blocks)
         )
-        seen = {through}
-        waiting = [0] if asks else []
-        while waiting:
-            number = waiting.pop()
-            if number < 0 or number in seen:
-                continue
-            if number == awaiting:
-                return True
-            seen.add(number)
-            waiting.extend(edge.to for edge in blocks[number].edges if edge.leaves not in _FAILS)
-        return False
+        return asks and reaches(flow, ENTRY, awaiting, NORMAL, avoiding=(through,))
 
     def _asks_for(self, obligation: Obligation, test: Expr) -> bool:
         """Tell whether a test reads the flag, alone or among other things."""
@@ -346,42 +346,44 @@ class Obligations:
 
         State that some way to the end keeps is no bracket: it is put back because of what was learnt.
         """
-        found: Witness | None = None
-        kept = False
-        blocks = self._facts.function.blocks
-        since = self._block_taken(obligation)
-        waiting = [edge.to for edge in blocks[block].edges if edge.to > since and edge.leaves in _GOES_ON]
-        seen: set[int] = set()
-        while waiting:
-            number = waiting.pop()
-            if number in seen:
-                continue
-            seen.add(number)
-            act = self._undone_at(obligation, range(blocks[number].first, blocks[number].last))
-            if act is not None and blocks[number].cleanup:
-                return Witness(*act, Belief.CLEANUP)
+        found: list[tuple[int, Act]] = []
+
+        def undone(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+            act = self._undone_at(obligation, (step,))
             if act is not None:
-                found = found or Witness(*act, Belief.NORMAL)
-                continue
-            edges = blocks[number].edges
-            kept |= any(edge.to == RETURN_EXIT and edge.leaves not in _FAILS for edge in edges)
-            waiting.extend(edge.to for edge in edges if edge.to > since and edge.leaves not in _FAILS)
-        return None if kept and obligation.kind is Kind.STATE else found
+                found.append(act)
+            return Verdict.STOP if act is not None or step == obligation.taken else ()
+
+        flow = self._facts.flow
+        following = [Place(to, ()) for to in flow.targets(block, NORMAL) if to >= 0]
+        ends = PathSearch(flow, undone, taken=NORMAL).run(following).ends
+        for step, act in found:
+            if flow.blocks[flow.block_of(step)].cleanup:
+                return Witness(step, act, Belief.CLEANUP)
+        kept = any(end.exit == RETURN_EXIT for end in ends)
+        if not found or (kept and obligation.kind is Kind.STATE):
+            return None
+        return Witness(*found[0], Belief.NORMAL)
 
     def _undone_on_cancellation(
         self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]
-    ) -> tuple[int, Witness | None]:
-        """Return the last await whose cancellation undoes it, and where.
+    ) -> dict[int, Witness]:
+        """Return the awaits whose cancellation undoes it, and where.
 
-        What comes after that may well keep it: the call has succeeded by then.
+        What comes after the last of them may well keep it: the call has succeeded by then.
         """
-        found: tuple[int, Witness | None] = (-1, None)
+        found: dict[int, Witness] = {}
         for block, await_ in outstanding:
             way = self._ways.way_out(block)
             act = self._undone_at(obligation, way.steps if way is not None else ())
-            if act is not None and await_ > found[0]:
-                found = await_, Witness(*act, Belief.CLEANUP)
+            if act is not None:
+                found[await_] = Witness(*act, Belief.CLEANUP)
         return found
+
+    def _undone_from(self, await_: int, undoing: dict[int, Witness]) -> Witness | None:
+        """Return where it is undone if not this await, but one that follows it, is cancelled."""
+        later = [each for each in undoing if precedes(self._facts.flow, await_, each)]
+        return undoing[max(later)] if later else None
 
     def _answered(self, obligation: Obligation, await_: int) -> Witness | None:
         """Return where a waiter that is registered here and awaited is taken out by whoever answers it."""
@@ -401,36 +403,45 @@ class Obligations:
         """Return the first of the steps that undoes it, and its act."""
         for step in steps:
             for act in self._facts.acts.get(step, ()):
-                if _undoes(obligation, act):
+                if _undoes(obligation, act) and self._is_paired(obligation, step):
                     return step, act
         return None
+
+    def _is_paired(self, obligation: Obligation, step: int) -> bool:
+        """Tell whether a step runs as often as what it undoes: what a turn counts up, it counts down."""
+        if obligation.act.verb is not Verb.RAISES:
+            return True
+        flow = self._facts.flow
+        return flow.loop_of(flow.block_of(step)) == flow.loop_of(flow.block_of(obligation.taken))
 
     # ------------------------------------------------------------------ outstanding
 
     def _outstanding(self, obligation: Obligation) -> Iterator[tuple[int, int]]:
         """Yield (block, await) for the awaits that may be reached with the obligation still open.
 
-        Blocks are numbered in source order. A jump back to before the taking is the next turn of a loop,
-        whose own taking and undoing may be those of another branch; it is not followed.
+        They may lie in the next turn of a loop. An await that discharges the obligation itself is none.
         """
         facts = self._facts
-        first = self._block_taken(obligation)
-        seen: set[int] = set()
-        waiting = [(max(first, 0), obligation.taken + 1)]
-        while waiting:
-            number, start = waiting.pop()
-            block = facts.function.blocks[number]
-            if any(self._ends(obligation, step) for step in range(start, block.last)):
-                continue
-            last = block.last - 1
-            if last >= start and self._may_leave_open(obligation, number, last):
-                yield number, last
-            for edge in block.edges:
-                if edge.to <= first or edge.leaves in _FAILS or edge.to in seen:
-                    continue
-                if not _is_impossible(facts.frame, obligation, block.test, edge.leaves):
-                    seen.add(edge.to)
-                    waiting.append((edge.to, facts.function.blocks[edge.to].first))
+        found: dict[tuple[int, int], None] = {}
+
+        def passed(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+            if self._ends(obligation, step):
+                return Verdict.STOP
+            if step == facts.flow.last_step(here.block) and self._may_leave_open(
+                obligation, here.block, step
+            ):
+                found[here.block, step] = None
+            return ()
+
+        def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+            test = facts.flow.blocks[here.block].test
+            return None if _is_impossible(facts.frame, obligation, test, edge.leaves) else ()
+
+        search = PathSearch(facts.flow, passed, onward, taken=NORMAL, tests=facts.tests, cap=MOST_PLACES)
+        start = self._place_taken(obligation)
+        if search.run([start]).outcome is Outcome.UNKNOWN:
+            PathSearch(facts.flow, passed, onward, taken=NORMAL).run([structs.replace(start, decided=())])
+        yield from found
 
     def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
         """Tell whether an await can be cancelled, and does not close by itself what is held."""
@@ -438,9 +449,13 @@ class Obligations:
             self._facts.closed_by_cancelling(await_)
         )
 
-    def _block_taken(self, obligation: Obligation) -> int:
-        """Return the block in which an obligation begins, -1 if it was there before the first."""
-        return BEFORE if obligation.taken == BEFORE else self._facts.block_of(obligation.taken)
+    def _place_taken(self, obligation: Obligation) -> Place[tuple[()]]:
+        """Return the place behind the step that takes it on, the entry if it was there before."""
+        if obligation.taken == BEFORE:
+            return behind(self._facts.flow, None)
+        before = self._facts.known_before(obligation.taken)
+        decided = self._facts.tests.over_step(before, obligation.taken)
+        return structs.replace(behind(self._facts.flow, obligation.taken), decided=decided)
 
     def _ends(self, obligation: Obligation, step: int) -> bool:
         """Tell whether a step discharges an obligation: undoes it, hands it on, or takes it on anew."""
@@ -496,10 +511,6 @@ class Obligations:
                     and _mentions(frame, argument.value, obligation.names)
                     for argument in self._facts.effect(step).arguments
                 )
-
-
-_GOES_ON = (Leaves.RESUMED, Leaves.NORMAL, Leaves.ITEM, Leaves.EXHAUSTED)
-_FAILS = (Leaves.CANCELLED, Leaves.RAISED, Leaves.CAUGHT)
 
 
 # --------------------------------------------------------------------------- how firmly

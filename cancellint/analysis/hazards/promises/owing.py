@@ -38,7 +38,8 @@ def orphans(effects: Effects, owners: Owners, contenders: Contenders, key: Funct
         ways = [way for way in task.ways if way.way is Way.CANCELLED]
         if lost and ways:
             firmest = min(lost, key=lambda take: take.confidence.rank)
-            yield Orphan(task.started, ways[0].at, firmest.source, firmest.confidence)
+            confidence = firmest.confidence if task.complete else Confidence.POSSIBLE
+            yield Orphan(task.started, ways[0].at, firmest.source, confidence)
 
 
 Owed: TypeAlias = Debt | Torn | Shared | Orphan | LostGrant

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
-from cancellint.analysis.flow.tainting import cycle_around, parts
+from cancellint.analysis.flow.tainting import parts
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
@@ -379,12 +380,16 @@ class Backlogs:
     def _answers(self, drain: CallSite) -> bool:
         """Tell whether a drain waits for the answer to what its function has just sent."""
         function = self._program.function(drain.function)
-        if cycle_around(function, drain.step):
+        flow = self._program.flow(drain.function)
+        if flow.cycle(flow.block_of(drain.step)):
             return False
         asks = self._effects.conventions.asks
         return any(
-            isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name in asks
-            for step in function.steps[: drain.step]
+            isinstance(step, Call)
+            and isinstance(step.func, Attr)
+            and step.func.name in asks
+            and precedes(flow, number, drain.step)
+            for number, step in enumerate(function.steps)
         )
 
     def _works_off(self, key: FunctionKey, draining: set[FunctionKey]) -> bool:

@@ -6,19 +6,20 @@ with the task still running. Doubts count as dealt with.
 """
 
 import enum
-from collections import deque
 from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ENTRY
+from cancellint.analysis.engine.path_search import End, Outcome, Verdict
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.unwinding import Shield
-from cancellint.analysis.hazards.tasks.contender_tests import Said, Tests
-from cancellint.analysis.hazards.tasks.contender_uses import Uses
+from cancellint.analysis.hazards.tasks.contender_tests import Said
 from cancellint.analysis.hazards.tasks.contenders import Carrier, Carriers, Contenders, Part, Waiting, meaning
 from cancellint.analysis.hazards.tasks.stakes import Stake, stake
-from cancellint.analysis.library.exceptions import Verdict
+from cancellint.analysis.hazards.tasks.task_paths import Held, TaskPaths
+from cancellint.analysis.library.exceptions import Modality
 from cancellint.analysis.memory.owners import Owners
 from cancellint.model.ir import (
     Assign,
@@ -29,16 +30,12 @@ from cancellint.model.ir import (
     Expr,
     Leaves,
     Name,
-    Next,
     Raise,
     Return,
     Temp,
 )
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
-
-MOST_STATES = 1500
-"""States after which a search is given up without a finding."""
 
 
 class Way(enum.IntEnum):
@@ -66,14 +63,23 @@ class Left(Struct, frozen=True, order=True):
     waits: int = -1
 
 
-class _State(Struct, frozen=True):
-    """Where a path is, and what means the task there."""
+class Ways(Struct, frozen=True):
+    """The ways on which a task is left running; not `complete` where the search was given up.
 
-    block: int
-    carriers: tuple[tuple[Expr, Carrier], ...]
+    What deals with the task later on, on some of them, may then have been missed.
+    """
+
+    ways: tuple[Left, ...]
+    complete: bool = True
+
+
+class _State(Struct, frozen=True):
+    """What means the task on a path, and what has become of it."""
+
+    carriers: Held
     started: bool
-    undone: tuple[Expr, ...] = ()
-    """other tasks of the group that are known not to have finished"""
+    undone: tuple[Expr, ...] | None = ()
+    """other tasks of the group that are known not to have finished, None where one of them has"""
     entered: tuple[int, ...] = ()
     """loops over the group that the path is in"""
     dealt: tuple[int, ...] = ()
@@ -102,9 +108,9 @@ class Search:
         siblings: frozenset[Expr] = frozenset(),
         closing: tuple[Path, ...] = (),
     ) -> None:
-        self._contenders = contenders
-        self._uses = Uses(contenders, facts)
-        self._tests = Tests(contenders, facts, self._uses)
+        self._paths: TaskPaths[_State] = TaskPaths(contenders, facts, self)
+        self._uses = self._paths.uses
+        self._tests = self._paths.tests
         self._facts = facts
         self._function = facts.function
         self._siblings = siblings
@@ -112,41 +118,41 @@ class Search:
         self._start = -1
         self._found: dict[Left, None] = {}
         self._cured: set[Left] = set()
-        self._seen: set[_State] = set()
-        self._waiting: deque[tuple[_State, int]] = deque()
 
-    def from_step(self, number: int, started: bool) -> tuple[Left, ...]:
+    def from_step(self, number: int, started: bool) -> Ways:
         """Return the ways on which what step `number` makes is left running."""
         self._start = number
         carriers: Carriers = {Temp(number): Carrier(Part.TASK)}
         return self._run(self._facts.block_of(number), number + 1, carriers, started)
 
-    def from_parameter(self, name: str) -> tuple[Left, ...]:
+    def from_parameter(self, name: str) -> Ways:
         """Return the ways on which the awaitables in a parameter are left running."""
-        return self._run(0, 0, {Name(name): Carrier(Part.GROUP)}, False)
+        return self._run(ENTRY, -1, {Name(name): Carrier(Part.GROUP)}, False)
 
-    def _run(self, block: int, step: int, carriers: Carriers, started: bool) -> tuple[Left, ...]:
-        self._waiting.append((_State(block, tuple(carriers.items()), started), step))
-        while self._waiting:
-            if len(self._seen) > MOST_STATES:
-                return ()
-            self._through(*self._waiting.popleft())
-        return tuple(sorted(found for found in self._found if found not in self._cured))
+    def _run(self, block: int, step: int, carriers: Carriers, started: bool) -> Ways:
+        found = self._paths.run(block, step, _State(tuple(carriers.items()), started))
+        left = dict.fromkeys((*self._found, *self._at_ends(found.ends)))
+        ways = tuple(sorted(way for way in left if way not in self._cured))
+        return Ways(ways, complete=found.outcome is not Outcome.UNKNOWN)
 
-    # ----------------------------------------------------------------- one block
+    def _at_ends(self, ends: tuple[End[_State], ...]) -> Iterator[Left]:
+        """Yield the ways on which the function ends with the task running."""
+        for end in ends:
+            if end.state.started and end.state.waits >= 0:
+                last = self._facts.flow.last_step(end.block)
+                yield end.state.cause or Left(Way.LEFT, -1 if last is None else last, end.state.waits)
 
-    def _through(self, state: _State, first: int) -> None:
-        block = self._function.blocks[state.block]
-        for number in range(max(first, block.first), block.last):
-            followed = self._after(number, state)
-            if followed is None:
-                self._settle(state)
-                return
-            state = followed
-            if state.renewed and state.waits >= 0 and not state.has_name:
-                self._found[Left(Way.RENEWED, self._start, state.waits)] = None
-                return
-        self._leave(block, state)
+    # ----------------------------------------------------------------- steps
+
+    def over_step(self, state: _State, number: int) -> _State | Verdict:
+        followed = self._after(number, state)
+        if followed is None:
+            self._settle(state)
+            return Verdict.STOP
+        if followed.renewed and followed.waits >= 0 and not followed.has_name:
+            self._found[Left(Way.RENEWED, self._start, followed.waits)] = None
+            return Verdict.STOP
+        return followed
 
     def _after(self, number: int, state: _State) -> _State | None:
         """Return the state after a step, None where it deals with the task."""
@@ -159,11 +165,10 @@ class Search:
         use = self._uses.of(number, carriers, state.started)
         if use.settles or self._ends_task(number):
             return None
-        after = self._contenders.after(self._facts.key, number, carriers)
         dealt = state.dealt if use.loop < 0 else _added(state.dealt, use.loop)
         return structs.replace(
             state,
-            carriers=tuple(sorted(after.items(), key=lambda pair: str(pair[0]))),
+            carriers=self._paths.after(number, carriers),
             started=state.started or use.starts,
             dealt=dealt,
         )
@@ -186,39 +191,8 @@ class Search:
 
     # ----------------------------------------------------------------- edges
 
-    def _leave(self, block: Block, state: _State) -> None:
-        last = block.last - 1 if block.last > block.first else -1
-        step = self._function.steps[last] if last >= 0 else None
-        for edge in block.edges:
-            match step:
-                case Await():
-                    followed = self._along_await(block, last, edge, state)
-                case Next():
-                    followed = self._along_loop(last, edge, state)
-                case _:
-                    followed = self._along(block, edge, state)
-            if followed is not None:
-                self._go(followed, edge, last)
-
-    def _go(self, state: _State, edge: Edge, last: int) -> None:
-        if edge.to >= 0:
-            state = structs.replace(state, block=edge.to)
-            if state not in self._seen:
-                self._seen.add(state)
-                self._waiting.append((state, -1))
-        elif state.started and state.waits >= 0:
-            self._found[state.cause or Left(Way.LEFT, last, state.waits)] = None
-
-    def _along(self, block: Block, edge: Edge, state: _State) -> _State | None:
-        """Return the state on an edge that no await and no loop stands before."""
-        if edge.leaves in (Leaves.TRUE, Leaves.FALSE) and block.test is not None:
-            return self._tested(block.test, edge.leaves is Leaves.TRUE, state)
-        if edge.leaves is Leaves.CAUGHT and not self._catches(edge.to, state.cause):
-            return None
-        if edge.leaves is Leaves.RAISED and len(block.edges) > 1 and block.last > block.first:
-            # Any statement of a `try` may raise; the awaits among them are what is worth telling of.
-            return None
-        return state
+    def over_handler(self, state: _State, handler: int) -> _State | None:
+        return state if self._catches(handler, state.cause) else None
 
     def _catches(self, handler: int, cause: Left | None) -> bool:
         """Tell whether a handler may catch what is on its way through the function."""
@@ -226,10 +200,10 @@ class Search:
             return True
         handlers = self._facts.handlers
         if cause.way is Way.CANCELLED:
-            return handlers.catches_cancellation(handler) is not Verdict.NEVER
+            return handlers.catches_cancellation(handler) is not Modality.NEVER
         return not (handlers.is_for_cancellations_only(handler) or handlers.is_for_timeouts_only(handler))
 
-    def _along_loop(self, number: int, edge: Edge, state: _State) -> _State | None:
+    def over_turn(self, state: _State, number: int, edge: Edge) -> _State | None:
         """Return the state after a turn of a loop: over a group that has the task, there is one at least."""
         item = dict(state.carriers).get(Temp(number))
         if edge.leaves is Leaves.RAISED:
@@ -246,13 +220,13 @@ class Search:
             return None
         return structs.replace(state, entered=_added(state.entered, number))
 
-    def _along_await(self, block: Block, number: int, edge: Edge, state: _State) -> _State | None:
+    def over_await(self, state: _State, block: Block, number: int, edge: Edge) -> _State | None:
         step = self._function.steps[number]
         assert isinstance(step, Await)
         if edge.leaves is Leaves.CANCELLED and not self._can_be_cancelled(block, number):
             return None
         if step.kind is AwaitKind.NEXT and edge.leaves in (Leaves.ITEM, Leaves.EXHAUSTED):
-            return self._along_loop(number, edge, state)
+            return self.over_turn(state, number, edge)
         found = meaning(step.value, dict(state.carriers))
         if found is not None and self._is_over(found, edge.leaves):
             self._settle(state)
@@ -301,11 +275,10 @@ class Search:
 
     # ----------------------------------------------------------------- tests
 
-    def _tested(self, test: Expr, truth: bool, state: _State) -> _State | None:
+    def over_test(self, state: _State, test: Expr, outcome: bool) -> _State | None:
         """Return the state where a test has come out so, None where the task has finished then."""
-        wait = self._function.steps[state.waits] if state.waits >= 0 else None
-        call = wait.value.step if isinstance(wait, Await) and isinstance(wait.value, Temp) else -1
-        verdict = self._tests.of(test, truth, dict(state.carriers), state.undone, call)
+        call = self._paths.call_waited_for(state.waits)
+        verdict = self._tests.of(test, outcome, dict(state.carriers), state.undone, call)
         if verdict.said is Said.UNCLEAR:
             self._settle(state)
         if verdict.said in (Said.UNCLEAR, Said.FINISHED, Said.ABSENT):
@@ -329,6 +302,8 @@ class Abandoned(Struct, frozen=True):
     """the step that starts it, -1 for what comes in by a parameter"""
     stake: Stake
     ways: tuple[Left, ...]
+    complete: bool = True
+    """all paths have been followed to their ends"""
 
 
 def abandoned(
@@ -344,18 +319,18 @@ def abandoned(
     facts = Facts(effects, owners, key)
     siblings = _meanings(facts, {number for number, started in starts.items() if started})
     for number, started in sorted(starts.items()):
-        ways = Search(contenders, facts, siblings).from_step(number, started)
-        if not ways:
+        found = Search(contenders, facts, siblings).from_step(number, started)
+        if not found.ways:
             continue
         at_stake = stake(effects, key, number)
         if at_stake.works_on:
-            ways = Search(contenders, facts, siblings, at_stake.works_on).from_step(number, started)
-        if ways:
-            yield Abandoned(number, at_stake, ways)
+            found = Search(contenders, facts, siblings, at_stake.works_on).from_step(number, started)
+        if found.ways:
+            yield Abandoned(number, at_stake, found.ways, found.complete)
     for name in params:
-        ways = Search(contenders, facts).from_parameter(name)
-        if ways:
-            yield Abandoned(-1, Stake(name, (), None, (), given=True), ways)
+        found = Search(contenders, facts).from_parameter(name)
+        if found.ways:
+            yield Abandoned(-1, Stake(name, (), None, (), given=True), found.ways, found.complete)
 
 
 def _meanings(facts: Facts, starts: set[int]) -> frozenset[Expr]:

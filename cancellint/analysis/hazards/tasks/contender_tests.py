@@ -36,8 +36,8 @@ class Verdict(Struct, frozen=True):
     """What a test tells, and what is known of the other tasks of the group afterwards."""
 
     said: Said
-    undone: tuple[Expr, ...]
-    """those that have not finished"""
+    undone: tuple[Expr, ...] | None
+    """those that have not finished, None where one of them has: no more can be concluded from the others"""
     loop: int = -1
     """the loop whose item has finished"""
 
@@ -51,7 +51,9 @@ class Tests:
         self._function = facts.function
         self._key = facts.key
 
-    def of(self, test: Expr, truth: bool, carriers: Carriers, undone: tuple[Expr, ...], wait: int) -> Verdict:
+    def of(
+        self, test: Expr, truth: bool, carriers: Carriers, undone: tuple[Expr, ...] | None, wait: int
+    ) -> Verdict:
         """Return what a test tells that comes out so; `wait` is the call that waited for the group last."""
         return _Test(self, carriers, undone, wait).of(test, truth)
 
@@ -92,7 +94,7 @@ class Tests:
 class _Test:
     """One test, where the path that comes to it has left things."""
 
-    def __init__(self, tests: Tests, carriers: Carriers, undone: tuple[Expr, ...], wait: int) -> None:
+    def __init__(self, tests: Tests, carriers: Carriers, undone: tuple[Expr, ...] | None, wait: int) -> None:
         self._tests = tests
         self._carriers = carriers
         self._undone = undone
@@ -147,7 +149,7 @@ class _Test:
             return self._told(Said.NOTHING)
         finished = truth is (group.part is Part.DONE)
         if mine is None:
-            return self._told(Said.NOTHING) if finished else self._without(task)
+            return self._beside(task) if finished else self._without(task)
         return self._own(mine, finished)
 
     def _own(self, mine: Carrier, finished: bool) -> Verdict:
@@ -158,12 +160,19 @@ class _Test:
 
     def _without(self, other: Expr) -> Verdict:
         """Return what is known where another has not finished: if none of them has, this one must have."""
-        undone = tuple(sorted({*self._undone, other}, key=str))
         items = self._tests.items(self._wait)
+        if self._undone is None or other not in items:
+            return self._told(Said.NOTHING)
+        undone = tuple(sorted({*self._undone, other}, key=str))
         others = [item for item in items if meaning(item, self._carriers) is None]
         all_run = bool(others) and all(item in undone for item in others)
         sure = all_run and not self._tests.is_timed(self._wait)
         return Verdict(Said.FINISHED if sure else Said.NOTHING, undone)
+
+    def _beside(self, other: Expr) -> Verdict:
+        """Return what is known where another has finished: the task may have, or may not."""
+        waited_for = other in self._tests.items(self._wait)
+        return Verdict(Said.NOTHING, None if waited_for else self._undone)
 
     def _asked(self, number: int, truth: bool) -> Verdict:
         """Return what a call tells, such as `task.done()`."""
@@ -176,7 +185,7 @@ class _Test:
         if isinstance(call.func, Attr) and call.func.name in ("done", "cancelled"):
             found = meaning(call.func.base, self._carriers)
             if found is None:
-                return self._told(Said.NOTHING) if truth else self._without(call.func.base)
+                return self._beside(call.func.base) if truth else self._without(call.func.base)
             if call.func.name == "cancelled" and not truth:
                 return self._told(Said.NOTHING)
             return self._own(found, truth)

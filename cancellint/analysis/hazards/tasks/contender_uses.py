@@ -5,6 +5,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.tasks.contenders import (
     CHOICES,
@@ -192,20 +193,12 @@ class Uses:
         return False
 
     def _body(self, loop: int) -> Iterator[int]:
-        """Yield the steps of a loop's body, in their order."""
-        head = self._facts.block_of(loop)
-        blocks = self._function.blocks
-        waiting = [edge.to for edge in blocks[head].edges if edge.leaves is Leaves.ITEM]
-        first = waiting[0] if waiting else head
-        seen: set[int] = {head}
-        while waiting:
-            number = waiting.pop()
-            if number < first or number in seen:
-                continue
-            seen.add(number)
-            waiting.extend(edge.to for edge in blocks[number].edges)
-        for number in sorted(seen - {head}):
-            yield from range(blocks[number].first, blocks[number].last)
+        """Yield the steps of a loop's body: those that an item has to be found for, by their numbers."""
+        flow = self._facts.flow
+        head = flow.block_of(loop)
+        for first in flow.targets(head, NORMAL - {Leaves.EXHAUSTED}):
+            if first >= 0 and first != head:
+                yield from flow.steps_of(flow.dominance.dominated(first))
 
 
 def _method(name: str, found: Carrier) -> Use:

@@ -5,15 +5,14 @@ assumption that this task is done too. It ends where somebody looks whether it i
 """
 
 import enum
-from collections import deque
 from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.path_search import Verdict
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.hazards.tasks.contender_tests import Said, Tests
-from cancellint.analysis.hazards.tasks.contender_uses import Uses
+from cancellint.analysis.hazards.tasks.contender_tests import Said
 from cancellint.analysis.hazards.tasks.contenders import (
     PICKS,
     Carrier,
@@ -25,6 +24,7 @@ from cancellint.analysis.hazards.tasks.contenders import (
     meaning,
 )
 from cancellint.analysis.hazards.tasks.stakes import Stake, stake
+from cancellint.analysis.hazards.tasks.task_paths import Held, TaskPaths
 from cancellint.analysis.memory.owners import Owners
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -42,9 +42,6 @@ from cancellint.model.ir import (
 )
 from cancellint.model.summary import RESULT, Path
 from cancellint.model.types import FunctionKey
-
-MOST_STATES = 1500
-"""States after which a search is given up without a finding."""
 
 
 class Ending(enum.IntEnum):
@@ -80,15 +77,14 @@ class Dropped(Struct, frozen=True):
 
 
 class _State(Struct, frozen=True):
-    """Where a path is; `wait` is the await of the race once it has been passed."""
+    """What means the task on a path; `wait` is the await of the race once it has been passed."""
 
-    block: int
-    carriers: tuple[tuple[Expr, Carrier], ...]
+    carriers: Held
     wait: int = -1
     cancelled: bool = False
     dropped: int = -1
     """the step that has cancelled the task unseen"""
-    undone: tuple[Expr, ...] = ()
+    undone: tuple[Expr, ...] | None = ()
     entered: tuple[int, ...] = ()
     leaving: int = -1
     """the `return` that has been passed"""
@@ -115,24 +111,25 @@ class _Search:
     """Follows one task from where it is started through the race that it takes part in."""
 
     def __init__(self, contenders: Contenders, facts: Facts, start: int, sources: tuple[Path, ...]) -> None:
-        self._contenders = contenders
-        self._uses = Uses(contenders, facts)
-        self._tests = Tests(contenders, facts, self._uses)
+        self._paths: TaskPaths[_State] = TaskPaths(contenders, facts, self)
+        self._uses = self._paths.uses
+        self._tests = self._paths.tests
         self._facts = facts
         self._function = facts.function
         self._start = start
         self._sources = sources
         self._found: dict[Drop, None] = {}
-        self._seen: set[_State] = set()
-        self._waiting: deque[tuple[_State, int]] = deque()
 
     def run(self) -> tuple[Drop, ...]:
-        carriers = ((Temp(self._start), Carrier(Part.TASK)),)
-        self._waiting.append((_State(self._facts.block_of(self._start), carriers), self._start + 1))
-        while self._waiting:
-            if len(self._seen) > MOST_STATES:
-                return ()
-            self._through(*self._waiting.popleft())
+        """Return the ways that were found: each stands by itself, though others may have been missed."""
+        start = _State(((Temp(self._start), Carrier(Part.TASK)),))
+        found = self._paths.run(self._facts.block_of(self._start), self._start + 1, start)
+        for end in found.ends:
+            if end.exit == RETURN_EXIT and self._gives(end.state.leaving):
+                self._drop(end.state, Ending.RETURNS, end.state.leaving)
+            else:
+                last = self._facts.flow.last_step(end.block)
+                self._drop(end.state, Ending.ENDS, -1 if last is None else last)
         return tuple(sorted(self._found))
 
     def _drop(self, state: _State, ending: Ending, at: int) -> None:
@@ -143,20 +140,15 @@ class _Search:
 
     # ----------------------------------------------------------------- steps
 
-    def _through(self, state: _State, first: int) -> None:
-        block = self._function.blocks[state.block]
-        for number in range(max(first, block.first), block.last):
-            if number == self._start or self._reads_on(number, state):
-                self._drop(state, Ending.READS_ON, number)
-                return
-            carriers = dict(state.carriers)
-            followed = self._looked_at(number, state, carriers)
-            if followed is None:
-                return
-            after = self._contenders.after(self._facts.key, number, carriers)
-            kept = tuple(sorted(after.items(), key=lambda pair: str(pair[0])))
-            state = structs.replace(followed, carriers=kept)
-        self._leave(block, state)
+    def over_step(self, state: _State, number: int) -> _State | Verdict:
+        if number == self._start or self._reads_on(number, state):
+            self._drop(state, Ending.READS_ON, number)
+            return Verdict.STOP
+        carriers = dict(state.carriers)
+        followed = self._looked_at(number, state, carriers)
+        if followed is None:
+            return Verdict.STOP
+        return structs.replace(followed, carriers=self._paths.after(number, carriers))
 
     def _reads_on(self, number: int, state: _State) -> bool:
         """Tell whether a step takes from the source again after the task was cancelled unseen."""
@@ -188,7 +180,7 @@ class _Search:
         match step:
             case Next(value=value) | Return(value=value):
                 return _is_done(meaning(value, carriers))
-            case Call(args=args) if self._contenders.waiting(self._facts.key, number) is not None:
+            case Call(args=args) if self._paths.contenders.waiting(self._facts.key, number) is not None:
                 return any(_is_done(found) for value in args for found in self._uses.within(value, carriers))
             case Call(args=args):
                 given = any(_is_done(meaning(value, carriers)) for value in args)
@@ -198,49 +190,24 @@ class _Search:
 
     # ----------------------------------------------------------------- edges
 
-    def _leave(self, block: Block, state: _State) -> None:
-        last = block.last - 1 if block.last > block.first else -1
-        step = self._function.steps[last] if last >= 0 else None
-        for edge in block.edges:
-            match step:
-                case Await():
-                    followed = self._along_await(last, step, edge, state)
-                case Next(value=value):
-                    followed = self._along_loop(last, value, edge, state)
-                case _:
-                    followed = self._along(block, edge, state)
-            if followed is not None:
-                self._go(followed, edge, last)
-
-    def _go(self, state: _State, edge: Edge, last: int) -> None:
-        if edge.to >= 0:
-            state = structs.replace(state, block=edge.to)
-            if state not in self._seen:
-                self._seen.add(state)
-                self._waiting.append((state, -1))
-        elif edge.to == RETURN_EXIT and self._gives(state.leaving):
-            self._drop(state, Ending.RETURNS, state.leaving)
-        else:
-            self._drop(state, Ending.ENDS, last)
-
     def _gives(self, number: int) -> bool:
         step = self._function.steps[number] if number >= 0 else None
         return isinstance(step, Return) and step.value != Const("none", "None")
 
-    def _along(self, block: Block, edge: Edge, state: _State) -> _State | None:
-        if edge.leaves is Leaves.RAISED and len(block.edges) > 1 and block.last > block.first:
-            return None
-        if edge.leaves not in (Leaves.TRUE, Leaves.FALSE) or block.test is None or state.wait < 0:
+    def over_handler(self, state: _State, handler: int) -> _State | None:
+        return state
+
+    def over_test(self, state: _State, test: Expr, outcome: bool) -> _State | None:
+        if state.wait < 0:
             return state
-        wait = self._function.steps[state.wait]
-        call = wait.value.step if isinstance(wait, Await) and isinstance(wait.value, Temp) else -1
-        truth = edge.leaves is Leaves.TRUE
-        verdict = self._tests.of(block.test, truth, dict(state.carriers), state.undone, call)
+        call = self._paths.call_waited_for(state.wait)
+        verdict = self._tests.of(test, outcome, dict(state.carriers), state.undone, call)
         return structs.replace(state, undone=verdict.undone) if verdict.said is Said.NOTHING else None
 
-    def _along_loop(self, number: int, value: Expr, edge: Edge, state: _State) -> _State | None:
+    def over_turn(self, state: _State, number: int, edge: Edge) -> _State | None:
         """Return the state after a turn of a loop; what has finished is in no loop over what has not."""
-        found = meaning(value, dict(state.carriers))
+        step = self._function.steps[number]
+        found = meaning(step.value, dict(state.carriers)) if isinstance(step, Next) else None
         if edge.leaves is Leaves.RAISED:
             return None
         if found is None or found.part is not Part.GROUP or state.wait < 0:
@@ -252,7 +219,9 @@ class _Search:
         entered = tuple(sorted({*state.entered, number}))
         return structs.replace(state, entered=entered) if edge.leaves is Leaves.ITEM else None
 
-    def _along_await(self, number: int, step: Await, edge: Edge, state: _State) -> _State | None:
+    def over_await(self, state: _State, block: Block, number: int, edge: Edge) -> _State | None:
+        step = self._function.steps[number]
+        assert isinstance(step, Await)
         found = meaning(step.value, dict(state.carriers))
         failed = edge.leaves in (Leaves.CANCELLED, Leaves.RAISED)
         if not is_outstanding(found) or found is None:

@@ -6,6 +6,9 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation
+from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.reachability import behind, may_follow
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
 from cancellint.analysis.library.conventions import last_name
@@ -88,7 +91,7 @@ def stake(effects: Effects, key: FunctionKey, number: int) -> Stake:
         tuple(take for take in waited if take.source.is_visible_to_callers),
         endless,
         tuple(works_on),
-        tuple(take for take in waited if _is_made_before(function, take.source, number)),
+        tuple(take for take in waited if _is_made_before(effects.program.flow(key), take.source, number)),
         not operations and _runs_given(function, number),
     )
 
@@ -117,22 +120,10 @@ def _is_waited_for(effects: Effects, take: Take) -> bool:
     return entry is not None and entry.awaitable
 
 
-def _is_made_before(function: Function, source: Path, number: int) -> bool:
+def _is_made_before(flow: ControlFlow, source: Path, number: int) -> bool:
     """Tell whether a function has made a source itself, and does not make it anew after a step."""
     kind, _, made = source.root.partition(":")
-    if kind != "temp" or int(made) >= number:
-        return False
-    blocks = function.blocks
-    home = next(index for index, block in enumerate(blocks) if block.first <= int(made) < block.last)
-    start = next(index for index, block in enumerate(blocks) if block.first <= number < block.last)
-    seen: set[int] = set()
-    waiting = [edge.to for edge in blocks[start].edges]
-    while waiting:
-        index = waiting.pop()
-        if index >= 0 and index not in seen:
-            seen.add(index)
-            waiting.extend(edge.to for edge in blocks[index].edges)
-    return home not in seen
+    return kind == "temp" and may_follow(flow, int(made), number) and not may_follow(flow, number, int(made))
 
 
 # --------------------------------------------------------------------------- asked for or not
@@ -145,22 +136,17 @@ def _takes_unasked(effects: Effects, callee: Callee, depth: int = DEEPEST) -> bo
         return known is not None and Role.CONSUMES in known.entry.roles
     if depth == 0:
         return False
-    function = effects.program.function(callee.key)
-    seen = {0}
-    waiting = [0]
-    while waiting:
-        block = function.blocks[waiting.pop()]
-        for number in range(block.first, block.last):
-            if _sends(effects, callee.key, number):
-                break
-            operations = effects.awaited(callee.key, number)
-            if any(_takes_unasked(effects, each.callee, depth - 1) for each in operations):
-                return True
-        else:
-            after = [edge.to for edge in block.edges if edge.to >= 0 and edge.to not in seen]
-            seen.update(after)
-            waiting.extend(after)
-    return False
+    called = callee.key
+
+    def waited(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+        if _sends(effects, called, number):
+            return Verdict.STOP
+        operations = effects.awaited(called, number)
+        taking = any(_takes_unasked(effects, each.callee, depth - 1) for each in operations)
+        return Verdict.FOUND if taking else ()
+
+    flow = effects.program.flow(called)
+    return PathSearch(flow, waited).run([behind(flow, None)]).outcome is Outcome.FOUND
 
 
 def _sends(effects: Effects, key: FunctionKey, number: int) -> bool:
@@ -227,27 +213,27 @@ def _given(effects: Effects, key: FunctionKey, operation: Operation) -> Iterator
 
 def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
     """Tell whether a coroutine function, or asynchronous generator, runs until it is stopped or fails."""
-    function = effects.program.function(key)
-    handlers = Handlers(effects, key)
-    seen = {0}
-    waiting = [0]
+    handlers, flow = Handlers(effects, key), effects.program.flow(key)
     goes_on = False
-    while waiting:
-        number = waiting.pop()
-        block = function.blocks[number]
-        for edge in block.edges:
-            if not _goes_on(handlers, edge):
-                continue
-            if edge.leaves in _AFTER and depth and _waits_for_ever(effects, key, block.last - 1, depth):
-                goes_on = True
-                continue
-            if edge.to == RETURN_EXIT:
-                return False
-            goes_on |= 0 <= edge.to <= number
-            if edge.to not in seen:
-                seen.add(edge.to)
-                waiting.append(edge.to)
-    return goes_on
+
+    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        nonlocal goes_on
+        if not _goes_on(handlers, edge):
+            return None
+        last = flow.last_step(here.block)
+        if (
+            edge.leaves in _AFTER
+            and depth
+            and last is not None
+            and _waits_for_ever(effects, key, last, depth)
+        ):
+            goes_on = True
+            return None
+        goes_on = goes_on or flow.is_back_edge(here.block, edge)
+        return ()
+
+    ends = PathSearch(flow, None, onward).run([behind(flow, None)]).ends
+    return goes_on and all(end.exit != RETURN_EXIT for end in ends)
 
 
 def _goes_on(handlers: Handlers, edge: Edge) -> bool:
