@@ -50,10 +50,13 @@ from cancellint.model.knowledge import Cancel, RaceKind, Role, Suspends
 from cancellint.model.summary import (
     KEPT,
     RESULT,
+    Acquires,
     Act,
     Cause,
+    Closes,
     Loss,
     Path,
+    Releases,
     Summary,
     Take,
     Verb,
@@ -429,7 +432,7 @@ class Effects:
         function = self.program.function(callee.key)
         named = UnresolvedCallee(function.name, callee.receiver, callee.args, callee.keywords)
         acts = tuple(acts_by_name(self.conventions, self.frame(key), function.name, named, used=False))
-        gathered.acts.update(dict.fromkeys(acts))
+        gathered.add(*acts)
         gathered.suspends |= function.is_async and bool(acts)
 
     def _gather_summary(
@@ -465,7 +468,7 @@ class Effects:
         name = self.program.function(callee.key).name
         for act in acts_by_name(self.conventions, frame, name, callee, False) if callee.args else ():
             if act.verb not in SAID and not _releases(gathered, act.subject):
-                gathered.acts[act] = None
+                gathered.add(act)
         for index in summary.calls:
             called = given.get(index)
             if called is not None:
@@ -578,29 +581,29 @@ class Effects:
         if callee.receiver is not None and used and not entry.awaitable and fate is not Fate.STORES:
             measures = Role.LOOKS in entry.roles and entry.returns in _MEASURES
             gathered.arguments.append(Argument(callee.receiver, Fate.LOOKS if measures else Fate.PASSES))
-        gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
+        gathered.add(*acts_of_container(frame, callee))
         if entry.of == "result":
             of = RESULT
         if of is None:
             return
-        gathered.acts.update(dict.fromkeys(acts_of_known(self.operations, frame, callee, known, of)))
+        gathered.add(*acts_of_known(self.operations, frame, callee, known, of))
         if of == RESULT:
             return
         if Role.CONSUMES in entry.roles:
             into = self._destination(frame, entry.into, callee, known)
-            gathered.takes[Take(of, into, known.name, known.confidence)] = None
+            gathered.add(Take(of, into, known.name, known.confidence))
             if entry.cancel is Cancel.LOSES and used:
-                gathered.losses[Loss(of, Cause.PRIMITIVE, known.name, known.confidence)] = None
+                gathered.add(Loss(of, Cause.PRIMITIVE, known.name, known.confidence))
             elif entry.own_scopes_only:
                 native = Loss(of, Cause.PRIMITIVE, known.name, known.confidence, native=True)
-                gathered.losses[native] = None
+                gathered.add(native)
         if Role.CLOSES in entry.roles:
-            gathered.closes[of] = None
+            gathered.add(Closes(of))
         if self.operations.is_thread_lock(known.name.rpartition(".")[0]):
             if Role.ACQUIRES in entry.roles:
-                gathered.acquires[of] = None
+                gathered.add(Acquires(of))
             if Role.RELEASES in entry.roles:
-                gathered.releases[of] = None
+                gathered.add(Releases(of))
 
     def _destination(self, frame: Frame, into: str, callee: Callee, known: Known) -> Path:
         """Return where taken data goes: the result, or an argument's object."""
@@ -618,14 +621,14 @@ class Effects:
         gathered.arguments.extend(Argument(value, fate) for value in _all_arguments(callee))
         method = _method_name(callee)
         frame = self.frame(key)
-        gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
-        gathered.acts.update(dict.fromkeys(acts_by_name(self.conventions, frame, method, callee, used)))
+        gathered.add(*acts_of_container(frame, callee))
+        gathered.add(*acts_by_name(self.conventions, frame, method, callee, used))
         receiver = callee.receiver
         if receiver is not None:
             gathered.arguments.append(Argument(receiver, Fate.PASSES))
             path = frame.path(receiver)
             if path is not None and method in self.conventions.closes:
-                gathered.closes[path] = None
+                gathered.add(Closes(path))
 
     # ------------------------------------------------------------------ other frames
 
@@ -690,7 +693,7 @@ def _fate(roles: tuple[Role, ...], used: bool) -> Fate:
 
 
 def _releases(gathered: Gathering, subject: Path) -> bool:
-    return any(act.verb is Verb.RELEASES and act.subject == subject for act in gathered.acts)
+    return any(act.verb is Verb.RELEASES and act.subject == subject for act in gathered.of_kind(Act))
 
 
 def _argument(

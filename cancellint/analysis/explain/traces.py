@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.explain.written import written
-from cancellint.analysis.summaries.summarize import Fact, Origin, Result
+from cancellint.analysis.summaries.summarize import Origin, Result
 from cancellint.model.ir import Assign, Name, Temp
 from cancellint.model.knowledge import Mode
-from cancellint.model.summary import Cause, Loss, Path, Unsettled
+from cancellint.model.summary import Cause, Fact, Loss, Path, Unsettled
 from cancellint.model.types import FunctionKey
 
 

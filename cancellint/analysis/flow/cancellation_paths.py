@@ -184,3 +184,16 @@ def steps_after_errors(facts: Facts) -> frozenset[int]:
 def may_be_skipped(facts: Facts, step: int) -> bool:
     """Tell whether the function may return without having run a step."""
     return not facts.before_return.dominates(facts.flow.block_of(step), ENTRY)
+
+
+def only_fails(facts: Facts, block: int) -> bool:
+    """Tell whether all that may follow a block, new cancellations aside, is that the function fails."""
+    flow = facts.flow
+
+    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        last = flow.last_step(here.block)
+        awaits = last is not None and isinstance(facts.function.steps[last], Await)
+        return None if awaits and edge.leaves is Leaves.CANCELLED else ()
+
+    ends = PathSearch(flow, None, onward).run([Place(block, ())]).ends
+    return bool(ends) and all(end.exit == RAISE_EXIT for end in ends)

@@ -5,7 +5,6 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import Outcome
 from cancellint.analysis.flow.cancellation_paths import Passage, RaceExit, WayOut, unshielded_way_out
@@ -23,7 +22,7 @@ from cancellint.model.ir import (
     Leaves,
     Temp,
 )
-from cancellint.model.summary import Cause, Loss, Path
+from cancellint.model.summary import Cause, Closes, Fact, Loss, Path, Replaces
 
 T = TypeVar("T")
 
@@ -176,7 +175,7 @@ def race_exits(facts: Facts, block: int) -> tuple[RaceExit, ...]:
 def _ended_by(facts: Facts, step: int) -> Iterator[Path]:
     """Yield what a step closes, or puts something else in the place of."""
     effect = facts.effect(step)
-    yield from (*effect.closes, *effect.replaces)
+    yield from (*effect.paths(Closes), *effect.paths(Replaces))
     match facts.function.steps[step]:
         case Assign(target=target, op="") | Delete(target=target):
             stored = facts.frame.path(target)
@@ -186,7 +185,7 @@ def _ended_by(facts: Facts, step: int) -> Iterator[Path]:
             pass
 
 
-def of_either_kind(noted: Mapping[CalleeFact, T], loss: Loss) -> T | None:
+def of_either_kind(noted: Mapping[Fact, T], loss: Loss) -> T | None:
     """Return what is noted for a loss, even if a shield has narrowed it to asyncio's own cancellation."""
     found = noted.get(loss)
     return noted.get(structs.replace(loss, native=False)) if found is None else found

@@ -31,7 +31,7 @@ from cancellint.model.ir import (
     Step,
     Yield,
 )
-from cancellint.model.types import CallSite, FunctionKey
+from cancellint.model.types import FunctionKey
 
 LONGEST_HELPER = 60
 """Steps of a helper that is absorbed; a longer one is a part of the program, and no detail of its callers."""
@@ -129,7 +129,7 @@ class _Expanding:
 
     def _expand(self, key: FunctionKey) -> None:
         own = self._program.function(key)
-        written = whole(own, tuple(CallSite(key, number) for number in range(len(own.steps))))
+        written = whole(key, own)
         length = len(own.steps)
         placed: list[Inlined] = []
         for call in self._references.calls[key]:
@@ -150,9 +150,7 @@ class _Expanding:
         assert isinstance(step, Call)
         callee = self._done.get(call.callee)
         if callee is None:
-            function = self._program.function(call.callee)
-            sites = tuple(CallSite(call.callee, number) for number in range(len(function.steps)))
-            callee = whole(function, sites)
+            callee = whole(call.callee, self._program.function(call.callee))
         given = arguments(callee.function.params, call.receiver, step)
         if given is None or not _outer_names(callee.function).isdisjoint(_own_names(own)):
             return None

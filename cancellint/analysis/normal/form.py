@@ -18,14 +18,20 @@ from cancellint.model.types import CallSite, FunctionKey
 class Written(NamedTuple):
     """Where a step of a function in normal form was written.
 
-    `own` is the step of the function itself that it belongs to; `origin` the step of a helper that was put
-    into its place, the same where there is none. `is_part` tells that the helper is nothing but a part of its
-    callers.
+    `chain` leads from the step of the function itself that it belongs to, through the helpers that were put
+    into it, to where it stands. `is_part` tells that the innermost helper is only a part of its callers.
     """
 
-    own: Site
-    origin: Site
+    chain: tuple[Site, ...]
     is_part: bool
+
+    @property
+    def own(self) -> Site:
+        return self.chain[0]
+
+    @property
+    def origin(self) -> Site:
+        return self.chain[-1]
 
 
 class Origins:
@@ -37,14 +43,11 @@ class Origins:
 
     def of(self, site: Site) -> Written:
         """Return where a step was written."""
-        function = FunctionKey(site.module, site.function)
-        expanded = self._expanded.get(function)
+        expanded = self._expanded.get(FunctionKey(site.module, site.function))
         if expanded is None or site.step < 0:
-            return Written(site, site, is_part=False)
-        origin = expanded.origins[site.step]
-        own = Site(site.module, site.function, expanded.calls[site.step])
-        is_part = origin.function in self._absorbed
-        return Written(own, _site(origin), is_part)
+            return Written((site,), is_part=False)
+        chain = expanded.chains[site.step]
+        return Written(tuple(map(_site, chain)), chain[-1].function in self._absorbed)
 
 
 def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program, Origins]:

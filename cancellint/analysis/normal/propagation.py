@@ -76,9 +76,9 @@ class _Propagation:
         read = [part for expr in _read_in(function) for part in parts(expr)]
         self._read = Counter(part.id for part in read if isinstance(part, Name))
         self._outcomes = Counter(part.step for part in read if isinstance(part, Temp))
-        self._tested_names = {
+        self._tested_names = Counter(
             name for block in function.blocks if block.test is not None for name in names_in(block.test)
-        }
+        )
         self._copied = {
             number: step.target.id
             for number, step in enumerate(function.steps)
@@ -103,7 +103,8 @@ class _Propagation:
                 return name != imported
             case Temp(step=made):
                 once = self._read[name] == 1 and self._outcomes[made] == 1
-                return once and isinstance(self._function.steps[made], Call)
+                only_asked = self._read[name] == self._tested_names[name]
+                return (once or only_asked) and isinstance(self._function.steps[made], Call)
             case Op(op=op):
                 return op in _TESTS and name in self._tested_names
             case _:

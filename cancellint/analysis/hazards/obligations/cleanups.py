@@ -14,7 +14,7 @@ from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const
-from cancellint.model.summary import Act, Path, Verb
+from cancellint.model.summary import Act, Path, Replaces, Verb
 
 Undone = tuple[tuple[int, Act], ...]
 """The acts of a handler that count, by step."""
@@ -168,7 +168,7 @@ class _Cleanups:
                 yield path
         yield from (act.subject for act in effect.acts if act.verb in (Verb.SENDS, Verb.ACQUIRES))
         yield from (take.source for take in effect.takes)
-        yield from effect.replaces
+        yield from effect.paths(Replaces)
 
 
 def _touches_any(undone: Undone, act: Act) -> bool:

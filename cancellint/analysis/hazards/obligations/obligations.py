@@ -115,6 +115,10 @@ class Obligation(Struct, frozen=True):
     names: frozenset[Path]
 
 
+_MOST_COPIES = 3
+"""Variables after which an object that goes from one to the next is not followed back any further."""
+
+
 class Obligations:
     """The solved analysis of one function; `attributes` tells what the rest of the program does."""
 
@@ -203,9 +207,17 @@ class Obligations:
         if kind == "temp":
             yield int(name)
             return
+        variables = {name}
+        for _ in range(_MOST_COPIES):
+            variables |= {
+                step.value.id
+                for step in steps
+                if isinstance(step, Assign) and not step.op and isinstance(step.value, Name)
+                if isinstance(step.target, Name) and step.target.id in variables
+            }
         for step in steps:
             match step:
-                case Assign(target=Name(id=target), value=Temp(step=made), op="") if target == name:
+                case Assign(target=Name(id=target), value=Temp(step=made), op="") if target in variables:
                     if isinstance(steps[made], Call | Await):
                         yield made
                 case _:
@@ -355,8 +367,13 @@ class Obligations:
             return Verdict.STOP if act is not None or step == obligation.taken else ()
 
         flow = self._facts.flow
-        following = [Place(to, ()) for to in flow.targets(block, NORMAL) if to >= 0]
-        ends = PathSearch(flow, undone, taken=NORMAL).run(following).ends
+        turns = self._next_turns(obligation)
+
+        def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+            return None if edge.to in turns else ()
+
+        following = [Place(to, ()) for to in flow.targets(block, NORMAL) if to >= 0 and to not in turns]
+        ends = PathSearch(flow, undone, onward, taken=NORMAL).run(following).ends
         for step, act in found:
             if flow.blocks[flow.block_of(step)].cleanup:
                 return Witness(step, act, Belief.CLEANUP)
@@ -364,6 +381,17 @@ class Obligations:
         if not found or (kept and obligation.kind is Kind.STATE):
             return None
         return Witness(*found[0], Belief.NORMAL)
+
+    def _next_turns(self, obligation: Obligation) -> frozenset[int]:
+        """Return where the next turn of a loop begins in which state was changed: what it finds is its own.
+
+        What is held, on the other hand, is held until it is given back.
+        """
+        if obligation.kind is Kind.HELD or obligation.taken == BEFORE:
+            return frozenset()
+        flow = self._facts.flow
+        taken = flow.block_of(obligation.taken)
+        return frozenset(loop.header for loop in flow.loops if taken in loop.blocks)
 
     def _undone_on_cancellation(
         self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]

@@ -34,7 +34,7 @@ from cancellint.model.ir import (
     Return,
     Temp,
 )
-from cancellint.model.summary import Path
+from cancellint.model.summary import Closes, Path
 from cancellint.model.types import FunctionKey
 
 
@@ -177,7 +177,7 @@ class Search:
         """Tell whether a step closes what the task works on, which ends it."""
         return bool(self._closing) and any(
             path.is_within(mine) or mine.is_within(path)
-            for path in self._facts.effect(number).closes
+            for path in self._facts.effect(number).paths(Closes)
             for mine in self._closing
         )
 
