@@ -201,6 +201,10 @@ class Knowledge:
         """The public names of all entries, sorted."""
         return tuple(sorted(self._entries))
 
+    def queues(self) -> tuple[str, ...]:
+        """The public names of what makes queues, sorted."""
+        return tuple(name for name in self.names() if self._entries[name].queue is not None)
+
     def with_role(self, role: Role) -> tuple[str, ...]:
         """The public names of what has a role, sorted."""
         return tuple(name for name in self.names() if role in self._entries[name].roles)
@@ -243,6 +247,11 @@ class Knowledge:
             return known.source
         classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
         return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
+
+    def is_weak(self, cls: str) -> bool:
+        """Whether a class of containers holds its elements weakly."""
+        entry = self.entry(cls)
+        return entry is not None and entry.weak
 
     def overridden(self, bases: Iterable[str], method: str) -> Entry | None:
         """The entry of the method of a library class that a class with these bases overrides."""
@@ -472,7 +481,7 @@ def _path(name: str, key: str) -> str:
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound")
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
@@ -527,7 +536,16 @@ def _problems(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "mode", 'only what loses has a mode; add cancel = "loses", or drop the mode'
     if entry.mode is None and entry.cancel is Cancel.LOSES:
         yield "mode", f"is missing; say how it loses: {', '.join(Mode)}"
-    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout, entry.enters)
+    operands = (
+        entry.of,
+        entry.into,
+        entry.spawned,
+        entry.calls,
+        entry.raced,
+        entry.timeout,
+        entry.enters,
+        entry.bound,
+    )
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
             yield key, problem
