@@ -385,7 +385,7 @@ class Backlogs:
             for callee in self._effects.types.callees(key, number):
                 if isinstance(callee, ProjectCallee) and not self._program.function(callee.key).is_async:
                     yield callee.key
-            if last_name(step.func) in ("call_soon", "call_soon_threadsafe"):
+            if self._inflows.defers(key, number):
                 for operand in step.args[:1]:
                     kind = self._effects.types.of(key, operand)
                     if isinstance(kind, ProjectFunction):
