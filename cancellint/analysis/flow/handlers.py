@@ -178,7 +178,7 @@ def _caught_by(block: Block) -> tuple[int, ...]:
 
 
 def _without_dead_ends(blocks: list[Block]) -> tuple[Block, ...]:
-    """The blocks, of which those that are never entered lead nowhere: copies of handlers for what passes them."""
+    """The blocks; those that are never entered, copies of handlers for what passes them, lead nowhere."""
     entered = {0}
     waiting = [0]
     while waiting:
