@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -204,6 +205,12 @@ class Knowledge:
     def queues(self) -> tuple[str, ...]:
         """The public names of what makes queues, sorted."""
         return tuple(name for name in self.names() if self._entries[name].queue is not None)
+
+    @cached_property
+    def stacks(self) -> frozenset[str]:
+        """The classes whose objects leave other context managers with themselves."""
+        entering = (name for name, entry in self._entries.items() if entry.enters is not None)
+        return frozenset(name.rpartition(".")[0] for name in entering)
 
     def with_role(self, role: Role) -> tuple[str, ...]:
         """The public names of what has a role, sorted."""
