@@ -158,7 +158,7 @@ class Trails:
     def is_weak(self, key: FunctionKey, expr: Expr) -> bool:
         """Whether a container holds its elements weakly."""
         found = options(self._types.of(key, expr))
-        weak = [isinstance(each, Instance) and each.cls.startswith("weakref.Weak") for each in found]
+        weak = [isinstance(each, Instance) and self._operations.knowledge.is_weak(each.cls) for each in found]
         return bool(weak) and all(weak)
 
     def sees_error(self, key: FunctionKey, callback: Expr) -> bool:

@@ -346,11 +346,12 @@ class AbandonedFutures:
         return False
 
     def _is_kept_weakly(self, made: Made) -> bool:
+        knowledge = self._futures.effects.operations.knowledge
         for site in made.kept_by:
             match self._program.function(site.function).steps[site.step]:
                 case Assign(target=Item(base=base)) | Call(func=Attr(base=base)):
                     if any(
-                        isinstance(each, Instance) and each.cls.startswith("weakref.Weak")
+                        isinstance(each, Instance) and knowledge.is_weak(each.cls)
                         for each in options(self._types.of(site.function, base))
                     ):
                         return True
