@@ -1,4 +1,4 @@
-"""The story behind a fact: step by step, through the functions it came through."""
+"""The trace behind a fact, its *story*: step by step, through the functions it came through."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Everything solved for one function under the summaries known so far."""
+"""The facts of one function under the summaries known so far, each solved when first asked for."""
 
 from collections.abc import Iterator
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""What an await loses when it is cancelled, and which way the cancellation takes out of the function."""
+"""What an await loses when it is cancelled: custody that no cancellation path discharges."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
@@ -122,25 +122,25 @@ def _operands(facts: Facts, step: int) -> Iterator[Expr]:
             return
 
 
-# --------------------------------------------------------------------------- the cancelled way out
+# --------------------------------------------------------------------------- cancellation paths
 
 
 MOST_PLACES = 1000
-"""Places on a cancellation's way, with what is held there, that are told apart."""
+"""Cap on the places of a cancellation path, each a block with its state of custody."""
 
 Carried = frozenset[tuple[Holder, int]]
 """A state of custody, to be compared."""
 
 
 class _Saved(Struct, frozen=True):
-    """What can be saved between a cancelled await and the end of the cancellation's way."""
+    """What a cancellation path discharges, and which sources it closes or replaces."""
 
     cured: int
     ended: tuple[Path, ...]
     way: WayOut
 
     def ends(self, source: Path, *, connected: bool) -> bool:
-        """Tell whether the source is closed or replaced on the way."""
+        """Tell whether the source is closed or replaced on the cancellation path."""
         return any(closes(path, source, connected=connected) for path in self.ended)
 
 
@@ -152,7 +152,7 @@ def _saved(facts: Facts, block: int, state: State, tokens: int) -> _Saved:
 
 
 def _discharged(facts: Facts, block: int, state: State, way: WayOut) -> int:
-    """Return the tokens that somebody is given on some way of the cancellation."""
+    """Return the tokens that some cancellation path hands on: it stores or returns their data."""
     moves = Moves()
 
     def carry(carried: Carried, step: int) -> Carried:

@@ -39,7 +39,7 @@ class Candidate(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """A candidate, with the step that reads its source again or the ways it leaves the function."""
+    """A candidate, with the step that reads its source again, or else how the function may end after it."""
 
     candidate: Candidate
     read_again: int | None

@@ -1,4 +1,4 @@
-"""Whether a source outlives a race: is it read again before anyone closes or replaces it?"""
+"""Whether a source outlives a race: does some path read it again before it is closed or replaced?"""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""What a function computes from given values."""
+"""Taint: what a function computes from given values, whatever the path."""
 
 from collections.abc import Iterable, Iterator
 

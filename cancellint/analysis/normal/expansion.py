@@ -1,4 +1,4 @@
-"""Helpers are put in the place of their calls, as far as that leaves nothing unsaid.
+"""Which helpers are inlined, that is put in the place of their calls, and which of them are absorbed.
 
 A helper that only this program calls, and only plainly, exists for its callers alone: it is *absorbed* by
 them, and what is found in it is found where it is called, under the circumstances there. One that only asks

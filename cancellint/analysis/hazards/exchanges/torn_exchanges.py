@@ -1,9 +1,9 @@
 """What becomes of a connection whose exchange is cancelled: does the next one to use it read the old reply?
 
-The same reading as of every obligation: it is outstanding while the reply is awaited; the cancellation takes
-its way out of the function, and then out of the callers that wait for it; whoever closes the connection on
-that way, marks it, or reads the reply after all, has settled it. What is left is decided where the connection
-is at home: it goes back to a pool, or it stays in an object that sends on it again.
+An exchange is an obligation, outstanding while the reply is awaited. It is discharged if the cancellation
+path, through the function and then through the callers that wait for it, closes the connection, marks it, or
+reads the reply after all. What is left is decided where the connection is kept: it goes back to a pool, or it
+stays in an object that sends on it again.
 """
 
 from collections.abc import Iterator, Mapping

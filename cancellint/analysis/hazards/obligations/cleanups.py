@@ -1,4 +1,4 @@
-"""Cleanup owed: what the handler of any error cleans up, and a cancellation leaves as it is.
+"""Cleanup obligations: what the handler of any error cleans up, and the cancellation path does not.
 
 Nothing needs to have been taken on in sight. That a handler closes, releases or marks something before it
 raises again is the code's own word that a failure must not leave it as it is.
@@ -21,7 +21,7 @@ Undone = tuple[tuple[int, Act], ...]
 
 
 def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterator[Debt]:
-    """Yield what is owed, once per handler; the handlers in `told` are known to owe more already."""
+    """Yield the cleanups that a cancellation misses, once per handler; those in `told` have a debt."""
     search = _Cleanups(ways, attributes)
     seen = set(told)
     for block, await_ in ways.awaits:
@@ -46,7 +46,7 @@ class _Cleanups:
         self._attributes = attributes
 
     def owed(self, block: int, await_: int, handler: int) -> Undone:
-        """Return the acts of a handler that a cancellation misses, none if its own way makes up for any.
+        """Return the acts of a handler that a cancellation misses, none if its path has any of them.
 
         A cancellation with a handler of its own, that does more than pass it on, has been thought of.
         """

@@ -1,8 +1,8 @@
-"""What a function owes when it is cancelled: it took something on, and only other paths undo it.
+"""Obligations of a function that a cancellation path leaves undischarged, though other paths do not.
 
 An obligation is taken on by a step and discharged by others. It is outstanding at every await that may be
-reached in between. A cancellation there takes its own way out, through `finally` and the handlers that catch
-it; if nothing on that way discharges the obligation, a *debt* remains.
+reached in between. From there the cancellation path leads through `finally` and the handlers that catch it;
+if nothing on it discharges the obligation, a *debt* remains.
 
 Most pairs are read from the code's own beliefs: what the normal path, or the handler of an ordinary error,
 undoes, has to be undone. Only locks and what comes out of a pool need no such witness.
@@ -62,7 +62,7 @@ BEFORE = -1
 
 
 class Kind(enum.StrEnum):
-    """What is owed."""
+    """The kinds of obligations, by what is taken on."""
 
     HELD = "held resource"
     STATE = "stranded state"
@@ -70,7 +70,7 @@ class Kind(enum.StrEnum):
 
 
 class Debt(Struct, frozen=True):
-    """Something stays undone if an await is cancelled."""
+    """An obligation that stays undischarged if an await is cancelled."""
 
     kind: Kind
     act: Act
@@ -128,7 +128,7 @@ class Obligations:
         self._attributes = attributes
 
     def debts(self) -> tuple[Debt, ...]:
-        """Return what is owed, one debt for what one handler, or one `finally`, would settle."""
+        """Return what stays undischarged, one debt for all that one handler or `finally` would discharge."""
         found: dict[int, Debt] = {}
         for obligation in self._taken_on():
             debt = self._debt_of(obligation)
@@ -245,7 +245,7 @@ class Obligations:
     # ------------------------------------------------------------------ debts
 
     def _debt_of(self, obligation: Obligation) -> Debt | None:
-        """Return the debt of an obligation that is easiest to see, None where every way out discharges it."""
+        """Return the debt that is easiest to see, None where every cancellation path discharges it."""
         owed: Debt | None = None
         outstanding = tuple(self._outstanding(obligation))
         if any(self._has_callback(obligation, step) for step in self._facts.function.steps):
