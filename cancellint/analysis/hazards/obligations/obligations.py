@@ -416,7 +416,9 @@ class Obligations:
     def _outstanding(self, obligation: Obligation) -> Iterator[tuple[int, int]]:
         """Yield (block, await) for the awaits that may be reached with the obligation still open.
 
-        They may lie in the next turn of a loop. An await that discharges the obligation itself is none.
+        They may lie in the next turn of a loop. But state that is settled in the next turn is what the loop
+        remembers from one turn to the other, such as how the last one ended. An await that discharges the
+        obligation itself is none.
         """
         facts = self._facts
         found: dict[tuple[int, int], None] = {}
@@ -438,7 +440,15 @@ class Obligations:
         start = self._place_taken(obligation)
         if search.run([start]).outcome is Outcome.UNKNOWN:
             PathSearch(facts.flow, passed, onward, taken=NORMAL).run([structs.replace(start, decided=())])
-        yield from found
+        yield from (place for place in found if not self._is_remembered(obligation, *place))
+
+    def _is_remembered(self, obligation: Obligation, block: int, await_: int) -> bool:
+        """Tell whether an await is reached with what an earlier turn of a loop around both has left."""
+        if obligation.kind is not Kind.STATE:
+            return False
+        flow = self._facts.flow
+        around = flow.cycle(flow.block_of(obligation.taken))
+        return block in around and not precedes(flow, obligation.taken, await_)
 
     def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
         """Tell whether an await can be cancelled, and does not close by itself what is held."""
