@@ -167,6 +167,7 @@ NOT_OWED = {
                 self.busy = False
             except ValueError:
                 self.busy = True
+                await pause()
     """,
     "after the undoing await has come back": """
         self.names.add(name)
