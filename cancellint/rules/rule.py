@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.normal.form import Origins
+from cancellint.analysis.normal.form import Origins, names_as_written
 from cancellint.analysis.project import Project
 from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
@@ -84,7 +84,10 @@ def _as_written(raw: RawFinding, origins: Origins) -> RawFinding:
     return structs.replace(
         raw,
         at=place,
-        notes=tuple(SiteNote(origins.of(note.at).origin, note.message) for note in raw.notes),
+        message=names_as_written(raw.message),
+        notes=tuple(
+            SiteNote(origins.of(note.at).origin, names_as_written(note.message)) for note in raw.notes
+        ),
         fix=_fix_as_written(raw.fix, origins) if raw.fix is not None else None,
         copy_of=at.origin if at.origin != at.own else None,
     )

@@ -34,6 +34,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -517,7 +518,7 @@ def _expressions(step: Step) -> tuple[Expr, ...]:
             return ()
         case Await(value=value) | Yield(value=value) | Enter(value=value) | Exit(value=value):
             return (value,)
-        case Next(value=value) | Return(value=value) | Evaluate(value=value):
+        case Next(value=value) | Return(value=value) | Evaluate(value=value) | Load(value=value):
             return (value,)
 
 

@@ -39,6 +39,7 @@ from cancellint.model.ir import (
     Evaluate,
     Exit,
     Expr,
+    Load,
     Name,
     Next,
     Raise,
@@ -292,6 +293,8 @@ class Effects:
                 return Path(f"raced:{params[name]}")
             case Temp(step=step):
                 made = self.program.function(key).steps[step]
+                if isinstance(made, Load):
+                    return self.given_awaitable(key, made.value)
                 if isinstance(made, Call) and isinstance(made.func, Name) and made.func.id in params:
                     return Path(f"called:{params[made.func.id]}")
         return None

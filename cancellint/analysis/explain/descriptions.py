@@ -12,6 +12,7 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.explain.written import written
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.promises.owing import Owed, cancelled_at
+from cancellint.analysis.normal.form import names_as_written
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence, SiteNote
 from cancellint.model.source import Site
@@ -70,9 +71,9 @@ def as_written(description: Description, origin: Callable[[Site], Site]) -> Desc
     """Return a description that points at the steps as they were written."""
     facts = tuple(
         Fact(
-            fact.text,
+            names_as_written(fact.text),
             origin(fact.at) if fact.at is not None else None,
-            tuple(SiteNote(origin(note.at), note.message) for note in fact.via),
+            tuple(SiteNote(origin(note.at), names_as_written(note.message)) for note in fact.via),
         )
         for fact in description.facts
     )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.explain.written import written
 from cancellint.analysis.summaries.summarize import Origin, Result
 from cancellint.model.ir import Assign, Name, Temp
@@ -125,7 +126,8 @@ class Traces:
         source = self.shown(key, loss.source)
         match loss.cause:
             case Cause.HELD:
-                earlier = taken >= at
+                flow = self._effects.program.flow(key)
+                earlier = taken >= 0 and not precedes(flow, taken, at)
                 said = "an earlier turn took data from" if earlier else "data is taken from"
                 yield Line(key, taken, f"{said} `{source}` here", earlier)
                 held = self._held_by(key, taken)

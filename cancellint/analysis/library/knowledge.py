@@ -238,6 +238,16 @@ class Knowledge:
             self._resolved[name] = self._look_up(self.canonical(name))
         return self._resolved[name]
 
+    def starts_task(self, name: str) -> bool:
+        """Whether a function starts a task."""
+        entry = self.entry(name)
+        return entry is not None and Role.SPAWNS in entry.roles
+
+    def waits_for_many(self, name: str) -> bool:
+        """Whether a function waits for several tasks that it is given."""
+        entry = self.entry(name)
+        return entry is not None and (Role.GATHERS in entry.roles or entry.race is RaceKind.LEAVES_RUNNING)
+
     def is_class(self, name: str) -> bool:
         """Whether this names a known class."""
         entry = self.entry(name)

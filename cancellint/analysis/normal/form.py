@@ -1,11 +1,12 @@
 """A program in normal form, and the way back from it to the places where things were written."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from msgspec import structs
 
-from cancellint.analysis.normal.expansion import Expansion, WaitsForMany, expand
+from cancellint.analysis.normal.expansion import Expansion, Library, expand
 from cancellint.analysis.normal.inlining import Expanded
 from cancellint.analysis.normal.propagation import Replaced, names_read, propagate
 from cancellint.analysis.normal.synonyms import Synonyms
@@ -50,9 +51,17 @@ class Origins:
         return Written(tuple(map(_site, chain)), chain[-1].function in self._absorbed)
 
 
-def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program, Origins]:
+_RENAMED = re.compile(r"(?<=\w)(?:\$\d+)+")
+
+
+def names_as_written(text: str) -> str:
+    """Return a text with the variables of helpers under the names that their author gave them."""
+    return _RENAMED.sub("", text)
+
+
+def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
     """Return the same program with all functions in normal form, and where their steps were written."""
-    expansion = expand(program, waits_for_many)
+    expansion = expand(program, library)
     synonyms = Synonyms(program)
     modules = {name: _normal_module(program, expansion, synonyms, name) for name in program.modules()}
     return Program(modules, program.packages, expansion.absorbed), Origins(

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ENTRY
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.exchanges import may_exchange
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.locks import HeldAcross, Locks
@@ -126,8 +128,9 @@ def _is_denied(loss: Loss) -> bool:
 
 def _told_later(facts: Facts, lost: Lost) -> tuple[bool, int]:
     """Return a key that puts first the loss that is easiest to follow: taken before, not a turn ago."""
-    taken = facts.tokens[lost.token].step if lost.token is not None else -1
-    return taken >= lost.step, lost.step
+    taken = facts.tokens[lost.token].step if lost.token is not None else None
+    earlier = taken is not None and not precedes(facts.flow, taken, lost.step)
+    return earlier, lost.step
 
 
 def _firmest(found: set[Loss]) -> Iterator[Loss]:
@@ -235,8 +238,7 @@ def _called_params(facts: Facts) -> Iterator[int]:
 
 def _stored_early(facts: Facts) -> Iterator[int]:
     """Yield the parameters that are stored in the entry block before anything is taken there."""
-    entry = facts.function.blocks[0]
-    for number in range(entry.first, entry.last):
+    for number in facts.flow.steps(ENTRY):
         if facts.takes(number):
             return
         match facts.function.steps[number]:

@@ -144,9 +144,10 @@ class AbandonedFutures:
         function = self._program.function(at.function)
         if at.function == made.site.function or self._runs_first(at.function):
             return True
-        if any(
-            isinstance(step, Assign) and step.target == future and not isinstance(future, Name)
-            for step in function.steps[: at.step]
+        flow = self._program.flow(at.function)
+        if not isinstance(future, Name) and any(
+            isinstance(step, Assign) and step.target == future and precedes(flow, number, at.step)
+            for number, step in enumerate(function.steps)
         ):
             return True
         return isinstance(future, Name) and any(

@@ -26,6 +26,7 @@ from cancellint.model.ir import (
     Element,
     Expr,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -428,7 +429,7 @@ class Futures:
         self, key: FunctionKey, number: int, depth: int
     ) -> Iterator[tuple[FunctionKey, Expr, int]]:
         match self.program.function(key).steps[number]:
-            case Next(value=value):
+            case Next(value=value) | Load(value=value):
                 yield key, value, depth
             case Await(value=Temp(step=made)) if isinstance(self.program.function(key).steps[made], Call):
                 yield from self._taken_from(key, made, depth)

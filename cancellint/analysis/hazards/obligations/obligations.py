@@ -362,7 +362,7 @@ class Obligations:
 
         def undone(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
             act = self._undone_at(obligation, (step,))
-            if act is not None:
+            if act is not None and not self._is_remembered(obligation, here.block, step):
                 found.append(act)
             return Verdict.STOP if act is not None or step == obligation.taken else ()
 
@@ -445,9 +445,11 @@ class Obligations:
     # ------------------------------------------------------------------ outstanding
 
     def _outstanding(self, obligation: Obligation) -> Iterator[tuple[int, int]]:
-        """Yield (block, await) for the awaits that may be reached with the obligation still open.
+        """Yield (block, await) for the awaits that may be reached with the obligation still open, in order.
 
-        They may lie in the next turn of a loop. An await that discharges the obligation itself is none.
+        They may lie in the next turn of a loop. But state that is settled in the next turn is what the loop
+        remembers from one turn to the other, such as how the last one ended. An await that discharges the
+        obligation itself is none.
         """
         facts = self._facts
         found: dict[tuple[int, int], None] = {}
@@ -469,7 +471,18 @@ class Obligations:
         start = self._place_taken(obligation)
         if search.run([start]).outcome is Outcome.UNKNOWN:
             PathSearch(facts.flow, passed, onward, taken=NORMAL).run([structs.replace(start, decided=())])
-        yield from found
+        order = {block: rank for rank, block in enumerate(facts.flow.order)}
+        for block, await_ in sorted(found, key=lambda at: (order[at[0]] - order[start.block]) % len(order)):
+            if not self._is_remembered(obligation, block, await_):
+                yield block, await_
+
+    def _is_remembered(self, obligation: Obligation, block: int, step: int) -> bool:
+        """Tell whether a step is reached with state that an earlier turn of a loop around both has left."""
+        if obligation.kind is not Kind.STATE:
+            return False
+        flow = self._facts.flow
+        around = flow.cycle(flow.block_of(obligation.taken))
+        return block in around and not precedes(flow, obligation.taken, step)
 
     def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
         """Tell whether an await can be cancelled, and does not close by itself what is held."""
