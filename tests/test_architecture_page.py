@@ -18,7 +18,7 @@ FOLDERS = (
     ROOT / "cancellint" / "analysis",
     ROOT / "cancellint" / "analysis" / "normal",
 )
-MADE_UP = ("blocking", "broker", "<")
+MADE_UP = ("blocking", "broker", "deletes.py", "negations.py", "<")
 """What the examples of the page add, and its placeholders."""
 
 
