@@ -113,6 +113,8 @@ class Obligation(Struct, frozen=True):
     act: Act
     taken: int
     names: frozenset[Path]
+    entry: Path | None = None
+    """the object that an entry of a container was given"""
 
 
 _MOST_COPIES = 3
@@ -148,11 +150,20 @@ class Obligations:
                         yield Obligation(Kind.HELD, act, number, self._names(act.subject))
                     case Verb.SETS | Verb.RAISES | Verb.ADDS:
                         if self._is_shared(act):
-                            yield Obligation(Kind.STATE, act, number, frozenset((act.subject,)))
+                            names = frozenset((act.subject,))
+                            yield Obligation(Kind.STATE, act, number, names, self._entry_given(number))
                     case _:
                         pass
         yield from self._given_back()
         yield from self._held_before()
+
+    def _entry_given(self, number: int) -> Path | None:
+        """Return the object that a step puts into a container under a key."""
+        match self._facts.function.steps[number]:
+            case Assign(target=Item(), value=value, op=""):
+                return self._facts.frame.path(value)
+            case _:
+                return None
 
     def _held_before(self) -> Iterator[Obligation]:
         """Yield what a method that ends something gives back to its pool: it was held all the time."""
@@ -641,7 +652,7 @@ def _is_impossible(frame: Frame, obligation: Obligation, test: Expr | None, leav
     """Tell whether a branch is for the case that nothing has been taken on, when something just has been."""
     if test is None or leaves not in (Leaves.TRUE, Leaves.FALSE):
         return False
-    if leaves is _when_idle(frame, obligation.act, test):
+    if leaves is _when_idle(frame, obligation.act, test) or leaves is _when_not_own(frame, obligation, test):
         return True
     empty = empty_when(test, leaves is Leaves.TRUE)
     there = (*obligation.names, obligation.act.item)
@@ -664,6 +675,36 @@ def _when_idle(frame: Frame, taken: Act, test: Expr) -> Leaves | None:
         case _:
             pass
     return None
+
+
+def _when_not_own(frame: Frame, obligation: Obligation, test: Expr) -> Leaves | None:
+    """Return how a test comes out that asks whether an entry is still one's own, if it is not."""
+    match test:
+        case Op(op="is" | "==" | "is not" | "!=" as op, operands=operands) if obligation.entry is not None:
+            own = [frame.path(each) == obligation.entry for each in operands]
+            looked_up = [_looks_up(frame, obligation.act.subject, each) for each in operands]
+            if any(own) and any(looked_up):
+                return Leaves.FALSE if op in ("is", "==") else Leaves.TRUE
+        case _:
+            pass
+    return None
+
+
+def _looks_up(frame: Frame, container: Path, expr: Expr) -> bool:
+    """Tell whether an expression is an entry of a container."""
+    match expr:
+        case Item(base=base):
+            return frame.path(base) == container
+        case Temp(step=step):
+            match frame.function.steps[step]:
+                case Call(func=Attr(base=base)):
+                    return frame.path(base) == container
+                case _:
+                    return False
+        case Name(id=name) if (value := frame.value_of(name)) is not None:
+            return _looks_up(frame, container, value)
+        case _:
+            return False
 
 
 def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:
