@@ -293,10 +293,11 @@ class Worker:
         self.managers.append(name)
         manager = self.rng.choice(MANAGERS).format(self.rng.choice(SPELLINGS))
         inner = f"with reached({name!r}):\n{indent(self.statement(depth - 1), ' ' * 4)}"
+        inner = f"around({name!r})\n{inner}"
         if manager.startswith("ExitStack"):
             inner = f"stack.enter_context(suppress({self.rng.choice(['*NET', 'Halt'])}))\n{inner}"
             manager += " as stack"
-        written = f"with {manager}:\n    around({name!r})\n{indent(inner, ' ' * 4)}"
+        written = f"with {manager}:\n{indent(inner, ' ' * 4)}"
         return f"with reached({name + 'o'!r}):\n{indent(written, ' ' * 4)}"
 
 

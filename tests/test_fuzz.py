@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cancellint.analysis.knowledge import KnowledgeError
-from cancellint.analysis.knowledge import load as load_tables
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from test_printable import assert_harmless
 
+from cancellint.analysis.library.knowledge import KnowledgeError
+from cancellint.analysis.library.knowledge import load as load_tables
 from cancellint.config import KEYS, Config, ConfigError, load, origins, values
 from cancellint.frontend.discover import shown_path
 from cancellint.frontend.places import comments_in

@@ -10,6 +10,7 @@ from cancellint.analysis.normal.expansion import Expansion, Library, expand
 from cancellint.analysis.normal.inlining import Expanded
 from cancellint.analysis.normal.propagation import Replaced, names_read, propagate
 from cancellint.analysis.normal.synonyms import Synonyms
+from cancellint.analysis.normal.webs import split_variables
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import Function, Module
 from cancellint.model.source import Site
@@ -79,7 +80,8 @@ def _normal_module(program: Program, expansion: Expansion, synonyms: Synonyms, n
         whole = function if expanded is None else expanded.function
         if whole.kind != "module" and key not in expansion.absorbed:
             named = _synonyms_in(program, synonyms, key, whole)
-            whole = propagate(whole, frozenset(shared.get(index, ())), named)
+            outer = frozenset(shared.get(index, ()))
+            whole = propagate(whole if expanded is None else split_variables(whole, outer), outer, named)
         functions.append(whole)
     return structs.replace(module, functions=tuple(functions))
 

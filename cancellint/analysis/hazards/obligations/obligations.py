@@ -691,7 +691,9 @@ def _when_not_own(frame: Frame, obligation: Obligation, test: Expr) -> Leaves | 
 
 
 def _looks_up(frame: Frame, container: Path, expr: Expr) -> bool:
-    """Tell whether an expression is an entry of a container."""
+    """Tell whether an expression is an entry of a container, be it through a variable."""
+    if isinstance(expr, Name):
+        expr = frame.value_of(expr.id) or expr
     match expr:
         case Item(base=base):
             return frame.path(base) == container
@@ -701,8 +703,6 @@ def _looks_up(frame: Frame, container: Path, expr: Expr) -> bool:
                     return frame.path(base) == container
                 case _:
                     return False
-        case Name(id=name) if (value := frame.value_of(name)) is not None:
-            return _looks_up(frame, container, value)
         case _:
             return False
 
