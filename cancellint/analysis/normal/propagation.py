@@ -7,21 +7,21 @@ is replaced by the test where it is tested; one that holds what a call gave and 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.engine.components import groups
+from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
+from cancellint.analysis.engine.solver import solve
 from cancellint.analysis.normal.rewriting import names_in, parts, reads, rewritten, rewritten_step
 from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
     AwaitKind,
-    Block,
     Call,
     Const,
     Delete,
+    Edge,
     Enter,
     Evaluate,
     Exit,
@@ -86,9 +86,10 @@ class _Propagation:
         }
         self._asks_truth = any(isinstance(step, Call) and step.func == _BOOL for step in function.steps)
         self.is_of_use = bool(self._copied) or self._asks_truth
-        self._entry: list[Copies | None] = [None] * len(function.blocks)
+        self._entry: tuple[Copies | None, ...] = ()
         if self.is_of_use:
-            self._solve()
+            self._flow = ControlFlow(function.blocks)
+            self._entry = solve(self._flow, self).entry
 
     def _is_copied(self, step: Assign) -> bool:
         """Tell whether a variable that is assigned this is worth looking through."""
@@ -110,51 +111,47 @@ class _Propagation:
             case _:
                 return False
 
-    def _solve(self) -> None:
-        """Propagate to the greatest fixpoint: at a join only what all predecessors agree on holds."""
-        if not self._function.blocks:
-            return
-        self._entry[0] = {}
-        waiting = [0]
-        while waiting:
-            number = waiting.pop()
-            block = self._function.blocks[number]
-            entry = self._entry[number]
-            assert entry is not None
-            before, after = self._through(block, entry)
-            for edge in block.edges:
-                if edge.to < 0:
-                    continue
-                leaving = before if edge.leaves in _UNDONE else after
-                old = self._entry[edge.to]
-                new = leaving if old is None else _agreed(old, leaving)
-                if old is None or len(new) < len(old):
-                    self._entry[edge.to] = new
-                    waiting.append(edge.to)
+    # ------------------------------------------------------------------ the analysis
 
-    def _through(self, block: Block, entry: Copies) -> tuple[Copies, Copies]:
-        """Return what holds before the last step of a block and is not undone by it, and after it."""
-        copies = dict(entry)
-        for number in range(block.first, block.last - 1):
-            self._transfer(copies, number)
-        if block.first == block.last:
-            return copies, copies
-        before = dict(copies)
-        self._transfer(copies, block.last - 1)
-        return {name: value for name, value in before.items() if copies.get(name) == value}, copies
+    def start(self) -> Copies:
+        return {}
 
-    def _transfer(self, copies: dict[str, Expr], number: int) -> None:
-        """Change the copies by one step: forget what it may have changed, and add what it binds."""
-        step = self._function.steps[number]
-        bound = self._copied.get(number)
-        if not copies and bound is None:
-            return
-        value = self._replaced(step.value, copies) if isinstance(step, Assign) and bound else None
-        for name, copied in list(copies.items()):
-            if any(_may_change(part, copied, step, number) for part in (Name(name), *parts(copied))):
-                del copies[name]
+    def over_step(self, state: Copies, step: int) -> Copies:
+        """Forget what a step may have changed, and add what it binds."""
+        node = self._function.steps[step]
+        bound = self._copied.get(step)
+        if not state and bound is None:
+            return state
+        value = self._replaced(node.value, state) if isinstance(node, Assign) and bound else None
+        copies = self._unchanged(state, step)
         if bound is not None and value is not None and bound not in names_in(value):
             copies[bound] = value
+        return copies
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return edge.leaves not in UNFINISHED
+
+    def over_edge(self, state: Copies, block: int, edge: Edge) -> Copies:
+        """What travels may come from any step of the block, and others have run while it was suspended."""
+        last = self._flow.last_step(block)
+        if edge.leaves not in UNFINISHED or last is None or not state:
+            return state
+        bound = {self._copied.get(step) for step in self._flow.steps(block)}
+        return {name: value for name, value in self._unchanged(state, last).items() if name not in bound}
+
+    def join(self, known: Copies, arriving: Copies) -> Copies:
+        """Only what all predecessors agree on holds."""
+        if all(arriving.get(name) == value for name, value in known.items()):
+            return known
+        return {name: value for name, value in known.items() if arriving.get(name) == value}
+
+    def _unchanged(self, copies: Copies, number: int) -> dict[str, Expr]:
+        step = self._function.steps[number]
+        return {
+            name: copied
+            for name, copied in copies.items()
+            if not any(_may_change(part, copied, step, number) for part in (Name(name), *parts(copied)))
+        }
 
     # ------------------------------------------------------------------ rewriting
 
@@ -165,10 +162,10 @@ class _Propagation:
             entry = self._entry[number]
             if entry is None:
                 continue
-            copies = dict(entry)
+            copies = entry
             for at in range(block.first, block.last):
                 steps[at] = self._rewritten(steps[at], at, copies)
-                self._transfer(copies, at)
+                copies = self.over_step(copies, at)
             if block.test is not None:
                 test = self._tested(block.test, copies)
                 if test is not block.test:
@@ -213,33 +210,8 @@ class _Propagation:
         made = copies.get(name)
         if not isinstance(made, Temp) or self._read[name] != 1 or name in self._shared:
             return False
-        return self._loop_of(made.step) == self._loop_of(at)
-
-    def _loop_of(self, step: int) -> int:
-        """Return which strongly connected part of the graph a step lies in."""
-        return self._loops[self._block_of[step]]
-
-    @cached_property
-    def _block_of(self) -> Mapping[int, int]:
-        return {
-            step: number
-            for number, block in enumerate(self._function.blocks)
-            for step in range(block.first, block.last)
-        }
-
-    @cached_property
-    def _loops(self) -> Mapping[int, int]:
-        """Per block, the loop that it lies in, -1 for none."""
-        blocks = self._function.blocks
-
-        def following(number: int) -> tuple[int, ...]:
-            return tuple(edge.to for edge in blocks[number].edges if edge.to >= 0)
-
-        found: dict[int, int] = {}
-        for index, group in enumerate(groups(range(len(blocks)), following)):
-            is_loop = len(group) > 1 or group[0] in following(group[0])
-            found.update(dict.fromkeys(group, index if is_loop else -1))
-        return found
+        flow = self._flow
+        return flow.cycle(flow.block_of(made.step)) == flow.cycle(flow.block_of(at))
 
     def _replacement(self, expr: Expr, copies: Copies) -> Expr | None:
         """Return the access path that a variable is the same as."""
@@ -261,10 +233,6 @@ class _Propagation:
                 return test if inner == operands else _simplified(Op(op, inner))
             case _:
                 return self._replaced(test, copies)
-
-
-_UNDONE = frozenset({Leaves.CANCELLED, Leaves.RAISED, Leaves.EXHAUSTED})
-"""Along these edges the last step of a block has not happened."""
 
 
 def _may_change(part: Expr, whole: Expr, step: Step, number: int) -> bool:
@@ -293,10 +261,6 @@ def _is_path(expr: Expr) -> bool:
     while isinstance(expr, Attr):
         expr = expr.base
     return isinstance(expr, Name)
-
-
-def _agreed(one: Copies, other: Copies) -> Copies:
-    return {name: value for name, value in one.items() if other.get(name) == value}
 
 
 def _as_entered(region: Region, steps: list[Step]) -> Region:
