@@ -5,6 +5,8 @@ import io
 import re
 import tokenize
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import libcst
 
@@ -17,7 +19,8 @@ def parse(data: bytes) -> libcst.Module | Refusal:
     if refused is not None:
         return refused
     try:
-        return libcst.parse_module(data)
+        with _unvalidated():
+            return libcst.parse_module(data)
     except libcst.ParserSyntaxError as error:
         return _syntax_error(data) or Refusal(
             "this file does not parse", max(1, error.editor_line), max(1, error.editor_column)
@@ -26,6 +29,24 @@ def parse(data: bytes) -> libcst.Module | Refusal:
         return Refusal("this file is nested more deeply than the parser can follow", 1, 1)
     except (SyntaxError, UnicodeError, LookupError):
         return _encoding_error(data)
+
+
+@contextmanager
+def _unvalidated() -> Iterator[None]:
+    """Spare the nodes their checks while they are made: the parser makes no impossible ones.
+
+    That is an eighth of the time a parse takes. Nodes that fixes make are checked.
+    """
+    checked = libcst.CSTNode.__post_init__
+    libcst.CSTNode.__post_init__ = _nothing  # type: ignore[method-assign,assignment]  # put back below
+    try:
+        yield
+    finally:
+        libcst.CSTNode.__post_init__ = checked  # type: ignore[method-assign]  # as it was
+
+
+def _nothing(_node: libcst.CSTNode) -> None:
+    """Stands in for the checks of a node."""
 
 
 def is_surely_valid(data: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Expressions and steps with parts of them replaced."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -17,6 +18,7 @@ from cancellint.model.ir import (
     Evaluate,
     Exit,
     Expr,
+    Function,
     Item,
     Load,
     Name,
@@ -27,6 +29,7 @@ from cancellint.model.ir import (
     Star,
     StarImport,
     Step,
+    Temp,
     Yield,
 )
 
@@ -187,6 +190,50 @@ def names_in(expr: Expr) -> Iterator[str]:
         match waiting.pop():
             case Name(id=name):
                 yield name
+            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
+                waiting.append(inner)
+            case Item(base=base, key=key):
+                waiting.append(key)
+                waiting.append(base)
+            case Op(operands=inner_parts) | Build(items=inner_parts):
+                waiting.extend(inner_parts)
+            case _:
+                pass
+
+
+class Tally(NamedTuple):
+    """How often a function reads each variable, and each outcome of a step; and each variable in tests."""
+
+    names: dict[str, int]
+    outcomes: dict[int, int]
+    tested: dict[str, int]
+
+
+def tally(function: Function) -> Tally:
+    """Count what a function reads. An augmented assignment reads its target."""
+    names: dict[str, int] = {}
+    outcomes: dict[int, int] = {}
+    tested: dict[str, int] = {}
+    for step in function.steps:
+        waiting = list(reads(step))
+        if isinstance(step, Assign) and step.op and isinstance(step.target, Name):
+            waiting.append(step.target)
+        _count(waiting, names, outcomes)
+    for block in function.blocks:
+        if block.test is not None:
+            _count([block.test], tested, outcomes)
+    for name, count in tested.items():
+        names[name] = names.get(name, 0) + count
+    return Tally(names, outcomes, tested)
+
+
+def _count(waiting: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
+    while waiting:
+        match waiting.pop():
+            case Name(id=name):
+                names[name] = names.get(name, 0) + 1
+            case Temp(step=step):
+                outcomes[step] = outcomes.get(step, 0) + 1
             case Attr(base=inner) | Star(value=inner) | Element(value=inner):
                 waiting.append(inner)
             case Item(base=base, key=key):
