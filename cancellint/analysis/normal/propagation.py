@@ -33,6 +33,7 @@ from cancellint.model.ir import (
     Name,
     Op,
     Region,
+    Return,
     Step,
     Temp,
     Yield,
@@ -46,11 +47,23 @@ _BOOL = Name("bool")
 _AUGMENTED = frozenset({"+", "-", "*", "/", "//", "%", "@", "**", "<<", ">>", "&", "|", "^"})
 
 
+class Settled(Struct, frozen=True):
+    """What stays the same object whoever runs: attributes that constructors alone assign, and imports."""
+
+    attributes: frozenset[str] = frozenset()
+    imports: frozenset[str] = frozenset()
+
+    def holds(self, part: Expr) -> bool:
+        """Tell whether the last name of an access path always means the same object there."""
+        return isinstance(part, Attr) and (part.name in self.attributes or _root(part) in self.imports)
+
+
 class Replaced(Struct, frozen=True):
     """What else is replaced: names from around a function, and access paths, by what they stand for."""
 
     names: Mapping[str, Expr] = {}
     paths: Mapping[Expr, Expr] = {}
+    settled: Settled = Settled()
 
 
 def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) -> Function:
@@ -59,8 +72,8 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
     `shared` are variables that functions inside of it read or write as well. Steps keep their numbers.
     """
     if synonyms.names or synonyms.paths:
-        function = _without_synonyms(function, synonyms)
-    propagation = _Propagation(function, shared)
+        function = without_synonyms(function, synonyms)
+    propagation = _Propagation(function, shared, synonyms.settled)
     if propagation.is_of_use:
         function = propagation.result()
     return _without_dead_branches(_with_plain_steps(function, shared))
@@ -69,9 +82,10 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
 class _Propagation:
     """Which copies hold at the start of each block, and the function rewritten by them."""
 
-    def __init__(self, function: Function, shared: frozenset[str]) -> None:
+    def __init__(self, function: Function, shared: frozenset[str], settled: Settled) -> None:
         self._function = function
         self._shared = shared
+        self._settled = settled
         self._excluded = frozenset((*function.global_names, *function.nonlocal_names))
         read = [part for expr in _read_in(function) for part in parts(expr)]
         self._read = Counter(part.id for part in read if isinstance(part, Name))
@@ -150,10 +164,15 @@ class _Propagation:
             return
         value = self._replaced(step.value, copies) if isinstance(step, Assign) and bound else None
         for name, copied in list(copies.items()):
-            if any(_may_change(part, copied, step, number) for part in (Name(name), *parts(copied))):
+            changing = (part for part in (Name(name), *parts(copied)) if not self._stays(part, step))
+            if any(_may_change(part, copied, step, number) for part in changing):
                 del copies[name]
         if bound is not None and value is not None and bound not in names_in(value):
             copies[bound] = value
+
+    def _stays(self, part: Expr, step: Step) -> bool:
+        """Tell whether whoever runs during a step leaves a part of an expression as it is."""
+        return isinstance(step, Await | Yield | Call) and self._settled.holds(part)
 
     # ------------------------------------------------------------------ rewriting
 
@@ -179,13 +198,25 @@ class _Propagation:
                     steps[at] = structs.replace(step, value=regions[region].value)
                 case _:
                     pass
-        return structs.replace(self._function, steps=tuple(steps), blocks=tuple(blocks), regions=regions)
+        whole = structs.replace(self._function, steps=tuple(steps), blocks=tuple(blocks), regions=regions)
+        return self._without_idle_questions(whole) if self._asks_truth else whole
+
+    def _without_idle_questions(self, function: Function) -> Function:
+        """Return a function in which `bool(...)` is no call where a test asks what it was given instead."""
+        used = {part.step for expr in _read_in(function) for part in parts(expr) if isinstance(part, Temp)}
+        steps = tuple(
+            step if number in used or (asked := self._truth_asked(step)) is None else Evaluate(asked)
+            for number, step in enumerate(function.steps)
+        )
+        return structs.replace(function, steps=steps)
 
     def _rewritten(self, step: Step, at: int, copies: Copies) -> Step:
         if not copies or isinstance(step, Exit) or (isinstance(step, Await) and step.kind is AwaitKind.EXIT):
             return step
         match step:
-            case Await(value=Name(id=name)) if self._is_outcome_read_once(name, at, copies):
+            case (
+                Await(value=Name(id=name)) | Assign(value=Name(id=name)) | Return(value=Name(id=name))
+            ) if self._is_outcome_read_once(name, at, copies):
                 return structs.replace(step, value=copies[name])
             case Call(args=args):
                 args = tuple(
@@ -199,9 +230,9 @@ class _Propagation:
                 pass
         return rewritten_step(step, lambda expr: self._replacement(expr, copies))
 
-    def _truth_asked(self, step: int) -> Expr | None:
+    def _truth_asked(self, step: Step) -> Expr | None:
         """Return what `bool(...)` is called with."""
-        match self._function.steps[step]:
+        match step:
             case Call(func=func, args=(value,), keywords=()) if func == _BOOL:
                 return value if _BOOL.id not in self._function.locals else None
             case _:
@@ -253,8 +284,10 @@ class _Propagation:
         match test:
             case Name(id=name) if name in copies:
                 return copies[name]
-            case Temp(step=step) if (asked := self._truth_asked(step)) is not None:
-                return asked
+            case Temp(step=made) if (
+                asked := self._truth_asked(self._function.steps[made])
+            ) is not None:
+                return self._tested(asked, copies)
             case Op(op="not" | "and" | "or" as op, operands=operands):
                 inner = tuple(self._tested(each, copies) for each in operands)
                 return test if inner == operands else _simplified(Op(op, inner))
@@ -292,6 +325,12 @@ def _is_path(expr: Expr) -> bool:
     while isinstance(expr, Attr):
         expr = expr.base
     return isinstance(expr, Name)
+
+
+def _root(expr: Expr) -> str | None:
+    while isinstance(expr, Attr):
+        expr = expr.base
+    return expr.id if isinstance(expr, Name) else None
 
 
 def _agreed(one: Copies, other: Copies) -> Copies:
@@ -366,7 +405,7 @@ def _truth(test: Expr) -> bool | None:
             return None
 
 
-def _without_synonyms(function: Function, synonyms: Replaced) -> Function:
+def without_synonyms(function: Function, synonyms: Replaced) -> Function:
     """Return a function in which what has a name of its own is called by it."""
 
     def replace(expr: Expr) -> Expr | None:
