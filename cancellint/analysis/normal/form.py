@@ -16,9 +16,11 @@ from cancellint.analysis.normal.propagation import (
 )
 from cancellint.analysis.normal.synonyms import Synonyms, attributes_settled, imports_of
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Function, Module
+from cancellint.model.ir import Assign, Closure, Const, Evaluate, Function, Module, Step
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite, FunctionKey
+
+_NONE = Const("none", "None")
 
 
 class Written(NamedTuple):
@@ -82,8 +84,25 @@ def _normal_module(
         elif key not in expansion.absorbed:
             named = _synonyms_in(program, synonyms, settled, key, whole)
             whole = propagate(whole, frozenset(shared.get(index, ())), named)
+            whole = _without_parts(whole, name, expansion.absorbed)
         functions.append(whole)
     return structs.replace(module, functions=tuple(functions))
+
+
+def _without_parts(function: Function, module: str, absorbed: frozenset[FunctionKey]) -> Function:
+    """Return a function that defines no functions any more that are nothing but parts of it."""
+    steps = tuple(
+        Evaluate(_NONE) if _is_definition_of(step, module, absorbed) else step for step in function.steps
+    )
+    return function if steps == function.steps else structs.replace(function, steps=steps)
+
+
+def _is_definition_of(step: Step, module: str, functions: frozenset[FunctionKey]) -> bool:
+    match step:
+        case Assign(value=Closure(function=defined)):
+            return FunctionKey(module, defined) in functions
+        case _:
+            return False
 
 
 def _synonyms_in(

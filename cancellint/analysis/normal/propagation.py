@@ -214,9 +214,9 @@ class _Propagation:
         if not copies or isinstance(step, Exit) or (isinstance(step, Await) and step.kind is AwaitKind.EXIT):
             return step
         match step:
-            case (
-                Await(value=Name(id=name)) | Assign(value=Name(id=name)) | Return(value=Name(id=name))
-            ) if self._is_outcome_read_once(name, at, copies):
+            case Await(value=Name(id=name)) | Assign(value=Name(id=name)) | Return(value=Name(id=name)) if (
+                self._is_outcome_read_once(name, at, copies)
+            ):
                 return structs.replace(step, value=copies[name])
             case Call(args=args):
                 args = tuple(
@@ -284,9 +284,7 @@ class _Propagation:
         match test:
             case Name(id=name) if name in copies:
                 return copies[name]
-            case Temp(step=made) if (
-                asked := self._truth_asked(self._function.steps[made])
-            ) is not None:
+            case Temp(step=made) if (asked := self._truth_asked(self._function.steps[made])) is not None:
                 return self._tested(asked, copies)
             case Op(op="not" | "and" | "or" as op, operands=operands):
                 inner = tuple(self._tested(each, copies) for each in operands)

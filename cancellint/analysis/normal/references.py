@@ -125,7 +125,7 @@ class References:
                     case _:
                         return None
             case int(scope) if scope == key.function:
-                match scopes.bindings(scope).assigned.get(name, ()):
+                match tuple(dict.fromkeys(scopes.bindings(scope).assigned.get(name, ()))):
                     case (Binding(value=Closure(function=nested), op=""),):
                         return FunctionKey(key.module, nested), None
                     case _:
