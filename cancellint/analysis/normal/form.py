@@ -14,7 +14,7 @@ from cancellint.analysis.normal.propagation import (
     propagate,
     without_synonyms,
 )
-from cancellint.analysis.normal.synonyms import Synonyms, attributes_settled, imports_of
+from cancellint.analysis.normal.synonyms import Synonyms, attributes_assigned, imports_of
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import Assign, Closure, Const, Evaluate, Function, Module, Step
 from cancellint.model.source import Site
@@ -59,7 +59,8 @@ def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program
     """Return the same program with all functions in normal form, and where their steps were written."""
     expansion = expand(program, waits_for_many)
     synonyms = Synonyms(program)
-    attributes = attributes_settled(program)
+    settled, changed = attributes_assigned(program)
+    attributes = Settled(settled, changed=changed)
     modules = {
         name: _normal_module(program, expansion, synonyms, attributes, name) for name in program.modules()
     }
@@ -69,11 +70,11 @@ def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program
 
 
 def _normal_module(
-    program: Program, expansion: Expansion, synonyms: Synonyms, attributes: frozenset[str], name: str
+    program: Program, expansion: Expansion, synonyms: Synonyms, attributes: Settled, name: str
 ) -> Module:
     module = program.module(name)
     shared = _shared(program, module, name, expansion.absorbed)
-    settled = Settled(attributes, imports_of(program, name))
+    settled = structs.replace(attributes, imports=imports_of(program, name))
     functions = []
     for index, function in enumerate(module.functions):
         key = FunctionKey(name, index)

@@ -52,6 +52,8 @@ class Settled(Struct, frozen=True):
 
     attributes: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    """attributes that something else than a constructor assigns"""
 
     def holds(self, part: Expr) -> bool:
         """Tell whether the last name of an access path always means the same object there."""
@@ -89,6 +91,10 @@ class _Propagation:
         self._excluded = frozenset((*function.global_names, *function.nonlocal_names))
         read = [part for expr in _read_in(function) for part in parts(expr)]
         self._read = Counter(part.id for part in read if isinstance(part, Name))
+        called = Counter(
+            step.func.id for step in function.steps if isinstance(step, Call) and isinstance(step.func, Name)
+        )
+        self._only_called = {name for name, count in called.items() if count == self._read[name]}
         self._outcomes = Counter(part.step for part in read if isinstance(part, Temp))
         self._tested_names = {
             name for block in function.blocks if block.test is not None for name in names_in(block.test)
@@ -164,7 +170,12 @@ class _Propagation:
             return
         value = self._replaced(step.value, copies) if isinstance(step, Assign) and bound else None
         for name, copied in list(copies.items()):
-            changing = (part for part in (Name(name), *parts(copied)) if not self._stays(part, step))
+            is_method = name in self._only_called and isinstance(copied, Attr)
+            changing = (
+                part
+                for part in (Name(name), *parts(copied))
+                if not self._stays(part, step) and not (is_method and self._is_method(part, copied, step))
+            )
             if any(_may_change(part, copied, step, number) for part in changing):
                 del copies[name]
         if bound is not None and value is not None and bound not in names_in(value):
@@ -173,6 +184,15 @@ class _Propagation:
     def _stays(self, part: Expr, step: Step) -> bool:
         """Tell whether whoever runs during a step leaves a part of an expression as it is."""
         return isinstance(step, Await | Yield | Call) and self._settled.holds(part)
+
+    def _is_method(self, part: Expr, copied: Expr, step: Step) -> bool:
+        """Tell whether a part is what a copied path ends in, a method of an object as far as is known."""
+        return (
+            isinstance(step, Await | Yield | Call)
+            and part == copied
+            and isinstance(part, Attr)
+            and part.name not in self._settled.changed
+        )
 
     # ------------------------------------------------------------------ rewriting
 

@@ -89,8 +89,8 @@ class Synonyms:
                 return None
 
 
-def attributes_settled(program: Program) -> frozenset[str]:
-    """Return the names of attributes that constructors assign, and nothing else does."""
+def attributes_assigned(program: Program) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of attributes that constructors alone assign, and of those that others do."""
     in_constructors: set[str] = set()
     elsewhere: set[str] = set()
     for key in program.functions():
@@ -104,7 +104,7 @@ def attributes_settled(program: Program) -> frozenset[str]:
                     elsewhere.add(name)
                 case _:
                     pass
-    return frozenset(in_constructors - elsewhere)
+    return frozenset(in_constructors - elsewhere), frozenset(elsewhere)
 
 
 def imports_of(program: Program, module: str) -> frozenset[str]:
