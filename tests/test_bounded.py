@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cancellint.analysis.knowledge import KnowledgeError
-from cancellint.analysis.knowledge import load as load_tables
+from cancellint.analysis.library.knowledge import KnowledgeError
+from cancellint.analysis.library.knowledge import load as load_tables
 from hypothesis import given
 from hypothesis import strategies as st
 

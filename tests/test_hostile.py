@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-import hostile
 import pytest
+
+from tests import hostile
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its file names and pipes are those of Unix")
 

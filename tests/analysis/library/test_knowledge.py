@@ -65,7 +65,7 @@ class Measured(Struct, frozen=True):
     verdicts: tuple[Verdict, ...]
 
 
-EFFECTS = sorted((Path(__file__).parent / "data").glob("effects_*.json"))
+EFFECTS = sorted((Path(__file__).parents[2] / "data").glob("effects_*.json"))
 MEASURED = [
     verdict for file in EFFECTS for verdict in msgspec.json.decode(file.read_bytes(), type=Measured).verdicts
 ]
