@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cancellint.analysis.library.knowledge import KnowledgeError
-from cancellint.analysis.library.knowledge import load as load_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cancellint.analysis.library.knowledge import KnowledgeError
+from cancellint.analysis.library.knowledge import load as load_tables
 from cancellint.bounded import MAX_DEPTH, MAX_PARTS, MAX_WORD, Unusable, parse_toml, read_bytes, write_text
 from cancellint.config import ConfigError, load
 
