@@ -20,6 +20,16 @@ def test_a_diamond_is_dominated_by_its_head_alone():
     assert DIAMOND.dominance.dominated(1) == {1}
 
 
+def test_dominators_of_a_graph_that_no_single_round_settles():
+    """The irreducible graph of Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm", figure 4."""
+    tangled = flow([1, 2], [3], [4, 5], [4], [3, 5], [4])
+
+    assert {each: tangled.dominance.dominated(each) - {each} for each in range(6)} == {
+        0: {1, 2, 3, 4, 5},
+        **{each: set() for each in range(1, 6)},
+    }
+
+
 def test_a_diamond_is_post_dominated_by_its_foot():
     after = DIAMOND.post_dominance(ALL, (RETURN_EXIT,))
     assert [after.dominates(each, 0) for each in range(4)] == [True, False, False, True]
