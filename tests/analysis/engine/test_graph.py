@@ -35,6 +35,13 @@ def test_a_diamond_is_post_dominated_by_its_foot():
     assert [after.dominates(each, 0) for each in range(4)] == [True, False, False, True]
 
 
+@given(flows())
+def test_what_follows_within_a_class_is_what_its_edges_lead_to(graph: ControlFlow):
+    for block, following in enumerate(graph.within(NORMAL)):
+        edges = [edge for edge in graph.blocks[block].edges if edge.to >= 0]
+        assert set(following) == {edge.to for edge in edges if edge.leaves in NORMAL}
+
+
 def test_the_order_has_a_join_after_both_branches():
     assert DIAMOND.order[0] == 0
     assert DIAMOND.order[3] == 3
