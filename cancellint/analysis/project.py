@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 
 from msgspec import Struct
 from packaging.specifiers import SpecifierSet
@@ -36,7 +36,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
 from cancellint.analysis.types.types import Types
-from cancellint.model.knowledge import RaceKind, Role
+from cancellint.model.knowledge import Role
 from cancellint.model.summary import NOTHING, Summary
 from cancellint.model.types import FunctionKey
 
@@ -208,7 +208,7 @@ class _Fixpoint:
     def __init__(
         self, program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary
     ) -> None:
-        program, self._origins = normal_form(program, partial(_waits_for_many, knowledge))
+        program, self._origins = normal_form(program, knowledge)
         types = Types(program, knowledge)
         operations = Operations(program, types, knowledge, settings.target)
         self._settings = settings
@@ -293,11 +293,6 @@ class _Fixpoint:
 
     def _calls_any(self, group: tuple[FunctionKey, ...], changed: set[FunctionKey]) -> bool:
         return bool(changed) and any(callee in changed for key in group for callee in self._callees(key))
-
-
-def _waits_for_many(knowledge: Knowledge, name: str) -> bool:
-    entry = knowledge.entry(name)
-    return entry is not None and (Role.GATHERS in entry.roles or entry.race is RaceKind.LEAVES_RUNNING)
 
 
 def _consumers(knowledge: Knowledge) -> frozenset[str]:

@@ -128,9 +128,10 @@ class Statements(Expressions):
 
     def _augmented(self, node: cst.AugAssign) -> None:
         place = self.target(node.target)
+        read = self.load(place, node.target).step if self.outlasts(place, (node.value,)) else -1
         value = self.expr(node.value)
         self.risky = True
-        self.emit(ir.Assign(place, value, augmented_operator(node)), node)
+        self.emit(ir.Assign(place, value, augmented_operator(node), read), node)
 
     def _delete(self, node: cst.Del) -> None:
         waiting: list[cst.BaseExpression] = [node.target]

@@ -1,7 +1,7 @@
 """Lowering of expressions: what calls, suspends or binds becomes a step, the rest stays symbolic.
 
-An operand that is evaluated before an await and is a plain name or attribute stays symbolic too,
-although another task might rebind it meanwhile; that is an approximation.
+An operand that is evaluated before a later one suspends is loaded there and then: another task might rebind
+what it reads meanwhile.
 
 Nesting that source code can have without brackets (`a + b + …`, `x.a.b…`, `not not …`, `a if b else
 c if …`) is walked in loops. Only brackets recurse, and CPython allows 200 of them.
@@ -17,7 +17,7 @@ from cancellint.frontend.lower_dispatch import link, on, part
 from cancellint.frontend.lower_graph import Graph
 from cancellint.frontend.lower_handlers import is_a_class_apart, last_name
 from cancellint.frontend.lower_operators import AUGMENTED, BINARY, COMPARISON, UNARY
-from cancellint.frontend.lower_parts import suspends_inside, works_inside
+from cancellint.frontend.lower_parts import Suspensions, suspends_inside, works_inside
 from cancellint.frontend.lower_ways import Label
 from cancellint.frontend.scopes import Scope, Scopes, names_in
 from cancellint.model import ir
@@ -48,6 +48,7 @@ class Expressions(Graph):
         self.yields_from = False
         self.synthetic = scope.synthetic
         self.level = 0
+        self.suspensions = Suspensions()
         self.dropped: cst.CSTNode | None = None
         """the expression that is a whole statement"""
         self.quiet = False
@@ -99,6 +100,23 @@ class Expressions(Graph):
         target = into or self.fresh()
         self.emit(ir.Assign(target, value), node)
         return target
+
+    def operands(self, nodes: Sequence[cst.BaseExpression]) -> list[ir.Expr]:
+        """Lower expressions that are evaluated one after the other and used together."""
+        return [self.operand(node, nodes[index + 1 :]) for index, node in enumerate(nodes)]
+
+    def operand(self, node: cst.BaseExpression, later: Sequence[cst.CSTNode]) -> ir.Expr:
+        """Lower an expression that is used after `later` ones have been evaluated."""
+        value = self.expr(node)
+        return self.load(value, node) if later and self.outlasts(value, later) else value
+
+    def outlasts(self, value: ir.Expr, later: Sequence[cst.CSTNode]) -> bool:
+        """Whether a value that is read now is used after a suspension in later expressions."""
+        return not self.quiet and _reads_something(value) and self.suspensions.inside(later)
+
+    def load(self, value: ir.Expr, node: cst.CSTNode) -> ir.Temp:
+        """Read a value now."""
+        return ir.Temp(self.emit(ir.Load(value), node))
 
     def fresh(self) -> ir.Name:
         """A new synthetic local."""
@@ -171,8 +189,11 @@ class Expressions(Graph):
         if before and last_name(node.value) == "Literal":
             self.annotating = False
         keys = []
-        for element in node.slice:
-            keys.append(self._slice(element.slice))
+        for index, element in enumerate(node.slice):
+            key = self._slice(element.slice)
+            if self.outlasts(key, [each.slice for each in node.slice[index + 1 :]]):
+                key = self.load(key, element)
+            keys.append(key)
             if before and last_name(node.value) == "Annotated":
                 self.annotating = False
         self.annotating = before
@@ -185,19 +206,17 @@ class Expressions(Graph):
             case cst.Index(value=value, star=star):
                 return ir.Star(self.expr(value)) if star else self.expr(value)
             case cst.Slice(lower=lower, upper=upper, step=step):
-                bounds = tuple(
-                    literals.NAMED["None"] if bound is None else self.expr(bound)
-                    for bound in (lower, upper, step)
-                )
-                return ir.Op("slice", bounds)
+                written = [bound for bound in (lower, upper, step) if bound is not None]
+                values = dict(zip(map(id, written), self.operands(written), strict=True))
+                nothing = literals.NAMED["None"]
+                return ir.Op("slice", tuple(values.get(id(bound), nothing) for bound in (lower, upper, step)))
         raise TypeError(type(node))
 
     def _call(self, node: cst.Call, func: ir.Expr) -> ir.Expr:
         used = node is not self.dropped
         args: list[ir.Expr] = []
         keywords: list[tuple[str | None, ir.Expr]] = []
-        for arg in node.args:
-            value = self.expr(arg.value)
+        for arg, value in zip(node.args, self.operands([arg.value for arg in node.args]), strict=True):
             if arg.star == "*":
                 args.append(ir.Star(value))
             elif arg.star == "**":
@@ -221,6 +240,8 @@ class Expressions(Graph):
 
     def _binary(self, node: cst.BinaryOperation, left: ir.Expr) -> ir.Expr:
         self.risky = True
+        if self.outlasts(left, (node.right,)):
+            left = self.load(left, node.left)
         if type(node.operator) is cst.Power:
             return self._power(node, left)
         return ir.Op(BINARY[type(node.operator)], (left, self.expr(node.right)))
@@ -234,7 +255,7 @@ class Expressions(Graph):
                 waiting.append((UNARY[type(rest.operator)], ()))
                 rest = rest.expression
             elif isinstance(rest, cst.BinaryOperation) and type(rest.operator) is cst.Power:
-                waiting.append(("**", (self.expr(rest.left),)))
+                waiting.append(("**", (self.operand(rest.left, (rest.right,)),)))
                 rest = rest.right
             else:
                 break
@@ -257,12 +278,11 @@ class Expressions(Graph):
         return ir.Build("set", self._elements(node.elements))
 
     def _elements(self, elements: Sequence[cst.BaseElement]) -> tuple[ir.Expr, ...]:
+        values = self.operands([element.value for element in elements])
         return tuple(
             [
-                ir.Star(self.expr(element.value))
-                if type(element) is cst.StarredElement
-                else self.expr(element.value)
-                for element in elements
+                ir.Star(value) if type(element) is cst.StarredElement else value
+                for element, value in zip(elements, values, strict=True)
             ]
         )
 
@@ -270,14 +290,16 @@ class Expressions(Graph):
         return ir.Star(self.expr(node.value))
 
     def _dict(self, node: cst.Dict) -> ir.Expr:
-        items: list[ir.Expr] = []
+        nodes: list[cst.BaseExpression] = []
+        starred: set[int] = set()
         for element in node.elements:
             if isinstance(element, cst.DictElement):
-                items.append(self.expr(element.key))
-                items.append(self.expr(element.value))
+                nodes.append(element.key)
             else:
-                items.append(ir.Star(self.expr(element.value)))
-        return ir.Build("dict", tuple(items))
+                starred.add(len(nodes))
+            nodes.append(element.value)
+        values = enumerate(self.operands(nodes))
+        return ir.Build("dict", tuple(ir.Star(value) if at in starred else value for at, value in values))
 
     # ------------------------------------------------------------------ strings made of parts
 
@@ -305,7 +327,7 @@ class Expressions(Graph):
         self, parts: Sequence[cst.BaseFormattedStringContent] | Sequence[cst.BaseTemplatedStringContent]
     ) -> list[ir.Expr]:
         values: list[ir.Expr] = []
-        for piece in parts:
+        for index, piece in enumerate(parts):
             match piece:
                 case cst.FormattedStringText(value=text) | cst.TemplatedStringText(value=text):
                     values.append(ir.Const("str", literals.unescaped(text)))
@@ -313,7 +335,7 @@ class Expressions(Graph):
                     cst.FormattedStringExpression(expression=expression, format_spec=spec)
                     | cst.TemplatedStringExpression(expression=expression, format_spec=spec)
                 ):
-                    values.append(self.expr(expression))
+                    values.append(self.operand(expression, (*(spec or ()), *parts[index + 1 :])))
                     values.extend(self._parts(spec or ()))
         return values
 
@@ -369,7 +391,7 @@ class Expressions(Graph):
 
     def _comparison(self, node: cst.Comparison) -> ir.Expr:
         targets = node.comparisons
-        left = self.expr(node.left)
+        left = self.operand(node.left, (targets[0].comparator,))
         if len(targets) == 1:
             return self._compared(left, targets[0], self.expr(targets[0].comparator))
         if self.quiet or not any(works_inside(target.comparator) for target in targets[1:]):
@@ -513,7 +535,7 @@ class Expressions(Graph):
         done = Label()
         turn = self.clauses(clause, self.expr(clause.iter), done)
         if self.current is not None:
-            before = () if key is None else (self.expr(key),)
+            before = () if key is None else (self.operand(key, (element,)),)
             value = self.expr(element)
             if before:
                 value = ir.Build("tuple", (*before, value))
@@ -636,6 +658,22 @@ class Expressions(Graph):
         annotation = None if node.annotation is None else self.annotation(node.annotation.annotation)
         default = None if node.default is None else self.symbolic(node.default)
         return ir.Param(node.name.value, kind, annotation, default)
+
+
+def _reads_something(value: ir.Expr) -> bool:
+    """Whether an expression reads a variable, an attribute or an element that may be another one later."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case ir.Name() | ir.Attr() | ir.Item():
+                return True
+            case ir.Star(value=base) | ir.Element(value=base):
+                waiting.append(base)
+            case ir.Op(operands=parts) | ir.Build(items=parts):
+                waiting.extend(parts)
+            case _:
+                pass
+    return False
 
 
 def augmented_operator(node: cst.AugAssign) -> str:

@@ -35,6 +35,37 @@ def works_inside(expression: cst.BaseExpression) -> bool:
     return False
 
 
+_SUSPENDING: Final = frozenset({cst.Await, cst.Yield})
+
+
+class Suspensions:
+    """Tells whether expressions suspend while they are evaluated; what has been looked at is remembered."""
+
+    def __init__(self) -> None:
+        self._still: set[cst.CSTNode] = set()
+
+    def inside(self, expressions: Iterable[cst.CSTNode]) -> bool:
+        """Whether evaluating one of these awaits or yields."""
+        waiting = list(expressions)
+        seen: list[cst.CSTNode] = []
+        while waiting:
+            node = waiting.pop()
+            if node in self._still:
+                continue
+            if type(node) in _SUSPENDING or (isinstance(node, cst.BaseComp) and _asynchronous(node.for_in)):
+                return True
+            seen.append(node)
+            if type(node) is cst.GeneratorExp:
+                continue
+            if isinstance(node, cst.BaseComp):
+                waiting.append(node.for_in.iter)
+            parts = _PARTS.get(type(node))
+            if parts is not None:
+                waiting.extend(parts(node))
+        self._still.update(seen)
+        return False
+
+
 def suspends_inside(generator: cst.GeneratorExp) -> bool:
     """Whether a generator expression awaits while it runs: its first iterable is evaluated before."""
     waiting: list[cst.CSTNode] = [generator.elt, *_clause_parts(generator.for_in)]

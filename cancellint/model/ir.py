@@ -7,6 +7,15 @@ A `Function` is a control-flow graph. Its steps lie in one flat tuple, in evalua
 a step is known by its index there (its *number*). A block is a range of that tuple. There are no
 positions: the front end rebuilds them from step numbers, only in files that have a finding.
 
+Block 0 is the entry. Nothing else is promised about the numbers of blocks and steps, and nothing may rely
+on more: within one block a lower step runs first, across blocks only edges tell what runs before what.
+Loops and back edges are what dominators say they are (`analysis/engine`).
+
+An expression is evaluated where the step stands that uses it. A read that happens earlier, with a suspension
+of the same expression in between, is a step of its own: in `f(self.n, await g())` and `self.n += await g()`
+a `Load` before the await reads `self.n`. What a call in the same expression may change in between is not
+told so, and the object that a method is called on, or a subscript taken of, is looked up where it is used.
+
 Everything here is immutable, ordered and made of built-in values, so that equal bytes give
 equal, equally ordered IR whatever the hash seed. `msgspec.Struct` is used instead of a frozen
 dataclass because these records are created by the hundred thousand and cross process borders.
@@ -59,7 +68,7 @@ class Const(_Node, frozen=True):
 
 
 class Temp(_Node, frozen=True):
-    """The outcome of an earlier step of the same function (a call, an await, a yield, a next)."""
+    """The outcome of an earlier step of the same function (a call, an await, a yield, a next, a load)."""
 
     step: int
 
@@ -175,11 +184,19 @@ class Await(_Node, frozen=True):
 
 class Assign(_Node, frozen=True):
     """Binds or stores. `target` is a Name, Attr or Item. `op` is `""` for `=`, else the operator of an
-    augmented assignment (`"+"` for `+=`)."""
+    augmented assignment (`"+"` for `+=`). `read` is then the `Load` of the old value, if that was read
+    before `value` suspended, else -1."""
 
     target: Expr
     value: Expr
     op: str = ""
+    read: int = -1
+
+
+class Load(_Node, frozen=True):
+    """Reads `value` before the same expression suspends; `Temp(step)` stands for it afterwards."""
+
+    value: Expr
 
 
 class Delete(_Node, frozen=True):
@@ -264,6 +281,7 @@ Step: TypeAlias = (
     | Raise
     | Return
     | Evaluate
+    | Load
     | StarImport
 )
 """Anything with an effect."""

@@ -193,6 +193,14 @@ class Entry(_Table, frozen=True):
     """what the role acts on: the source consumed, the lock acquired, the thing closed"""
     source: SourceKind | None = None
     """of a class whose methods consume, or of a consumer: where the data comes from"""
+    queue: Literal["queue", "memory stream", "memory channel", "deque"] | None = None
+    """of what makes one: what a message calls it; tasks hand things to each other by it"""
+    bound: str | None = None
+    """of what makes a queue: the operand that limits it"""
+    unbounded: tuple[str, ...] = ()
+    """what means no limit there: literals' texts, names of constants, `absent`"""
+    weak: bool = False
+    """of a class of containers: what it holds goes when nobody else holds it"""
     into: str = "result"
     """of a consumer: where the data goes (`result`, or `arg:0` for `recv_into`)"""
     cancel: Cancel = Cancel.SAFE

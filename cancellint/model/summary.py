@@ -1,8 +1,10 @@
 """All that crosses a call: facts about a function that its callers need, without positions."""
 
 import enum
+from collections.abc import Callable
+from typing import Self, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.model.finding import Confidence
 
@@ -54,7 +56,55 @@ def passed(path: Path) -> tuple[str, int] | None:
     return (kind, int(index)) if kind in ("raced", "called") else None
 
 
-class Take(Struct, frozen=True, order=True, gc=False):
+K = TypeVar("K", bound="Fact")
+
+Rename = Callable[[Path], Path | None]
+"""What a caller calls an object of the function's own terms; None where it has no name for it."""
+
+
+class Fact(Struct, frozen=True, gc=False):
+    """What a summary says of objects. Each kind of fact knows how it reads in a caller's terms."""
+
+    def renamed(self, name: Rename) -> Self | None:
+        """Return the fact in a caller's terms, None where it says nothing of what the caller knows."""
+        raise NotImplementedError
+
+    def through_call(self) -> Self | None:
+        """Return the fact as it is told one call further on, None where it is told no further."""
+        return self
+
+    def passed_on(self) -> Path | None:
+        """Return what the fact speaks of if that is what awaiting a parameter does (see `passed`)."""
+        return None
+
+
+class OfObject(Fact, frozen=True, order=True, gc=False):
+    """A fact that says one thing of one object."""
+
+    path: Path
+
+    def renamed(self, name: Rename) -> Self | None:
+        place = name(self.path)
+        return None if place is None else structs.replace(self, path=place)
+
+
+class Closes(OfObject, frozen=True, order=True, gc=False):
+    """An object is closed for good."""
+
+
+class Replaces(OfObject, frozen=True, order=True, gc=False):
+    """An attribute is assigned a new object."""
+
+
+class Acquires(OfObject, frozen=True, order=True, gc=False):
+    """A thread lock is held when the function returns (a context manager's generator: at its yield)."""
+
+
+class Releases(OfObject, frozen=True, order=True, gc=False):
+    """A thread lock is released without having been acquired here."""
+
+
+class Take(Fact, frozen=True, order=True, gc=False):
     """Data is removed from `source` and ends up in `into`: RESULT, KEPT or a parameter's object."""
 
     source: Path
@@ -64,6 +114,13 @@ class Take(Struct, frozen=True, order=True, gc=False):
     confidence: Confidence = Confidence.CERTAIN
     reopened: bool = False
     """on every path the source was closed or replaced before, inside the function"""
+
+    def renamed(self, name: Rename) -> Self | None:
+        source = name(self.source)
+        return None if source is None else structs.replace(self, source=source, into=name(self.into) or KEPT)
+
+    def passed_on(self) -> Path | None:
+        return self.source if passed(self.source) is not None else None
 
 
 class Cause(enum.StrEnum):
@@ -81,7 +138,7 @@ class Cause(enum.StrEnum):
     """the task that takes it goes on, and nobody will look at its result"""
 
 
-class Loss(Struct, frozen=True, order=True, gc=False):
+class Loss(Fact, frozen=True, order=True, gc=False):
     """If the function is cancelled, data taken from `source` is gone."""
 
     source: Path
@@ -90,6 +147,13 @@ class Loss(Struct, frozen=True, order=True, gc=False):
     confidence: Confidence = Confidence.CERTAIN
     native: bool = False
     """only a cancellation by asyncio itself loses it, none by a scope of anyio"""
+
+    def renamed(self, name: Rename) -> Self | None:
+        source = name(self.source)
+        return None if source is None else structs.replace(self, source=source)
+
+    def passed_on(self) -> Path | None:
+        return self.source if passed(self.source) is not None else None
 
 
 class Leaving(enum.StrEnum):
@@ -102,11 +166,22 @@ class Leaving(enum.StrEnum):
     """it does not end: it runs the caller's function once more"""
 
 
-class Unsettled(Struct, frozen=True, order=True, gc=False):
+class Unsettled(Fact, frozen=True, order=True, gc=False):
     """A race in here drops data of `source`, and whether anyone reads on is for the caller to say."""
 
     loss: Loss
     leaving: Leaving
+
+    def renamed(self, name: Rename) -> Self | None:
+        loss = self.loss.renamed(name)
+        return None if loss is None else structs.replace(self, loss=loss)
+
+    def passed_on(self) -> Path | None:
+        return self.loss.passed_on()
+
+
+DEEPEST_ACT = 6
+"""Calls through which an act is told on: what happens further on is nobody's intention here."""
 
 
 class Verb(enum.StrEnum):
@@ -132,7 +207,7 @@ class Verb(enum.StrEnum):
     CLOSES = "closes"
 
 
-class Act(Struct, frozen=True, gc=False):
+class Act(Fact, frozen=True, gc=False):
     """Something is taken on that is to be undone, or is undone."""
 
     verb: Verb
@@ -144,16 +219,22 @@ class Act(Struct, frozen=True, gc=False):
     calls: int = 0
     """calls of the project between the function and what does it"""
 
+    def renamed(self, name: Rename) -> Self | None:
+        subject = name(self.subject)
+        if subject is None:
+            return None
+        return structs.replace(self, subject=subject, item=name(self.item) if self.item is not None else None)
+
+    def through_call(self) -> Self | None:
+        return structs.replace(self, calls=self.calls + 1) if self.calls < DEEPEST_ACT else None
+
 
 class Summary(Struct, frozen=True, gc=False):
     """What a caller needs to know of a function. Parameters are counted as declared, `self` included."""
 
     suspends: bool = False
-    takes: tuple[Take, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    closes: tuple[Path, ...] = ()
-    replaces: tuple[Path, ...] = ()
-    """attributes that are assigned a new object"""
+    facts: tuple[Fact, ...] = ()
+    """all that is said of objects, by kind"""
     keeps: tuple[int, ...] = ()
     """parameters whose data is stored where it outlives the call, or handed to code that may"""
     hands_back: tuple[int, ...] = ()
@@ -164,13 +245,27 @@ class Summary(Struct, frozen=True, gc=False):
     """those of `stores` that are stored before the function takes anything"""
     calls: tuple[int, ...] = ()
     """parameters that are called"""
-    acquires: tuple[Path, ...] = ()
-    """thread locks held when the function returns (for a context manager's generator: at its yield)"""
-    releases: tuple[Path, ...] = ()
-    """thread locks that are released without having been acquired here"""
-    unsettled: tuple[Unsettled, ...] = ()
-    acts: tuple[Act, ...] = ()
-    """what is taken on and left so, and what is undone, on objects the caller knows"""
+
+    def of_kind(self, kind: type[K]) -> tuple[K, ...]:
+        """Return the facts of one kind."""
+        return tuple(fact for fact in self.facts if type(fact) is kind)
+
+    @property
+    def takes(self) -> tuple[Take, ...]:
+        return self.of_kind(Take)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return self.of_kind(Loss)
+
+    @property
+    def unsettled(self) -> tuple[Unsettled, ...]:
+        return self.of_kind(Unsettled)
+
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        """What is taken on and left so, and what is undone, on objects the caller knows."""
+        return self.of_kind(Act)
 
 
 NOTHING = Summary()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.normal.form import Origins
+from cancellint.analysis.normal.form import Origins, names_as_written
 from cancellint.analysis.project import Project
 from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
@@ -72,18 +72,22 @@ def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
 def _as_written(raw: RawFinding, origins: Origins) -> RawFinding:
     """Return a finding at the steps as they were written.
 
-    What is found in a part of a function stands in that part, unless the function around it has a part in it.
+    It stands in the innermost helper that all of its story within the function is a part of.
     """
     at = origins.of(raw.at)
-    notes = tuple(SiteNote(origins.of(note.at).origin, note.message) for note in raw.notes)
-    around = any(
-        _function(note.at) == _function(raw.at) and _function(written.at) != _function(at.origin)
-        for note, written in zip(raw.notes, notes, strict=True)
-    )
+    around = [origins.of(note.at).chain for note in raw.notes if _function(note.at) == _function(raw.at)]
+    place = at.chain[0]
+    for depth, site in enumerate(at.chain if at.is_part else ()):
+        if any(len(chain) <= depth or _function(chain[depth]) != _function(site) for chain in around):
+            break
+        place = site
     return structs.replace(
         raw,
-        at=at.origin if at.is_part and not around else at.own,
-        notes=notes,
+        at=place,
+        message=names_as_written(raw.message),
+        notes=tuple(
+            SiteNote(origins.of(note.at).origin, names_as_written(note.message)) for note in raw.notes
+        ),
         fix=_fix_as_written(raw.fix, origins) if raw.fix is not None else None,
         copy_of=at.origin if at.origin != at.own else None,
     )

@@ -3,6 +3,9 @@
 Random programs call `m(n)` (which may raise), `c(n)` (which may hold), and await `p(n)` (which may
 be cancelled or raise). Python runs them and notes what happened; the graph is then followed along
 the notes, and must allow them all, up to the same exit.
+
+Random expressions read attributes, each only once, and await in between: what Python has read before an await
+the graph has to read before it.
 """
 
 import asyncio
@@ -300,3 +303,166 @@ def test_the_walk_refuses_what_cannot_happen():
     assert not walk.allows([Event("p", 1, "true"), Event("m", 2, "ok")], "returned")
     assert not walk.allows([Event("p", 1, "cancel")], "returned")
     assert not walk.allows([Event("m", 3, "ok")], "returned")
+
+
+# ------------------------------------------------------------------ what is read before an await
+
+
+class Reading:
+    """Writes a random expression that reads attributes of `o`, each of its own name, and awaits."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.count = 0
+
+    def attribute(self) -> str:
+        self.count += 1
+        return f"o.a{self.count}"
+
+    def source(self) -> str:
+        statement = self.rng.choice(["o.x = {}", "{} += {}", "return {}", "g({})", "y = {}"])
+        target = self.attribute()
+        value = self.expression(0)
+        body = statement.format(target, value) if statement.count("{}") == 2 else statement.format(value)
+        return f"async def f():\n    {body}\n"
+
+    def expression(self, depth: int) -> str:
+        roll = self.rng.random()
+        if depth > 2 or roll < 0.35:
+            return self.leaf()
+        if roll < 0.4:
+            return f"g(f'{{{self.leaf()}}}{{{self.leaf()}}}')"
+        shape = self.rng.choice(
+            [
+                "({} + {})",
+                "({} ** {})",
+                "g({}, {})",
+                "g({}, *({},), k={})",
+                "g([{}, {}])",
+                "g({{{}: {}, **g(k={})}})",
+                "({} < {})",
+                "c[{}:{}]",
+                "c[{}, {}]",
+                "g({{{}: {} for _ in c}})",
+                "(await p({}, {}))",
+                "(-{})",
+            ]
+        )
+        return shape.format(*(self.expression(depth + 1) for _ in range(shape.count("{}"))))
+
+    def leaf(self) -> str:
+        return self.attribute() if self.rng.random() < 0.6 else "(await p())"
+
+
+class Value:
+    """An object that any expression can be made of."""
+
+    def __init__(self) -> None:
+        self.read: dict[str, int] = {}
+        self.awaited = 0
+
+    def __getattr__(self, name: str) -> "Value":
+        if name.startswith("a") and name not in self.read:
+            self.read[name] = self.awaited
+        return self
+
+    async def wait(self, *values: object) -> "Value":
+        self.awaited += 1
+        return self
+
+    def same(self, *values: object, **named: object) -> "Value":
+        return self
+
+    __add__ = __pow__ = __lt__ = __getitem__ = __iadd__ = __radd__ = same
+    __neg__ = same
+
+    def keys(self) -> tuple[str, ...]:
+        return ()
+
+    def __iter__(self):
+        return iter((self,)[: 1 - self.__dict__.get("ended", 0)])
+
+    def __format__(self, spec: str) -> str:
+        return ""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in ("read", "awaited"):
+            super().__setattr__(name, value)
+
+
+def reads_of_python(source: str) -> dict[str, int]:
+    """How many awaits have come back when each attribute is read."""
+    value = Value()
+    names = {"o": value, "p": value.wait, "g": value.same, "c": value}
+    exec(compile(source, "<expression>", "exec"), names)
+    with pytest.raises(StopIteration):
+        names["f"]().send(None)
+    return value.read
+
+
+def reads_of_graph(graph: ir.Function) -> dict[str, int]:
+    """The same along the graph's path on which everything goes well."""
+    found: dict[str, int] = {}
+    block, awaited = 0, 0
+    turning: set[int] = set()
+    while block >= 0:
+        for number in range(graph.blocks[block].first, graph.blocks[block].last):
+            step = graph.steps[number]
+            for name in attributes_of(step):
+                found.setdefault(name, awaited)
+            awaited += isinstance(step, ir.Await)
+        wanted = {Leaves.NORMAL, Leaves.RESUMED, Leaves.RETURNED}
+        wanted.add(Leaves.EXHAUSTED if block in turning else Leaves.ITEM)
+        turning ^= {block}  # one turn of each loop, whenever it is come to
+        block = next(edge.to for edge in graph.blocks[block].edges if edge.leaves in wanted)
+    return found
+
+
+def attributes_of(step: ir.Step) -> list[str]:
+    """The attributes of `o` that a step reads where it stands."""
+    match step:
+        case ir.Assign(target=target, value=value, op=op, read=read):
+            waiting = [value, *((target,) if op and op != "append" and read < 0 else ())]
+        case ir.Call(args=args, keywords=keywords):
+            waiting = [*args, *(value for _, value in keywords)]
+        case ir.Await(value=value) | ir.Return(value=value) | ir.Load(value=value) | ir.Next(value=value):
+            waiting = [value]
+        case ir.Evaluate(value=value):
+            waiting = [value]
+        case _:
+            waiting = []
+    found: list[str] = []
+    while waiting:
+        match waiting.pop():
+            case ir.Attr(base=ir.Name(id="o"), name=name) if name.startswith("a"):
+                found.append(name)
+            case ir.Attr(base=base) | ir.Star(value=base):
+                waiting.append(base)
+            case ir.Item(base=base, key=key):
+                waiting += (base, key)
+            case ir.Op(operands=parts) | ir.Build(items=parts):
+                waiting.extend(parts)
+            case _:
+                pass
+    return found
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_python_reads_before_an_await_the_graph_reads_before_it(seed: int):
+    source = Reading(random.Random(seed)).source()
+    graph = lower(libcst.parse_module(source)).functions[1]
+    assert reads_of_graph(graph) == reads_of_python(source), source
+
+
+@pytest.mark.parametrize("statement", ["o.a1 += await p()", "o.x = o.a1 + await p()", "g(o.a1, await p())"])
+def test_a_read_before_an_await_is_a_step_of_its_own(statement: str):
+    graph = lower(libcst.parse_module(f"async def f():\n    {statement}\n")).functions[1]
+    steps = [type(step).__name__ for step in graph.steps]
+    assert steps.index("Load") < steps.index("Await")
+    assert reads_of_graph(graph) == {"a1": 0} == reads_of_python(f"async def f():\n    {statement}\n")
+
+
+@pytest.mark.parametrize("statement", ["o.x = await p() + o.a1", "g(await p(), o.a1)", "o.a1 += g()"])
+def test_what_is_read_after_the_await_is_read_where_it_is_used(statement: str):
+    graph = lower(libcst.parse_module(f"async def f():\n    {statement}\n")).functions[1]
+    assert not any(isinstance(step, ir.Load) for step in graph.steps)

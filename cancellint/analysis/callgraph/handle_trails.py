@@ -34,6 +34,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -158,7 +159,7 @@ class Trails:
     def is_weak(self, key: FunctionKey, expr: Expr) -> bool:
         """Whether a container holds its elements weakly."""
         found = options(self._types.of(key, expr))
-        weak = [isinstance(each, Instance) and each.cls.startswith("weakref.Weak") for each in found]
+        weak = [isinstance(each, Instance) and self._operations.knowledge.is_weak(each.cls) for each in found]
         return bool(weak) and all(weak)
 
     def sees_error(self, key: FunctionKey, callback: Expr) -> bool:
@@ -517,7 +518,7 @@ def _expressions(step: Step) -> tuple[Expr, ...]:
             return ()
         case Await(value=value) | Yield(value=value) | Enter(value=value) | Exit(value=value):
             return (value,)
-        case Next(value=value) | Return(value=value) | Evaluate(value=value):
+        case Next(value=value) | Return(value=value) | Evaluate(value=value) | Load(value=value):
             return (value,)
 
 

@@ -20,6 +20,7 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
+    Closure,
     Const,
     Expr,
     Function,
@@ -198,6 +199,8 @@ class Handles:
             return None  # it cannot fail, and what it waits for holds it
         if self._never_waits(key, operand):
             return None  # its first step is its last, and until then the loop holds it
+        if self._does_nothing(key, operand):
+            return None  # there is no error to be seen
         runs = "" if operand is None else self._written(key, operand)
         goes_on = bool(made_by) and all(entry.mode is Mode.THREAD_CONTINUES for entry in made_by)
         in_thread = known.entry.calls is not None or goes_on
@@ -264,6 +267,13 @@ class Handles:
             and not any(isinstance(step, Await) for step in self._program.function(callee.key).steps)
             for callee in callees
         )
+
+    def _does_nothing(self, key: FunctionKey, operand: Expr | None) -> bool:
+        """Tell whether what is run is a function written in place that only returns a constant."""
+        if not isinstance(operand, Closure):
+            return False
+        steps = self._program.function(FunctionKey(key.module, operand.function)).steps
+        return all(isinstance(step, Return) and isinstance(step.value, Const) for step in steps)
 
     def _may_remember(self, key: FunctionKey, decorator: Expr) -> bool:
         """Tell whether a decorator may keep what the function returns: of one from outside nobody knows."""

@@ -3,12 +3,12 @@
 import enum
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.effects.operations import Operation
 from cancellint.model.ir import Expr
 from cancellint.model.knowledge import RaceKind
-from cancellint.model.summary import Act, Loss, Path, Take, Unsettled
+from cancellint.model.summary import Act, Fact, K, Loss, OfObject, Path, Take, Unsettled
 from cancellint.model.types import FunctionKey
 
 
@@ -35,10 +35,7 @@ class Argument(Struct, frozen=True):
     """it is stored before the call takes anything itself"""
 
 
-CalleeFact = Take | Loss | Unsettled | Path | Act
-"""A fact of a callee's own summary, from which a trace goes on."""
-
-Origin = tuple[FunctionKey, CalleeFact]
+Origin = tuple[FunctionKey, Fact]
 """The callee and its fact."""
 
 
@@ -56,24 +53,46 @@ class Effect(Struct, frozen=True):
     """What a step does. `via` maps a fact to the callee's fact behind it, where there is one."""
 
     suspends: bool = False
-    takes: tuple[Take, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    closes: tuple[Path, ...] = ()
-    replaces: tuple[Path, ...] = ()
-    unsettled: tuple[Unsettled, ...] = ()
+    facts: Mapping[type[Fact], tuple[Fact, ...]] = {}
+    """what it does to objects, by kind; of an act, RESULT is the step's own outcome"""
     arguments: tuple[Argument, ...] = ()
-    acquires: tuple[Path, ...] = ()
-    releases: tuple[Path, ...] = ()
     unknown: bool = False
     """some call of it reaches code that nobody has looked at"""
-    acts: tuple[Act, ...] = ()
-    """what is taken on that is to be undone, and what is undone; RESULT is the step's own outcome"""
     race: Raced | None = None
     operations: tuple[Operation, ...] = ()
     """what an await waits for"""
-    via: Mapping[CalleeFact, Origin] = {}
+    via: Mapping[Fact, Origin] = {}
     tasks: Mapping[Loss, Expr] = {}
     """the variable that holds the task whose result a loss means: while it is used, nothing is lost"""
+
+    def of_kind(self, kind: type[K]) -> tuple[K, ...]:
+        """Return the facts of one kind."""
+        return self.facts.get(kind, ())  # type: ignore[return-value]  # the key is the class of the facts
+
+    def with_kind(self, kind: type[K], facts: tuple[K, ...]) -> "Effect":
+        """Return the effect with other facts of one kind."""
+        return structs.replace(self, facts={**self.facts, kind: facts})
+
+    @property
+    def takes(self) -> tuple[Take, ...]:
+        return self.of_kind(Take)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return self.of_kind(Loss)
+
+    @property
+    def unsettled(self) -> tuple[Unsettled, ...]:
+        return self.of_kind(Unsettled)
+
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        """What is taken on that is to be undone, and what is undone."""
+        return self.of_kind(Act)
+
+    def paths(self, kind: type[OfObject]) -> tuple[Path, ...]:
+        """Return the objects that facts of one kind speak of."""
+        return tuple(fact.path for fact in self.of_kind(kind))
 
 
 NO_EFFECT = Effect()

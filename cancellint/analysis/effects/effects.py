@@ -39,6 +39,7 @@ from cancellint.model.ir import (
     Evaluate,
     Exit,
     Expr,
+    Load,
     Name,
     Next,
     Raise,
@@ -50,10 +51,13 @@ from cancellint.model.knowledge import Cancel, RaceKind, Role, Suspends
 from cancellint.model.summary import (
     KEPT,
     RESULT,
+    Acquires,
     Act,
     Cause,
+    Closes,
     Loss,
     Path,
+    Releases,
     Summary,
     Take,
     Verb,
@@ -289,6 +293,8 @@ class Effects:
                 return Path(f"raced:{params[name]}")
             case Temp(step=step):
                 made = self.program.function(key).steps[step]
+                if isinstance(made, Load):
+                    return self.given_awaitable(key, made.value)
                 if isinstance(made, Call) and isinstance(made.func, Name) and made.func.id in params:
                     return Path(f"called:{params[made.func.id]}")
         return None
@@ -429,7 +435,7 @@ class Effects:
         function = self.program.function(callee.key)
         named = UnresolvedCallee(function.name, callee.receiver, callee.args, callee.keywords)
         acts = tuple(acts_by_name(self.conventions, self.frame(key), function.name, named, used=False))
-        gathered.acts.update(dict.fromkeys(acts))
+        gathered.add(*acts)
         gathered.suspends |= function.is_async and bool(acts)
 
     def _gather_summary(
@@ -465,7 +471,7 @@ class Effects:
         name = self.program.function(callee.key).name
         for act in acts_by_name(self.conventions, frame, name, callee, False) if callee.args else ():
             if act.verb not in SAID and not _releases(gathered, act.subject):
-                gathered.acts[act] = None
+                gathered.add(act)
         for index in summary.calls:
             called = given.get(index)
             if called is not None:
@@ -578,29 +584,29 @@ class Effects:
         if callee.receiver is not None and used and not entry.awaitable and fate is not Fate.STORES:
             measures = Role.LOOKS in entry.roles and entry.returns in _MEASURES
             gathered.arguments.append(Argument(callee.receiver, Fate.LOOKS if measures else Fate.PASSES))
-        gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
+        gathered.add(*acts_of_container(frame, callee))
         if entry.of == "result":
             of = RESULT
         if of is None:
             return
-        gathered.acts.update(dict.fromkeys(acts_of_known(self.operations, frame, callee, known, of)))
+        gathered.add(*acts_of_known(self.operations, frame, callee, known, of))
         if of == RESULT:
             return
         if Role.CONSUMES in entry.roles:
             into = self._destination(frame, entry.into, callee, known)
-            gathered.takes[Take(of, into, known.name, known.confidence)] = None
+            gathered.add(Take(of, into, known.name, known.confidence))
             if entry.cancel is Cancel.LOSES and used:
-                gathered.losses[Loss(of, Cause.PRIMITIVE, known.name, known.confidence)] = None
+                gathered.add(Loss(of, Cause.PRIMITIVE, known.name, known.confidence))
             elif entry.own_scopes_only:
                 native = Loss(of, Cause.PRIMITIVE, known.name, known.confidence, native=True)
-                gathered.losses[native] = None
+                gathered.add(native)
         if Role.CLOSES in entry.roles:
-            gathered.closes[of] = None
+            gathered.add(Closes(of))
         if self.operations.is_thread_lock(known.name.rpartition(".")[0]):
             if Role.ACQUIRES in entry.roles:
-                gathered.acquires[of] = None
+                gathered.add(Acquires(of))
             if Role.RELEASES in entry.roles:
-                gathered.releases[of] = None
+                gathered.add(Releases(of))
 
     def _destination(self, frame: Frame, into: str, callee: Callee, known: Known) -> Path:
         """Return where taken data goes: the result, or an argument's object."""
@@ -618,14 +624,14 @@ class Effects:
         gathered.arguments.extend(Argument(value, fate) for value in _all_arguments(callee))
         method = _method_name(callee)
         frame = self.frame(key)
-        gathered.acts.update(dict.fromkeys(acts_of_container(frame, callee)))
-        gathered.acts.update(dict.fromkeys(acts_by_name(self.conventions, frame, method, callee, used)))
+        gathered.add(*acts_of_container(frame, callee))
+        gathered.add(*acts_by_name(self.conventions, frame, method, callee, used))
         receiver = callee.receiver
         if receiver is not None:
             gathered.arguments.append(Argument(receiver, Fate.PASSES))
             path = frame.path(receiver)
             if path is not None and method in self.conventions.closes:
-                gathered.closes[path] = None
+                gathered.add(Closes(path))
 
     # ------------------------------------------------------------------ other frames
 
@@ -690,7 +696,7 @@ def _fate(roles: tuple[Role, ...], used: bool) -> Fate:
 
 
 def _releases(gathered: Gathering, subject: Path) -> bool:
-    return any(act.verb is Verb.RELEASES and act.subject == subject for act in gathered.acts)
+    return any(act.verb is Verb.RELEASES and act.subject == subject for act in gathered.of_kind(Act))
 
 
 def _argument(

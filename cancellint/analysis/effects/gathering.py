@@ -8,15 +8,25 @@ from collections.abc import Callable
 
 from msgspec import structs
 
-from cancellint.analysis.effects.effect import Argument, CalleeFact, Effect, Origin, Raced
+from cancellint.analysis.effects.effect import Argument, Effect, Origin, Raced
 from cancellint.analysis.effects.operations import Operation
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Expr
-from cancellint.model.summary import KEPT, RESULT, Act, Cause, Loss, Path, Summary, Take, Unsettled, passed
+from cancellint.model.summary import (
+    KEPT,
+    RESULT,
+    Act,
+    Cause,
+    Fact,
+    K,
+    Loss,
+    Path,
+    Rename,
+    Summary,
+    Take,
+    Unsettled,
+)
 from cancellint.model.types import FunctionKey
-
-DEEPEST_ACT = 6
-"""Calls through which an act is told on."""
 
 
 class Gathering:
@@ -24,32 +34,28 @@ class Gathering:
 
     def __init__(self) -> None:
         self.suspends = False
-        self.takes: dict[Take, None] = {}
-        self.losses: dict[Loss, None] = {}
-        self.closes: dict[Path, None] = {}
-        self.replaces: dict[Path, None] = {}
-        self.unsettled: dict[Unsettled, None] = {}
+        self.facts: dict[type[Fact], dict[Fact, None]] = {}
         self.arguments: list[Argument] = []
-        self.acquires: dict[Path, None] = {}
-        self.releases: dict[Path, None] = {}
         self.unknown = False
-        self.acts: dict[Act, None] = {}
-        self.via: dict[CalleeFact, Origin] = {}
+        self.via: dict[Fact, Origin] = {}
         self.tasks: dict[Loss, Expr] = {}
+
+    def add(self, *facts: Fact) -> None:
+        for fact in facts:
+            self.facts.setdefault(type(fact), {})[fact] = None
+
+    def of_kind(self, kind: type[K]) -> tuple[K, ...]:
+        return tuple(fact for fact in self.facts.get(kind, ()) if isinstance(fact, kind))
+
+    def drop(self, kind: type[Fact]) -> None:
+        self.facts.pop(kind, None)
 
     def effect(self, race: Raced | None = None) -> Effect:
         return Effect(
             suspends=self.suspends,
-            takes=tuple(self.takes),
-            losses=tuple(self.losses),
-            closes=tuple(self.closes),
-            replaces=tuple(self.replaces),
-            unsettled=tuple(self.unsettled),
+            facts={kind: tuple(facts) for kind, facts in self.facts.items() if facts},
             arguments=tuple(self.arguments),
-            acquires=tuple(self.acquires),
-            releases=tuple(self.releases),
             unknown=self.unknown,
-            acts=tuple(self.acts),
             race=race,
             via=self.via,
             tasks=self.tasks,
@@ -59,113 +65,71 @@ class Gathering:
 def gather_given(gathered: Gathering, source: Path) -> None:
     """Add that an awaitable of the caller's is awaited: it may take, and lose, whatever it likes."""
     gathered.suspends = True
-    gathered.takes[Take(source, RESULT, "")] = None
-    gathered.losses[Loss(source, Cause.PASSED, "")] = None
+    gathered.add(Take(source, RESULT, ""), Loss(source, Cause.PASSED, ""))
 
 
 def bind(
     gathered: Gathering,
     key: FunctionKey,
     summary: Summary,
-    here: Callable[[Path], Path | None],
+    name: Rename,
     awaiting: Callable[[Path], Gathering | None],
 ) -> None:
-    """Add a summary's facts under the caller's names, remembering where each came from."""
-    for take in summary.takes:
-        inner = awaiting(take.source)
+    """Add a summary's facts under the caller's names, remembering where each came from.
+
+    What a fact says of awaiting a parameter is what awaiting the argument does, `awaiting` tells.
+    """
+    for fact in summary.facts:
+        asked = fact.passed_on()
+        inner = awaiting(asked) if asked is not None else None
         if inner is not None:
-            merge(gathered, inner)
+            _settle(gathered, key, fact, inner)
             continue
-        source, into = here(take.source), here(take.into)
-        if source is not None:
-            moved = structs.replace(take, source=source, into=into if into is not None else KEPT)
-            gathered.takes[moved] = None
-            gathered.via.setdefault(moved, (key, take))
-    for loss in summary.losses:
-        source = here(loss.source)
-        if source is not None and passed(loss.source) is None:
-            lost = structs.replace(loss, source=source)
-            gathered.losses[lost] = None
-            gathered.via.setdefault(lost, (key, loss))
-    for unsettled in summary.unsettled:
-        inner = awaiting(unsettled.loss.source)
-        source = here(unsettled.loss.source)
-        if inner is not None:
-            losses = tuple(inner.losses)
-        else:
-            losses = (structs.replace(unsettled.loss, source=source),) if source is not None else ()
-        for lost in losses:
-            open_ = Unsettled(lost, unsettled.leaving)
-            gathered.unsettled[open_] = None
-            gathered.via.setdefault(open_, (key, unsettled))
-            if inner is not None and lost in inner.via:
-                gathered.via.setdefault(lost, inner.via[lost])
-    for act in summary.acts:
-        moved_act = _seen_by_caller(act, here)
-        if moved_act is not None and act.calls < DEEPEST_ACT:
-            moved_act = structs.replace(moved_act, calls=act.calls + 1)
-            gathered.acts[moved_act] = None
-            gathered.via.setdefault(moved_act, (key, act))
-    for paths, target in (
-        (summary.closes, gathered.closes),
-        (summary.replaces, gathered.replaces),
-        (summary.acquires, gathered.acquires),
-        (summary.releases, gathered.releases),
-    ):
-        for path in paths:
-            place = here(path)
-            if place is not None:
-                target[place] = None
-                gathered.via.setdefault(place, (key, path))
+        told = fact.through_call()
+        renamed = told.renamed(name) if told is not None else None
+        if renamed is not None and not (isinstance(fact, Loss) and asked is not None):
+            gathered.add(renamed)
+            gathered.via.setdefault(renamed, (key, fact))
 
 
-def _seen_by_caller(act: Act, here: Callable[[Path], Path | None]) -> Act | None:
-    """Return an act under the caller's names, None where the caller has none for its subject."""
-    subject = here(act.subject)
-    if subject is None:
-        return None
-    item = here(act.item) if act.item is not None else None
-    return structs.replace(act, subject=subject, item=item)
+def _settle(gathered: Gathering, key: FunctionKey, fact: Fact, inner: Gathering) -> None:
+    """Add what a fact about awaiting a parameter means for what the caller has given."""
+    match fact:
+        case Take():
+            merge(gathered, inner)
+        case Unsettled(leaving=leaving):
+            for lost in inner.of_kind(Loss):
+                open_ = Unsettled(lost, leaving)
+                gathered.add(open_)
+                gathered.via.setdefault(open_, (key, fact))
+                if lost in inner.via:
+                    gathered.via.setdefault(lost, inner.via[lost])
+        case _:
+            pass
 
 
-def move(outer: Gathering, inner: Gathering, here: Callable[[Path], Path | None]) -> None:
-    """Carry facts over into another frame, keeping their origins."""
-    for take in inner.takes:
-        source = here(take.source)
-        if source is not None:
-            moved = structs.replace(take, source=source, into=here(take.into) or KEPT)
-            outer.takes[moved] = None
-            if take in inner.via:
-                outer.via.setdefault(moved, inner.via[take])
-    for loss in inner.losses:
-        source = here(loss.source)
-        if source is not None:
-            lost = structs.replace(loss, source=source)
-            outer.losses[lost] = None
-            if loss in inner.via:
-                outer.via.setdefault(lost, inner.via[loss])
-    for act in inner.acts:
-        moved_act = _seen_by_caller(act, here)
-        if moved_act is not None:
-            outer.acts[moved_act] = None
+def move(outer: Gathering, inner: Gathering, name: Rename) -> None:
+    """Carry everything over into another frame, keeping the origins; arguments stay where they are."""
     outer.suspends |= inner.suspends
-    for path in inner.closes:
-        if (place := here(path)) is not None:
-            outer.closes[place] = None
+    outer.unknown |= inner.unknown
+    for facts in inner.facts.values():
+        for fact in facts:
+            renamed = fact.renamed(name)
+            if renamed is None:
+                continue
+            outer.add(renamed)
+            if fact in inner.via:
+                outer.via.setdefault(renamed, inner.via[fact])
+            if isinstance(fact, Loss) and isinstance(renamed, Loss) and fact in inner.tasks:
+                outer.tasks.setdefault(renamed, inner.tasks[fact])
 
 
 def merge(gathered: Gathering, inner: Gathering) -> None:
     gathered.suspends |= inner.suspends
-    gathered.takes.update(inner.takes)
-    gathered.losses.update(inner.losses)
-    gathered.closes.update(inner.closes)
-    gathered.replaces.update(inner.replaces)
-    gathered.unsettled.update(inner.unsettled)
-    gathered.arguments.extend(inner.arguments)
-    gathered.acquires.update(inner.acquires)
-    gathered.releases.update(inner.releases)
     gathered.unknown |= inner.unknown
-    gathered.acts.update(inner.acts)
+    for facts in inner.facts.values():
+        gathered.add(*facts)
+    gathered.arguments.extend(inner.arguments)
     gathered.tasks.update(inner.tasks)
     for fact, origin in inner.via.items():
         gathered.via.setdefault(fact, origin)
@@ -188,24 +152,16 @@ def merge_alternatives(gathered: Gathering, parts: list[Gathering], complete: bo
 
 def _weaken(part: Gathering, others: list[Gathering], complete: bool) -> None:
     """Lower the confidence of one alternative's facts by what the others do."""
-    for take in tuple(part.takes):
+    for take in part.of_kind(Take):
         shared = complete and all(
-            any(_alike(take.source, each.source) for each in other.takes) for other in others
+            any(_alike(take.source, each.source) for each in other.of_kind(Take)) for other in others
         )
-        weaker = structs.replace(take, confidence=_lower(take.confidence, shared))
-        del part.takes[take]
-        part.takes[weaker] = None
-        if take in part.via:
-            part.via.setdefault(weaker, part.via[take])
-    for loss in tuple(part.losses):
+        _replace(part, take, structs.replace(take, confidence=_lower(take.confidence, shared)))
+    for loss in part.of_kind(Loss):
         shared = complete and all(
-            any(_alike(loss.source, each.source) for each in other.losses) for other in others
+            any(_alike(loss.source, each.source) for each in other.of_kind(Loss)) for other in others
         )
-        lower = structs.replace(loss, confidence=_lower(loss.confidence, shared))
-        del part.losses[loss]
-        part.losses[lower] = None
-        if loss in part.via:
-            part.via.setdefault(lower, part.via[loss])
+        _replace(part, loss, structs.replace(loss, confidence=_lower(loss.confidence, shared)))
 
 
 def _weaken_acts(part: Gathering, others: list[Gathering], complete: bool) -> None:
@@ -213,17 +169,21 @@ def _weaken_acts(part: Gathering, others: list[Gathering], complete: bool) -> No
 
     What all of them are named for is as likely as what one of them is.
     """
-    for act in tuple(part.acts):
+    for act in part.of_kind(Act):
         shared = complete and all(
-            any(act.verb is each.verb and _alike(act.subject, each.subject) for each in other.acts)
+            any(act.verb is each.verb and _alike(act.subject, each.subject) for each in other.of_kind(Act))
             for other in others
         )
         kept = shared and act.confidence is Confidence.LIKELY
-        lower = act if kept else structs.replace(act, confidence=_lower(act.confidence, shared))
-        del part.acts[act]
-        part.acts[lower] = None
-        if act in part.via:
-            part.via.setdefault(lower, part.via[act])
+        _replace(part, act, act if kept else structs.replace(act, confidence=_lower(act.confidence, shared)))
+
+
+def _replace(part: Gathering, fact: Fact, other: Fact) -> None:
+    """Put another fact in the place of one, with the same origin."""
+    del part.facts[type(fact)][fact]
+    part.add(other)
+    if fact in part.via:
+        part.via.setdefault(other, part.via[fact])
 
 
 def _alike(source: Path, other: Path) -> bool:
@@ -242,15 +202,15 @@ def wrap_losses(inner: Gathering, operation: Operation) -> None:
     if not operation.task:
         return
     if operation.shielded:
-        inner.losses.clear()
+        inner.drop(Loss)
     kept = operation.holder is not None and isinstance(operation.holder, Attr)
     if kept:
         return
     cause = Cause.DROPPED if operation.shielded else Cause.WRAPPED
-    for take in inner.takes:
+    for take in inner.of_kind(Take):
         if take.into == RESULT:
             loss = Loss(take.source, cause, take.origin, take.confidence)
-            inner.losses[loss] = None
+            inner.add(loss)
             if operation.holder is not None:
                 inner.tasks[loss] = operation.holder
             if take in inner.via:
@@ -259,5 +219,7 @@ def wrap_losses(inner: Gathering, operation: Operation) -> None:
 
 def forget_results(gathered: Gathering) -> None:
     """Data taken by tasks that are merely waited for stays in the tasks, and waiting loses none of it."""
-    gathered.takes = {structs.replace(take, into=KEPT): None for take in gathered.takes}
-    gathered.losses.clear()
+    kept = tuple(structs.replace(take, into=KEPT) for take in gathered.of_kind(Take))
+    gathered.drop(Take)
+    gathered.drop(Loss)
+    gathered.add(*kept)

@@ -11,7 +11,7 @@ from cancellint.analysis.library.knowledge import Knowledge, argument, call_shap
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.types.types import Types
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Build, Call, Expr, Name, Star, Temp
+from cancellint.model.ir import Assign, Build, Call, Expr, Load, Name, Star, Temp
 from cancellint.model.knowledge import Entry, Role
 from cancellint.model.types import (
     Callee,
@@ -130,6 +130,8 @@ class Operations:
         match expr:
             case Temp(step=step) if isinstance(self._program.function(key).steps[step], Call):
                 yield from self._made_by(key, step, holder, depth)
+            case Temp(step=step) if isinstance(read := self._program.function(key).steps[step], Load):
+                yield from self._resolve(key, read.value, holder, depth)
             case Build(items=items):
                 for item in items:
                     yield from self._resolve(key, item, holder, depth - 1)

@@ -1,6 +1,7 @@
 """What the tool believes about a function, in words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -11,10 +12,24 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.explain.written import written
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.promises.owing import Owed, cancelled_at
+from cancellint.analysis.normal.form import names_as_written
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence, SiteNote
 from cancellint.model.source import Site
-from cancellint.model.summary import KEPT, RESULT, Act, Loss, Path, Take, Verb
+from cancellint.model.summary import (
+    KEPT,
+    RESULT,
+    Acquires,
+    Act,
+    Closes,
+    Loss,
+    OfObject,
+    Path,
+    Releases,
+    Replaces,
+    Take,
+    Verb,
+)
 from cancellint.model.types import FunctionKey
 
 
@@ -56,9 +71,9 @@ def as_written(description: Description, origin: Callable[[Site], Site]) -> Desc
     """Return a description that points at the steps as they were written."""
     facts = tuple(
         Fact(
-            fact.text,
+            names_as_written(fact.text),
             origin(fact.at) if fact.at is not None else None,
-            tuple(SiteNote(origin(note.at), note.message) for note in fact.via),
+            tuple(SiteNote(origin(note.at), names_as_written(note.message)) for note in fact.via),
         )
         for fact in description.facts
     )
@@ -67,6 +82,11 @@ def as_written(description: Description, origin: Callable[[Site], Site]) -> Desc
 
 def _site(key: FunctionKey, step: int) -> Site:
     return Site(key.module, key.function, step)
+
+
+_VERBS: Mapping[type[OfObject], str] = MappingProxyType(
+    {Closes: "closes", Replaces: "replaces", Acquires: "holds on return", Releases: "releases"}
+)
 
 
 class _Words:
@@ -148,24 +168,17 @@ class _Words:
 
     def _ends(self) -> Iterator[Fact]:
         summary = self._evidence.result.summary
-        yield from self._told("closes", summary.closes, lambda effect: effect.closes)
-        yield from self._told("replaces", summary.replaces, lambda effect: effect.replaces)
-        yield from self._told("holds on return", summary.acquires, lambda effect: effect.acquires)
-        yield from self._told("releases", summary.releases, lambda effect: effect.releases)
+        for kind, verb in _VERBS.items():
+            for fact in summary.of_kind(kind):
+                yield Fact(f"{verb} {self._name(fact.path)}", self._at(self._first_with(fact)))
 
-    def _told(
-        self, verb: str, paths: tuple[Path, ...], of: Callable[[Effect], tuple[Path, ...]]
-    ) -> Iterator[Fact]:
-        for path in paths:
-            yield Fact(f"{verb} {self._name(path)}", self._at(self._first_with(path, of)))
-
-    def _first_with(self, path: Path, of: Callable[[Effect], tuple[Path, ...]]) -> int:
-        return self._first(lambda effect: path in of(effect))
+    def _first_with(self, fact: OfObject) -> int:
+        return self._first(lambda effect: fact in effect.of_kind(type(fact)))
 
     def _acts(self) -> Iterator[Fact]:
         """Yield what is taken on, sent and undone, but for what has been told already."""
         summary = self._evidence.result.summary
-        told = {(Verb.CLOSES, path) for path in summary.closes}
+        told = {(Verb.CLOSES, fact.path) for fact in summary.of_kind(Closes)}
         for act in summary.acts:
             if (act.verb, act.subject) in told:
                 continue

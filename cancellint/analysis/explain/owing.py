@@ -1,4 +1,4 @@
-"""What a cancelled function leaves as it should not, in words."""
+"""What is outstanding when a cancellation leaves a function, in words."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The story behind a fact: step by step, through the functions it came through."""
+"""The trace behind a fact, its *story*: step by step, through the functions it came through."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -6,11 +6,12 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.explain.written import written
-from cancellint.analysis.summaries.summarize import Fact, Origin, Result
+from cancellint.analysis.summaries.summarize import Origin, Result
 from cancellint.model.ir import Assign, Name, Temp
 from cancellint.model.knowledge import Mode
-from cancellint.model.summary import Cause, Loss, Path, Unsettled
+from cancellint.model.summary import Cause, Fact, Loss, Path, Unsettled
 from cancellint.model.types import FunctionKey
 
 
@@ -125,7 +126,8 @@ class Traces:
         source = self.shown(key, loss.source)
         match loss.cause:
             case Cause.HELD:
-                earlier = taken >= at
+                flow = self._effects.program.flow(key)
+                earlier = taken >= 0 and not precedes(flow, taken, at)
                 said = "an earlier turn took data from" if earlier else "data is taken from"
                 yield Line(key, taken, f"{said} `{source}` here", earlier)
                 held = self._held_by(key, taken)

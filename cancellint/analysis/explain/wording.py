@@ -1,4 +1,4 @@
-"""What a debt means for the program, in words."""
+"""What an undischarged obligation means for the program, in words."""
 
 from typing import assert_never
 

@@ -1,4 +1,4 @@
-"""Which way a cancellation takes out of a function, and which handlers an error meets instead."""
+"""Cancellation paths: what runs between a cancelled await and the exit, and which handlers errors reach."""
 
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
@@ -35,7 +35,7 @@ class RaceExit(Struct, frozen=True):
 
 
 class WayOut(Struct, frozen=True):
-    """All that may run between a cancelled await and the function's end, in the order it was found.
+    """A cancellation path: all that may run between a cancelled await and an exit, in the order it was found.
 
     `leaves` tells that the function ends at all, `reaches_caller` that it ends with the cancellation, or an
     error in its place. What only runs where a timeout of the function's own ends the cancellation is left
@@ -49,21 +49,21 @@ class WayOut(Struct, frozen=True):
 
 
 class Travel(Struct, Generic[Carried], frozen=True):
-    """A cancellation on its way: the region whose exit it has just passed (-1: none), and what it carries."""
+    """A state on a cancellation path: the region whose exit came last (-1: none), and what is carried."""
 
     region: int
     carried: Carried
 
 
 def way_out(facts: Facts, block: int) -> WayOut | None:
-    """Return the way of a cancellation at the await that ends a block, None where no cancellation arrives."""
+    """Return the cancellation path from the await that ends a block, None where that is shielded from all."""
     if facts.unwinding.shield(facts.function.blocks[block].regions) is Shield.ALL:
         return None
     return unshielded_way_out(facts, block)
 
 
 def unshielded_way_out(facts: Facts, block: int) -> WayOut:
-    """Return the way of a cancellation at the await that ends a block, if one arrives there."""
+    """Return the cancellation path from the await that ends a block, as if nothing shielded it."""
     steps: dict[int, None] = {}
 
     def noted(carried: tuple[()], step: int) -> tuple[()]:
@@ -184,3 +184,16 @@ def steps_after_errors(facts: Facts) -> frozenset[int]:
 def may_be_skipped(facts: Facts, step: int) -> bool:
     """Tell whether the function may return without having run a step."""
     return not facts.before_return.dominates(facts.flow.block_of(step), ENTRY)
+
+
+def only_fails(facts: Facts, block: int) -> bool:
+    """Tell whether all that may follow a block, new cancellations aside, is that the function fails."""
+    flow = facts.flow
+
+    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        last = flow.last_step(here.block)
+        awaits = last is not None and isinstance(facts.function.steps[last], Await)
+        return None if awaits and edge.leaves is Leaves.CANCELLED else ()
+
+    ends = PathSearch(flow, None, onward).run([Place(block, ())]).ends
+    return bool(ends) and all(end.exit == RAISE_EXIT for end in ends)

@@ -33,7 +33,7 @@ from cancellint.model.ir import (
     Temp,
 )
 from cancellint.model.knowledge import SourceKind
-from cancellint.model.summary import Act, Path, Take, Verb
+from cancellint.model.summary import Act, Closes, Path, Replaces, Take, Verb
 from cancellint.model.types import FunctionKey
 
 DEEPEST = 6
@@ -279,7 +279,7 @@ def _first_reached(facts: Facts, step: int, wanted: set[int], request: Act | Non
 def ends(facts: Facts, step: int, group: Group) -> bool:
     """Tell whether a step closes a connection, or puts another in its place."""
     effect = facts.effect(step)
-    if any(group.is_ended_by(path) for path in (*effect.closes, *effect.replaces)):
+    if any(group.is_ended_by(path) for path in (*effect.paths(Closes), *effect.paths(Replaces))):
         return True
     if any(act.verb is Verb.CLOSES and group.is_ended_by(act.subject) for act in facts.acts.get(step, ())):
         return True

@@ -1,4 +1,4 @@
-"""Everything solved for one function under the summaries known so far."""
+"""The facts of one function under the summaries known so far, each solved when first asked for."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,6 +14,7 @@ from cancellint.analysis.engine.path_search import Decided
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.flow.decided import Agreed, DecidedTests
 from cancellint.analysis.flow.decisions import decisions
+from cancellint.analysis.flow.feasible import without_impossible_branches
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.liveness import Live, live_at_entry
 from cancellint.analysis.flow.unwinding import Unwinding
@@ -52,7 +53,9 @@ class Facts:
         self.frame: Frame = effects.frame(key)
         self.unwinding = Unwinding(effects, key)
         self.handlers: Handlers = self.unwinding.handlers
-        self.function: Function = self.unwinding.without_idle_edges()
+        self.function: Function = without_impossible_branches(
+            effects, key, self.unwinding.without_idle_edges()
+        )
         self.flow = ControlFlow(self.function.blocks)
         self._owners = owners
         self._all_effects = effects
@@ -248,4 +251,4 @@ def _without_idle_removals(effect: Effect, key: FunctionKey, owners: Owners) -> 
         for take in effect.takes
         if not is_removal(take) or (take.source.is_visible_to_callers and owners.is_filled(key, take.source))
     )
-    return structs.replace(effect, takes=takes)
+    return effect.with_kind(Take, takes)

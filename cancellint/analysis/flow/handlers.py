@@ -143,7 +143,7 @@ class Handlers:
         blocks = list(function.blocks)
         for number in dispatching:
             blocks[number] = structs.replace(blocks[number], edges=self._taken(blocks[number]))
-        return structs.replace(function, blocks=tuple(blocks))
+        return structs.replace(function, blocks=_without_dead_ends(blocks))
 
     def _dispatching_cancellations(self) -> tuple[int, ...]:
         """Return the blocks from which a cancellation is sent to the handlers of a `try`."""
@@ -175,3 +175,17 @@ class Handlers:
 def _caught_by(block: Block) -> tuple[int, ...]:
     """The handlers that what travels may be caught by from a block, in order."""
     return tuple(edge.to for edge in block.edges if edge.leaves is Leaves.CAUGHT)
+
+
+def _without_dead_ends(blocks: list[Block]) -> tuple[Block, ...]:
+    """The blocks; those that are never entered, copies of handlers for what passes them, lead nowhere."""
+    entered = {0}
+    waiting = [0]
+    while waiting:
+        after = {edge.to for edge in blocks[waiting.pop()].edges if edge.to >= 0} - entered
+        entered |= after
+        waiting.extend(after)
+    return tuple(
+        block if number in entered else structs.replace(block, edges=())
+        for number, block in enumerate(blocks)
+    )

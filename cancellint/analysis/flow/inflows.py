@@ -14,7 +14,7 @@ from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
-from cancellint.model.knowledge import Callback, SourceKind
+from cancellint.model.knowledge import Callback, Role, SourceKind
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -53,7 +53,6 @@ _MOST_NAMESAKES = 64
 REMOTE = frozenset({SourceKind.STREAM, SourceKind.MESSAGES})
 """Sources whose pace a peer sets, unlike that of queues, files and containers in this process."""
 
-_DEFERRING = frozenset({"call_soon", "call_soon_threadsafe"})
 _WAITING = frozenset({"wait", "join", "acquire", "wait_closed"})
 """Methods that come back when others are done: what is put before them is not put again until then."""
 
@@ -273,11 +272,23 @@ class Inflows:
             yield site, (*callee.args, *(value for _, value in callee.keywords), *own)
         for site, operand in self._given.get(self._program.function(key).name, ()):
             step = self._program.function(site.function).steps[site.step]
-            if not isinstance(step, Call) or last_name(step.func) not in _DEFERRING:
+            if not isinstance(step, Call) or not self.defers(site.function, site.step):
                 continue
             if self._means(site.function, operand, key):
                 own = (operand.base,) if isinstance(operand, Attr) else ()
                 yield site, (*step.args[1:], *own)
+
+    def defers(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether a call has a function called soon, by itself and not for what comes in."""
+        known = (self._effects.operations.known(callee) for callee in self._callees(key, number))
+        return any(
+            each is not None
+            and each.entry.calls is not None
+            and each.entry.callback is None
+            and not each.entry.calls_with
+            and Role.SPAWNS not in each.entry.roles
+            for each in known
+        )
 
     def _means(self, function: FunctionKey, expr: Expr, key: FunctionKey) -> bool:
         kind = self._effects.types.of(function, expr)

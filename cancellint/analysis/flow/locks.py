@@ -23,7 +23,7 @@ from cancellint.model.ir import (
     Temp,
     Yield,
 )
-from cancellint.model.summary import Path
+from cancellint.model.summary import Acquires, Path, Releases
 
 Held = Mapping[Path, int]
 """A lock and the step that took it."""
@@ -45,9 +45,9 @@ class Locks:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._acquired = {
-            step: effect.acquires
+            step: effect.paths(Acquires)
             for step, effect in facts.effects.items()
-            if effect.acquires and not _leaves_region(facts, step)
+            if effect.paths(Acquires) and not _leaves_region(facts, step)
         }
         self._solution: Solution[Held] | None = solve(facts.flow, self) if self._acquired else None
 
@@ -72,7 +72,7 @@ class Locks:
         under one condition, the graph has paths on which the two come apart, and no run takes those.
         """
         found = dict.fromkeys(self._held_last())
-        released = {lock for effect in self._facts.effects.values() for lock in effect.releases}
+        released = {lock for effect in self._facts.effects.values() for lock in effect.paths(Releases)}
         if self._facts.function.is_generator:
             released = set()
         yield from (lock for lock in found if lock not in released)
@@ -82,7 +82,7 @@ class Locks:
         taken = {lock for locks in self._acquired.values() for lock in locks}
         found: dict[Path, None] = {}
         for effect in self._facts.effects.values():
-            found.update({path: None for path in effect.releases if path not in taken})
+            found.update({path: None for path in effect.paths(Releases) if path not in taken})
         yield from found
 
     def _held_last(self) -> Iterator[Path]:
@@ -111,7 +111,7 @@ class Locks:
 
     def over_step(self, state: Held, step: int) -> Held:
         here = dict(state)
-        for lock in self._facts.effect(step).releases:
+        for lock in self._facts.effect(step).paths(Releases):
             here.pop(lock, None)
         here.update(dict.fromkeys(self._acquired.get(step, ()), step))
         match self._facts.function.steps[step]:

@@ -1,11 +1,10 @@
-"""What an await loses when it is cancelled, and which way the cancellation takes out of the function."""
+"""What an await loses when it is cancelled: custody that no cancellation path discharges."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import Outcome
 from cancellint.analysis.flow.cancellation_paths import Passage, RaceExit, WayOut, unshielded_way_out
@@ -23,7 +22,7 @@ from cancellint.model.ir import (
     Leaves,
     Temp,
 )
-from cancellint.model.summary import Cause, Loss, Path
+from cancellint.model.summary import Cause, Closes, Fact, Loss, Path, Replaces
 
 T = TypeVar("T")
 
@@ -123,25 +122,25 @@ def _operands(facts: Facts, step: int) -> Iterator[Expr]:
             return
 
 
-# --------------------------------------------------------------------------- the cancelled way out
+# --------------------------------------------------------------------------- cancellation paths
 
 
 MOST_PLACES = 1000
-"""Places on a cancellation's way, with what is held there, that are told apart."""
+"""Cap on the places of a cancellation path, each a block with its state of custody."""
 
 Carried = frozenset[tuple[Holder, int]]
 """A state of custody, to be compared."""
 
 
 class _Saved(Struct, frozen=True):
-    """What can be saved between a cancelled await and the end of the cancellation's way."""
+    """What a cancellation path discharges, and which sources it closes or replaces."""
 
     cured: int
     ended: tuple[Path, ...]
     way: WayOut
 
     def ends(self, source: Path, *, connected: bool) -> bool:
-        """Tell whether the source is closed or replaced on the way."""
+        """Tell whether the source is closed or replaced on the cancellation path."""
         return any(closes(path, source, connected=connected) for path in self.ended)
 
 
@@ -153,7 +152,7 @@ def _saved(facts: Facts, block: int, state: State, tokens: int) -> _Saved:
 
 
 def _discharged(facts: Facts, block: int, state: State, way: WayOut) -> int:
-    """Return the tokens that somebody is given on some way of the cancellation."""
+    """Return the tokens that some cancellation path hands on: it stores or returns their data."""
     moves = Moves()
 
     def carry(carried: Carried, step: int) -> Carried:
@@ -176,7 +175,7 @@ def race_exits(facts: Facts, block: int) -> tuple[RaceExit, ...]:
 def _ended_by(facts: Facts, step: int) -> Iterator[Path]:
     """Yield what a step closes, or puts something else in the place of."""
     effect = facts.effect(step)
-    yield from (*effect.closes, *effect.replaces)
+    yield from (*effect.paths(Closes), *effect.paths(Replaces))
     match facts.function.steps[step]:
         case Assign(target=target, op="") | Delete(target=target):
             stored = facts.frame.path(target)
@@ -186,7 +185,7 @@ def _ended_by(facts: Facts, step: int) -> Iterator[Path]:
             pass
 
 
-def of_either_kind(noted: Mapping[CalleeFact, T], loss: Loss) -> T | None:
+def of_either_kind(noted: Mapping[Fact, T], loss: Loss) -> T | None:
     """Return what is noted for a loss, even if a shield has narrowed it to asyncio's own cancellation."""
     found = noted.get(loss)
     return noted.get(structs.replace(loss, native=False)) if found is None else found

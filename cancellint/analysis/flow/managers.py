@@ -130,6 +130,9 @@ class Managers:
 
     def _swallows_by_stack(self, manager: Manager, raised: Raised, depth: int) -> Modality:
         """Whether a manager that an exit stack has entered swallows; when it has, is not asked."""
+        stacks = self._effects.operations.knowledge.stacks
+        if not any(option.cls in stacks for option in self._instances(manager)):
+            return Modality.NEVER
         found = (self.swallows(each, raised, depth - 1) for each in self._entered(manager))
         return Modality.MAY if any(verdict is not Modality.NEVER for verdict in found) else Modality.NEVER
 

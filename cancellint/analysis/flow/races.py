@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation, pendings
 from cancellint.analysis.engine.graph import ERROR, NORMAL
@@ -14,7 +13,7 @@ from cancellint.analysis.flow.losses import Lost, exposed, is_needed
 from cancellint.analysis.flow.reading_on import Loser, Start, reads_on
 from cancellint.model.ir import Attr, Call, Leaves
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.summary import Cause, Leaving, Loss, Take, Unsettled
+from cancellint.model.summary import Cause, Fact, Leaving, Loss, Take, Unsettled
 from cancellint.model.types import CallSite, FunctionKey
 
 
@@ -33,14 +32,14 @@ class Candidate(Struct, frozen=True):
     token: int | None
     starts: tuple[Start, ...]
     open: Unsettled | None = None
-    via: tuple[FunctionKey, CalleeFact] | None = None
+    via: tuple[FunctionKey, Fact] | None = None
     """the callee's loss behind this one"""
     loser: Loser | None = None
     """the task that lost the race and is cancelled at `lost_at`"""
 
 
 class Verdict(Struct, frozen=True):
-    """A candidate, with the step that reads its source again or the ways it leaves the function."""
+    """A candidate, with the step that reads its source again, or else how the function may end after it."""
 
     candidate: Candidate
     read_again: int | None

@@ -1,4 +1,4 @@
-"""Whether a source outlives a race: is it read again before anyone closes or replaces it?"""
+"""Whether a source outlives a race: does some path read it again before it is closed or replaced?"""
 
 from collections.abc import Iterable, Iterator
 
@@ -36,7 +36,7 @@ from cancellint.model.ir import (
     Return,
     Temp,
 )
-from cancellint.model.summary import RESULT, Leaving, Path, Take
+from cancellint.model.summary import RESULT, Closes, Leaving, Path, Replaces, Take
 
 MOST_PLACES = 4000
 """Places of a search beyond which tests are no longer believed to exclude each other."""
@@ -188,9 +188,9 @@ class _Search:
 
     def _ends_source(self, number: int, effect: Effect) -> bool:
         """Tell whether a step closes the source, or puts another object in its place."""
-        if any(self._closes(path) for path in effect.closes):
+        if any(self._closes(path) for path in effect.paths(Closes)):
             return True
-        if any(self._source.is_within(path) for path in effect.replaces):
+        if any(self._source.is_within(path) for path in effect.paths(Replaces)):
             return True
         if self._source.root == f"temp:{number}":
             return True

@@ -1,4 +1,4 @@
-"""What a function computes from given values."""
+"""Taint: what a function computes from given values, whatever the path."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,6 +13,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -53,7 +54,9 @@ class Taint:
                         self._fill(func.base)
                 elif isinstance(func, Attr) and self.reaches(func.base):
                     self._tainted.add(Temp(number))
-            case Await(value=value) | Next(value=value) | Enter(value=value) if self.reaches(value):
+            case Await(value=value) | Next(value=value) | Enter(value=value) | Load(value=value) if (
+                self.reaches(value)
+            ):
                 self._tainted.add(Temp(number))
             case Assign(target=Name() | Attr() as target, value=value) if self.reaches(value):
                 self._tainted.add(target)

@@ -1,4 +1,4 @@
-"""Which functions take on, or give back, what a cancellation may leave undone."""
+"""A cheap filter for obligations: which functions take something on, or undo it, round an await."""
 
 from cancellint.analysis.effects.acts import UNDOES, UNDONE_BY
 from cancellint.analysis.flow.facts import Facts
@@ -7,7 +7,7 @@ from cancellint.model.summary import Act, Verb
 
 
 def may_owe(facts: Facts) -> bool:
-    """Tell cheaply whether a function can have debts at all."""
+    """Tell cheaply whether a function can leave an obligation undischarged at all."""
     if not facts.acts or not any(True for _ in facts.awaits()):
         return False
     acts = [(number, act) for number, found in facts.acts.items() for act in found]

@@ -1,4 +1,4 @@
-"""What the `with` regions and handlers of a function do to a travelling exception."""
+"""Unwinding: what the `with` regions and handlers of a function do to an exception that propagates."""
 
 import enum
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ class Unwinding:
 
     @cached_property
     def flow(self) -> ControlFlow:
-        """The control-flow graph without idle edges."""
+        """The control-flow graph without the edges that no exception takes."""
         return ControlFlow(self.without_idle_edges().blocks)
 
     def _possible(self, edges: tuple[Edge, ...], region: int | None) -> Iterator[Edge]:

@@ -1,4 +1,4 @@
-"""The ways out of a function with the acts on them: what cures a cancellation, what only errors meet."""
+"""Acts on cancellation paths and in error handlers: what discharges an obligation, what only errors meet."""
 
 import enum
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Belief(enum.Enum):
 
 
 class Ways:
-    """One function's awaits, the handlers of their errors and the ways of their cancellations."""
+    """One function's awaits, the handlers that their errors reach, and their cancellation paths."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -134,13 +134,13 @@ class Ways:
     # ------------------------------------------------------------------ cancellations
 
     def way_out(self, block: int) -> WayOut | None:
-        """Return the way of a cancellation at the await that ends a block; it is walked once."""
+        """Return the cancellation path from the await that ends a block; it is searched once."""
         if block not in self._ways_out:
             self._ways_out[block] = way_out(self.facts, block)
         return self._ways_out[block]
 
     def is_cured(self, block: int, cures: Callable[[Act], bool], names: frozenset[Path]) -> bool:
-        """Tell whether something on the way of a cancellation discharges, or may well discharge, it."""
+        """Tell whether something on the cancellation path discharges the obligation, or may well do so."""
         way = self.way_out(block)
         if way is None or not way.leaves:
             return True

@@ -27,7 +27,7 @@ def digest(tables: Iterable[Path]) -> bytes:
     """A digest of the names and contents of tables."""
     found = hashlib.blake2b(digest_size=16)
     for table in tables:
-        content = table.read_bytes()
+        content = _content(table)
         found.update(f"{table.name} {len(content)} ".encode())
         found.update(content)
     return found.digest()
@@ -41,7 +41,12 @@ def written(of: bytes, entries: Mapping[str, Entry], naming: Naming) -> bytes:
 def read(path: Path, expected: bytes) -> Compiled | None:
     """The tables as they were compiled, None where that is not what the tables say now."""
     try:
-        found = msgspec.msgpack.decode(path.read_bytes(), type=Compiled)
+        found = msgspec.msgpack.decode(_content(path), type=Compiled)
     except (OSError, msgspec.DecodeError):
         return None
     return found if found.digest == expected else None
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read()

@@ -9,6 +9,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -202,6 +203,16 @@ class Knowledge:
         """The public names of all entries, sorted."""
         return tuple(sorted(self._entries))
 
+    def queues(self) -> tuple[str, ...]:
+        """The public names of what makes queues, sorted."""
+        return tuple(name for name in self.names() if self._entries[name].queue is not None)
+
+    @cached_property
+    def stacks(self) -> frozenset[str]:
+        """The classes whose objects leave other context managers with themselves."""
+        entering = (name for name, entry in self._entries.items() if entry.enters is not None)
+        return frozenset(name.rpartition(".")[0] for name in entering)
+
     def with_role(self, role: Role) -> tuple[str, ...]:
         """The public names of what has a role, sorted."""
         return tuple(name for name in self.names() if role in self._entries[name].roles)
@@ -227,6 +238,16 @@ class Knowledge:
             self._resolved[name] = self._look_up(self.canonical(name))
         return self._resolved[name]
 
+    def starts_task(self, name: str) -> bool:
+        """Whether a function starts a task."""
+        entry = self.entry(name)
+        return entry is not None and Role.SPAWNS in entry.roles
+
+    def waits_for_many(self, name: str) -> bool:
+        """Whether a function waits for several tasks that it is given."""
+        entry = self.entry(name)
+        return entry is not None and (Role.GATHERS in entry.roles or entry.race is RaceKind.LEAVES_RUNNING)
+
     def is_class(self, name: str) -> bool:
         """Whether this names a known class."""
         entry = self.entry(name)
@@ -244,6 +265,11 @@ class Knowledge:
             return known.source
         classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
         return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
+
+    def is_weak(self, cls: str) -> bool:
+        """Whether a class of containers holds its elements weakly."""
+        entry = self.entry(cls)
+        return entry is not None and entry.weak
 
     def overridden(self, bases: Iterable[str], method: str) -> Entry | None:
         """The entry of the method of a library class that a class with these bases overrides."""
@@ -483,7 +509,7 @@ MAX_TYPE = 1_000
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound")
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
@@ -543,7 +569,16 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         yield "mode", 'only what loses has a mode; add cancel = "loses", or drop the mode'
     if entry.mode is None and entry.cancel is Cancel.LOSES:
         yield "mode", f"is missing; say how it loses: {', '.join(Mode)}"
-    operands = (entry.of, entry.into, entry.spawned, entry.calls, entry.raced, entry.timeout, entry.enters)
+    operands = (
+        entry.of,
+        entry.into,
+        entry.spawned,
+        entry.calls,
+        entry.raced,
+        entry.timeout,
+        entry.enters,
+        entry.bound,
+    )
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
             yield key, problem

@@ -13,6 +13,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
+    Load,
     Name,
     Op,
     Temp,
@@ -74,6 +75,14 @@ class Frame:
         """Return what a local is bound to, where it is bound exactly once."""
         return self._values.get(name)
 
+    def loaded(self, step: int) -> Expr | None:
+        """Return what a step reads ahead of its use, None where its outcome is something new."""
+        match self.function.steps[step]:
+            case Load(value=value):
+                return value
+            case _:
+                return None
+
     def nested(self, function: int) -> Function:
         """Return a function of the same module, such as a closure made here."""
         return self._functions.function(FunctionKey(self.key.module, function))
@@ -102,7 +111,10 @@ class Frame:
                     seen.add(name)
                     expr = bound
                 case Temp(step=step):
-                    return self._of_outcome(step, tuple(reversed(fields)))
+                    loaded = self.loaded(step)
+                    if loaded is None:
+                        return self._of_outcome(step, tuple(reversed(fields)))
+                    expr = loaded
                 case _:
                     return None
 
@@ -144,12 +156,22 @@ def _single_assignments(function: Function, params: Mapping[str, int]) -> dict[s
         if name in bound or step.op or name in params:
             often.add(name)
             continue
-        bound[name] = step.value
+        bound[name] = _unloaded(function, step.value)
     return {
         name: value
         for name, value in bound.items()
         if name not in often and _has_object(function, value) and function.kind != "module"
     }
+
+
+def _unloaded(function: Function, value: Expr) -> Expr:
+    """Return what a value was read from, where it was read ahead of its use."""
+    match value:
+        case Temp(step=step):
+            read = function.steps[step]
+            return read.value if isinstance(read, Load) else value
+        case _:
+            return value
 
 
 def _has_object(function: Function, value: Expr) -> bool:

@@ -16,6 +16,7 @@ from cancellint.model.ir import (
     Exit,
     Expr,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -45,7 +46,11 @@ def holders(frame: Frame, expr: Expr) -> Iterator[tuple[Holder, bool]]:
             case Name(id=name):
                 yield holder(frame, name), content
             case Temp(step=step):
-                yield step, content
+                loaded = frame.loaded(step)
+                if loaded is None:
+                    yield step, content
+                else:
+                    waiting.append((loaded, content))
             case Attr(base=base) | Element(value=base) | Star(value=base):
                 waiting.append((base, content))
             case Item(base=base, key=key):
@@ -85,7 +90,7 @@ def read_by(step: Step) -> tuple[Expr, ...]:
             return (value, target) if op and isinstance(target, Name) else (value,)
         case Await(value=value) | Yield(value=value) | Return(value=value) | Next(value=value):
             return (value,)
-        case Enter(value=value) | Exit(value=value) | Evaluate(value=value):
+        case Enter(value=value) | Exit(value=value) | Evaluate(value=value) | Load(value=value):
             return (value,)
         case Raise(value=value):
             return () if value is None else (value,)

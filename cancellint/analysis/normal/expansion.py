@@ -1,4 +1,4 @@
-"""Helpers are put in the place of their calls, as far as that leaves nothing unsaid.
+"""Which helpers are inlined, that is put in the place of their calls, and which of them are absorbed.
 
 A helper that only this program calls, and only plainly, exists for its callers alone: it is *absorbed* by
 them, and what is found in it is found where it is called, under the circumstances there. One that only asks
@@ -6,8 +6,9 @@ for something (`return future is not None and not future.done()`), or only waits
 is put in the place of its calls as well, but stands for itself too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from cancellint.model.ir import (
     Call,
     ClassRef,
     Closure,
+    Const,
     Function,
     Imported,
     Name,
@@ -31,7 +33,7 @@ from cancellint.model.ir import (
     Step,
     Yield,
 )
-from cancellint.model.types import CallSite, FunctionKey
+from cancellint.model.types import FunctionKey
 
 LONGEST_HELPER = 60
 """Steps of a helper that is absorbed; a longer one is a part of the program, and no detail of its callers."""
@@ -48,19 +50,25 @@ class Expansion(Struct, frozen=True):
     absorbed: frozenset[FunctionKey]
 
 
-WaitsForMany = Callable[[str], bool]
-"""Whether a library function of this name waits for several tasks that it is given."""
+class Library(Protocol):
+    """What is asked of the functions of libraries, by their names."""
+
+    def starts_task(self, name: str) -> bool:
+        """Whether it starts a task."""
+
+    def waits_for_many(self, name: str) -> bool:
+        """Whether it waits for several tasks that it is given."""
 
 
-def expand(program: Program, waits_for_many: WaitsForMany) -> Expansion:
+def expand(program: Program, library: Library) -> Expansion:
     """Put helpers in the place of their calls."""
-    return _Expanding(program, References(program), waits_for_many).expansion()
+    return _Expanding(program, References(program), library).expansion()
 
 
 class _Expanding:
-    def __init__(self, program: Program, references: References, waits_for_many: WaitsForMany) -> None:
+    def __init__(self, program: Program, references: References, library: Library) -> None:
         self._program = program
-        self._waits_for_many = waits_for_many
+        self._library = library
         self._references = references
         self._parents = {
             FunctionKey(module, function.parent)
@@ -111,7 +119,7 @@ class _Expanding:
             return False
         if function.name.startswith("__") or key in self._parents or not function.steps:
             return False
-        if not all(map(_is_movable, function.steps)):
+        if not all(map(_is_movable, function.steps)) or self._hands_back_task(key, function):
             return False
         if self._is_private(key) and self._references.is_only_called(key):
             return len(function.steps) <= LONGEST_HELPER
@@ -128,17 +136,34 @@ class _Expanding:
         around = self._program.function(FunctionKey(key.module, function.parent))
         return function.cls < 0 and function.parent > 0 and around.kind == "function"
 
+    def _hands_back_task(self, key: FunctionKey, function: Function) -> bool:
+        """Tell whether a function returns something, and starts tasks: who drops them is its caller."""
+        returns = any(
+            isinstance(step, Return) and not isinstance(step.value, Const) for step in function.steps
+        )
+        return returns and any(
+            self._library.starts_task(name)
+            for step in function.steps
+            if isinstance(step, Call)
+            for name in self._library_names(key, step)
+        )
+
+    def _library_names(self, key: FunctionKey, call: Call) -> Iterator[str]:
+        for each in self._program.denotes(key, call.func):
+            if isinstance(each, External):
+                yield each.name
+
     def _only_waits_for_many(self, key: FunctionKey, function: Function) -> bool:
         """Tell whether a function does nothing but wait for tasks that it is given."""
         if not function.is_async or sum(isinstance(step, Await) for step in function.steps) != 1:
             return False
         calls = [step for step in function.steps if isinstance(step, Call)]
-        found = self._program.denotes(key, calls[0].func) if len(calls) == 1 else ()
-        return any(isinstance(each, External) and self._waits_for_many(each.name) for each in found)
+        names = self._library_names(key, calls[0]) if len(calls) == 1 else ()
+        return any(map(self._library.waits_for_many, names))
 
     def _expand(self, key: FunctionKey) -> None:
         own = self._program.function(key)
-        written = whole(own, tuple(CallSite(key, number) for number in range(len(own.steps))))
+        written = whole(key, own)
         length = len(own.steps)
         placed: list[Inlined] = []
         for call in self._references.calls[key]:
@@ -159,9 +184,7 @@ class _Expanding:
         assert isinstance(step, Call)
         callee = self._done.get(call.callee)
         if callee is None:
-            function = self._program.function(call.callee)
-            sites = tuple(CallSite(call.callee, number) for number in range(len(function.steps)))
-            callee = whole(function, sites)
+            callee = whole(call.callee, self._program.function(call.callee))
         given = arguments(callee.function.params, call.receiver, step)
         if given is None:
             return None

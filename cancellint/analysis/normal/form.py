@@ -1,11 +1,12 @@
 """A program in normal form, and the way back from it to the places where things were written."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from msgspec import structs
 
-from cancellint.analysis.normal.expansion import Expansion, WaitsForMany, expand
+from cancellint.analysis.normal.expansion import Expansion, Library, expand
 from cancellint.analysis.normal.inlining import Expanded
 from cancellint.analysis.normal.propagation import (
     Replaced,
@@ -26,14 +27,20 @@ _NONE = Const("none", "None")
 class Written(NamedTuple):
     """Where a step of a function in normal form was written.
 
-    `own` is the step of the function itself that it belongs to; `origin` the step of a helper that was put
-    into its place, the same where there is none. `is_part` tells that the helper is nothing but a part of its
-    callers.
+    `chain` leads from the step of the function itself that it belongs to, through the helpers that were put
+    into it, to where it stands. `is_part` tells that the innermost helper is only a part of its callers.
     """
 
-    own: Site
-    origin: Site
+    chain: tuple[Site, ...]
     is_part: bool
+
+    @property
+    def own(self) -> Site:
+        return self.chain[0]
+
+    @property
+    def origin(self) -> Site:
+        return self.chain[-1]
 
 
 class Origins:
@@ -45,19 +52,24 @@ class Origins:
 
     def of(self, site: Site) -> Written:
         """Return where a step was written."""
-        function = FunctionKey(site.module, site.function)
-        expanded = self._expanded.get(function)
+        expanded = self._expanded.get(FunctionKey(site.module, site.function))
         if expanded is None or site.step < 0:
-            return Written(site, site, is_part=False)
-        origin = expanded.origins[site.step]
-        own = Site(site.module, site.function, expanded.calls[site.step])
-        is_part = origin.function in self._absorbed
-        return Written(own, _site(origin), is_part)
+            return Written((site,), is_part=False)
+        chain = expanded.chains[site.step]
+        return Written(tuple(map(_site, chain)), chain[-1].function in self._absorbed)
 
 
-def normal_form(program: Program, waits_for_many: WaitsForMany) -> tuple[Program, Origins]:
+_RENAMED = re.compile(r"(?<=\w)(?:\$\d+)+")
+
+
+def names_as_written(text: str) -> str:
+    """Return a text with the variables of helpers under the names that their author gave them."""
+    return _RENAMED.sub("", text)
+
+
+def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
     """Return the same program with all functions in normal form, and where their steps were written."""
-    expansion = expand(program, waits_for_many)
+    expansion = expand(program, library)
     synonyms = Synonyms(program)
     settled, changed = attributes_assigned(program)
     attributes = Settled(settled, changed=changed)

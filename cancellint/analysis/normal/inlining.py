@@ -38,23 +38,25 @@ from cancellint.model.ir import (
     Step,
     Temp,
 )
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, FunctionKey
 
 _NONE = Const("none", "None")
 
 _Edges = list[tuple["_Block | int", Leaves]]
 
 
+Chain = tuple[CallSite, ...]
+
+
 class Expanded(Struct, frozen=True):
     """A function with bodies of others in it.
 
-    `origins` says, per step, where it was written; `calls` the step of the function itself, as it was
-    written, that it stands in the place of (of the function's own steps, the same).
+    `chains` says, per step, where it was written: first the function's own step that it belongs to, then,
+    from one helper to the next, the step there; its own place comes last.
     """
 
     function: Function
-    origins: tuple[CallSite, ...]
-    calls: tuple[int, ...]
+    chains: tuple[Chain, ...]
 
 
 class Inlined(Struct, frozen=True):
@@ -95,9 +97,9 @@ def arguments(params: Sequence[Param], receiver: Expr | None, call: Call) -> dic
     return None if rest else given
 
 
-def whole(function: Function, sites: tuple[CallSite, ...]) -> Expanded:
+def whole(key: FunctionKey, function: Function) -> Expanded:
     """Return a function as it was written, before anything is put into it."""
-    return Expanded(function, sites, tuple(range(len(function.steps))))
+    return Expanded(function, tuple((CallSite(key, number),) for number in range(len(function.steps))))
 
 
 def inline(caller: Expanded, calls: Sequence[Inlined]) -> Expanded:
@@ -113,8 +115,7 @@ class _Step(Struct, frozen=True):
 
     name: int
     step: Step
-    origin: CallSite
-    call: int
+    chain: Chain
 
 
 class _Block:
@@ -180,7 +181,7 @@ class _Draft:
                 new.test = rewritten(block.test, renamed)
             for number in range(block.first, block.last):
                 step = _moved(function.steps[number], renamed, first_region)
-                new.steps.append(_Step(number + base, step, what.origins[number], what.calls[number]))
+                new.steps.append(_Step(number + base, step, what.chains[number]))
         return blocks
 
     # ------------------------------------------------------------------ one call
@@ -251,13 +252,13 @@ class _Draft:
         ]
         blocks = self._copied(what.callee, renamed)
         for block in blocks:
-            block.steps = [structs.replace(step, call=at.call) for step in block.steps]
+            block.steps = [structs.replace(step, chain=(*at.chain, *step.chain)) for step in block.steps]
         entry.edges = [(blocks[0], Leaves.NORMAL)]
         return [entry, *blocks], self._result(entry, blocks, function.name, at)
 
     def _bind(self, block: _Block, name: str, value: Expr, at: _Step) -> None:
         step = Assign(Name(name), value)
-        block.steps.append(_Step(self._names, step, at.origin, at.call))
+        block.steps.append(_Step(self._names, step, at.chain))
         self._names += 1
 
     def _result(self, entry: _Block, body: list[_Block], name: str, at: _Step) -> Expr:
@@ -327,7 +328,7 @@ class _Draft:
             locals=tuple(sorted({*self._expanded.function.locals, *self._new_locals})),
             annotations=(*self._expanded.function.annotations, *self._annotations),
         )
-        return Expanded(function, tuple(step.origin for step in steps), tuple(step.call for step in steps))
+        return Expanded(function, tuple(step.chain for step in steps))
 
 
 def _moved(step: Step, replace: Replace, first_region: int) -> Step:

@@ -96,9 +96,9 @@ class _Propagation:
         )
         self._only_called = {name for name, count in called.items() if count == self._read[name]}
         self._outcomes = Counter(part.step for part in read if isinstance(part, Temp))
-        self._tested_names = {
+        self._tested_names = Counter(
             name for block in function.blocks if block.test is not None for name in names_in(block.test)
-        }
+        )
         self._copied = {
             number: step.target.id
             for number, step in enumerate(function.steps)
@@ -123,7 +123,8 @@ class _Propagation:
                 return name != imported
             case Temp(step=made):
                 once = self._read[name] == 1 and self._outcomes[made] == 1
-                return once and isinstance(self._function.steps[made], Call)
+                only_asked = self._read[name] == self._tested_names[name]
+                return (once or only_asked) and isinstance(self._function.steps[made], Call)
             case Op(op=op):
                 return op in _TESTS and name in self._tested_names
             case _:

@@ -1,4 +1,4 @@
-"""Where the functions of a program are spoken of, and which of these places are plain calls of them."""
+"""Where the functions of a program are referred to, and which of these references are plain calls."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ _Reached = tuple[FunctionKey, Expr | None]
 
 
 class References:
-    """All places in a program that speak of its functions, by the name they use."""
+    """All references to the functions of a program, by the name that they use."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -51,13 +51,13 @@ class References:
         """the plain calls in each function that has any"""
         self._spoken_of: Counter[str] = Counter()
         self._called: Counter[str] = Counter()
-        """how often each name is spoken of, and how often by a plain call"""
+        """how often each name is referred to, and how often by a plain call"""
         self._callers: Counter[FunctionKey] = Counter()
         for key in program.functions():
             self._read(key)
 
     def is_only_called(self, key: FunctionKey) -> bool:
-        """Tell whether all that speaks of a function, or of another one of its name, is plain calls."""
+        """Tell whether all references to a function, or to another one of its name, are plain calls."""
         name = self._program.function(key).name
         return self._callers[key] > 0 and self._spoken_of[name] == self._called[name]
 

@@ -18,6 +18,7 @@ from cancellint.model.ir import (
     Exit,
     Expr,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -109,6 +110,7 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
             | Enter(value=value)
             | Exit(value=value)
             | Next(value=value)
+            | Load(value=value)
             | Raise(value=value)
             | Return(value=value)
             | Evaluate(value=value)
@@ -141,6 +143,7 @@ def reads(step: Step) -> Iterator[Expr]:
             | Enter(value=value)
             | Exit(value=value)
             | Next(value=value)
+            | Load(value=value)
             | Raise(value=value)
             | Return(value=value)
             | Evaluate(value=value)

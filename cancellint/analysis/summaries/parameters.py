@@ -15,6 +15,7 @@ from cancellint.model.ir import (
     Const,
     Enter,
     Expr,
+    Load,
     Name,
     Next,
     Raise,
@@ -66,6 +67,8 @@ class _Flow:
             match step:
                 case Assign(target=target, value=value):
                     self._assign(target, value)
+                case Load(value=value):
+                    self._hold(number, self._value(value))
                 case Return(value=value) | Yield(value=value):
                     self._back |= self._value(value)
                 case Raise(value=value) if value is not None:

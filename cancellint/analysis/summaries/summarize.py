@@ -1,14 +1,12 @@
 """From the solved analyses of one function to what its callers and its rules need."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.effects.acts import acts_for_callers
-from cancellint.analysis.effects.effect import CalleeFact
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.flow.cancellation_paths import may_be_skipped, steps_after_errors
+from cancellint.analysis.engine.graph import ENTRY
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.exchanges import may_exchange
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.locks import HeldAcross, Locks
@@ -17,23 +15,24 @@ from cancellint.analysis.flow.races import Verdict, verdicts
 from cancellint.analysis.flow.reading_on import Start, reads_on
 from cancellint.analysis.flow.undoing import may_owe
 from cancellint.analysis.memory.owners import Owners
+from cancellint.analysis.summaries.kinds import kinds
 from cancellint.analysis.summaries.parameters import parameter_fates
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Call, Name
 from cancellint.model.summary import (
     KEPT,
     RESULT,
-    Act,
+    Closes,
+    Fact,
     Loss,
     Path,
+    Replaces,
     Summary,
     Take,
     Unsettled,
     passed,
 )
 from cancellint.model.types import FunctionKey
-
-Fact = Take | Loss | Unsettled
 
 
 class Origin(Struct, frozen=True):
@@ -45,14 +44,14 @@ class Origin(Struct, frozen=True):
     at: int
     taken: int = -1
     name: str = ""
-    via: tuple[FunctionKey, CalleeFact] | None = None
+    via: tuple[FunctionKey, Fact] | None = None
     lost_at: int = -1
     loss: Loss | None = None
     loser: bool = False
     passes: Loss | None = None
     """of a race left open by a callee: the loss in this function's terms, needed where the callee's race
     cancels what it was given from here"""
-    passes_via: tuple[FunctionKey, CalleeFact] | None = None
+    passes_via: tuple[FunctionKey, Fact] | None = None
 
 
 class Result(Struct, frozen=True):
@@ -88,19 +87,17 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool
     unsettled = tuple(_unsettled(races))
     summary = Summary(
         suspends=any(True for _ in facts.awaits()),
-        takes=tuple(sorted(_with_reopened(facts, takes))),
-        losses=tuple(sorted(_firmest({one.loss for one in leaving} - broken))),
-        closes=_visible(path for effect in facts.effects.values() for path in effect.closes),
-        replaces=_visible(_replaced(facts)),
+        facts=(
+            *sorted(_with_reopened(facts, takes)),
+            *sorted(_firmest({one.loss for one in leaving} - broken)),
+            *sorted({one for one, _ in unsettled}),
+            *(fact for told in kinds() for fact in told(facts)),
+        ),
         keeps=fates.keeps,
         hands_back=fates.hands_back,
         stores=fates.stores,
         stores_early=tuple(sorted(set(_stored_early(facts)))) if fates.stores else (),
         calls=tuple(sorted(set(_called_params(facts)))),
-        acquires=_visible(locks.held_at_exit()) if locks.any else (),
-        releases=_visible(locks.released()),
-        unsettled=tuple(sorted({one for one, _ in unsettled})),
-        acts=_acts_for_callers(facts) if facts.acts else (),
     )
     origins: dict[Fact, Origin] = {}
     for one in sorted(leaving, key=lambda each: _told_later(facts, each)):
@@ -121,13 +118,6 @@ def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool
     )
 
 
-def _acts_for_callers(facts: Facts) -> tuple[Act, ...]:
-    """Return the acts a caller may count on: not those that only an error brings about."""
-    after_errors = steps_after_errors(facts)
-    acts = {step: found for step, found in facts.acts.items() if step not in after_errors}
-    return acts_for_callers(facts.function, acts, partial(may_be_skipped, facts))
-
-
 def _is_denied(loss: Loss) -> bool:
     """Tell whether a function that is declared cancel-safe says that it does not lose this.
 
@@ -138,8 +128,9 @@ def _is_denied(loss: Loss) -> bool:
 
 def _told_later(facts: Facts, lost: Lost) -> tuple[bool, int]:
     """Return a key that puts first the loss that is easiest to follow: taken before, not a turn ago."""
-    taken = facts.tokens[lost.token].step if lost.token is not None else -1
-    return taken >= lost.step, lost.step
+    taken = facts.tokens[lost.token].step if lost.token is not None else None
+    earlier = taken is not None and not precedes(facts.flow, taken, lost.step)
+    return earlier, lost.step
 
 
 def _firmest(found: set[Loss]) -> Iterator[Loss]:
@@ -187,7 +178,7 @@ def _takes(facts: Facts) -> Iterator[Take]:
 
 def _with_reopened(facts: Facts, takes: tuple[Take, ...]) -> Iterator[Take]:
     """Mark takes from a source that every path closes or replaces first."""
-    ends = any(effect.closes or effect.replaces for effect in facts.effects.values()) or any(
+    ends = any(effect.paths(Closes) or effect.paths(Replaces) for effect in facts.effects.values()) or any(
         isinstance(step, Assign) and isinstance(step.target, Attr) for step in facts.function.steps
     )
     fresh: dict[tuple[Path, str], bool] = {}
@@ -239,20 +230,6 @@ def race_origin(facts: Facts, verdict: Verdict) -> Origin:
     )
 
 
-def _visible(paths: Iterator[Path]) -> tuple[Path, ...]:
-    return tuple(sorted({path for path in paths if path.is_visible_to_callers}))
-
-
-def _replaced(facts: Facts) -> Iterator[Path]:
-    for effect in facts.effects.values():
-        yield from effect.replaces
-    for step in facts.function.steps:
-        if isinstance(step, Assign) and isinstance(step.target, Attr) and not step.op:
-            path = facts.frame.path(step.target)
-            if path is not None and path.fields and facts.is_source_name(path.fields[-1]):
-                yield path
-
-
 def _called_params(facts: Facts) -> Iterator[int]:
     for step in facts.function.steps:
         if isinstance(step, Call) and isinstance(step.func, Name) and step.func.id in facts.frame.params:
@@ -261,8 +238,7 @@ def _called_params(facts: Facts) -> Iterator[int]:
 
 def _stored_early(facts: Facts) -> Iterator[int]:
     """Yield the parameters that are stored in the entry block before anything is taken there."""
-    entry = facts.function.blocks[0]
-    for number in range(entry.first, entry.last):
+    for number in facts.flow.steps(ENTRY):
         if facts.takes(number):
             return
         match facts.function.steps[number]:

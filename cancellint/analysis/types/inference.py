@@ -317,6 +317,8 @@ class Inference:
                 return self.uses.items(self.expression(key, value))
             case ir.Catch(types):
                 return self._caught(key, types)
+            case ir.Load(value):
+                return self.expression(key, value)
             case _:
                 return UNKNOWN
 

@@ -168,6 +168,39 @@ def test_a_with_that_swallows_the_cancellation_lets_the_cleanup_behind_it_run(
     assert codes({"main": dedent(source)}) == found
 
 
+@pytest.mark.parametrize(
+    ("entered", "found"),
+    [
+        ("stack.enter_context(suppress(asyncio.CancelledError))", []),
+        ("stack.push(suppress(BaseException))", []),
+        ("stack.enter_context(suppress(OSError))", ["CAN106"]),
+        ("other.enter_context(suppress(asyncio.CancelledError))", ["CAN106"]),
+        ("print(stack)", ["CAN106"]),
+    ],
+)
+@pytest.mark.parametrize("stack", ["with ExitStack()", "async with AsyncExitStack()"])
+def test_a_stack_swallows_what_one_of_its_managers_swallows(
+    stack: str, entered: str, found: list[str]
+) -> None:
+    source = f"""
+        import asyncio
+        from contextlib import AsyncExitStack, ExitStack, suppress
+
+        class Pool:
+            def __init__(self):
+                self._lock = asyncio.Lock()
+            async def use(self):
+                other = ExitStack()
+                await self._lock.acquire()
+                {stack} as stack:
+                    {entered}
+                    await asyncio.sleep(1)
+                self._lock.release()
+        """
+
+    assert codes({"main": dedent(source)}) == found
+
+
 # --------------------------------------------------------------------------- a project's own table
 
 OWN: Table = {

@@ -20,7 +20,7 @@ from cancellint.model.summary import Act, Path, Verb
 
 
 def is_settled(facts: Facts, step: int, group: Group) -> bool:
-    """Tell whether the way out of an await closes the connection, marks it, or reads the reply after all."""
+    """Tell whether the cancellation path closes the connection, marks it, or reads the reply after all."""
     operations = facts.effect(step).operations
     if operations and all(operation.shielded for operation in operations):
         return True
@@ -64,7 +64,7 @@ def is_closed_on_error(facts: Facts, step: int, group: Group) -> bool:
 
 
 def _settles(facts: Facts, step: int, group: Group, usual: frozenset[Act]) -> bool:
-    """Tell whether a step on the cancelled way leaves no reply behind for others to read.
+    """Tell whether a step on the cancellation path leaves no reply behind for others to read.
 
     A flag that is set just so where nothing was cancelled, `usual`, says nothing about the connection.
     """

@@ -1,9 +1,9 @@
 """What becomes of a connection whose exchange is cancelled: does the next one to use it read the old reply?
 
-The same reading as of every obligation: it is outstanding while the reply is awaited; the cancellation takes
-its way out of the function, and then out of the callers that wait for it; whoever closes the connection on
-that way, marks it, or reads the reply after all, has settled it. What is left is decided where the connection
-is at home: it goes back to a pool, or it stays in an object that sends on it again.
+An exchange is an obligation, outstanding while the reply is awaited. It is discharged if the cancellation
+path, through the function and then through the callers that wait for it, closes the connection, marks it, or
+reads the reply after all. What is left is decided where the connection is kept: it goes back to a pool, or it
+stays in an object that sends on it again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,13 +27,14 @@ from cancellint.analysis.flow.exchanges import (
     replies,
 )
 from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.hazards.exchanges.settlements import given_back, is_closed_on_error, is_settled
 from cancellint.analysis.memory.access_paths import cut
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.normal.rewriting import parts, reads
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Name, Return, Temp
-from cancellint.model.summary import Act, Path, Take
+from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Item, Name, Return, Temp
+from cancellint.model.summary import Act, Path, Replaces, Take
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
 DEEPEST = 6
@@ -345,6 +346,8 @@ class TornExchanges:
 
         Where all that comes in is handed round by its kind, nobody who sends looks at what is read next.
         """
+        if _is_handed_round(self._facts_of(key), exchange.reply.step):
+            return False
         if _is_used(self._facts_of(key), exchange.reply.step):
             return True
         for taker, found in self._takers(key, exchange):
@@ -401,11 +404,11 @@ class TornExchanges:
             case _:
                 pass
         effect = facts.effect(step)
-        for path in effect.replaces:
-            via = effect.via.get(path)
-            if via is None or not isinstance(via[1], Path) or not end.is_within(path) or depth == 0:
+        for path in effect.paths(Replaces):
+            via = effect.via.get(Replaces(path))
+            if via is None or not isinstance(via[1], Replaces) or not end.is_within(path) or depth == 0:
                 continue
-            if self._makes_before(via[0], via[1], RETURN_EXIT, depth - 1):
+            if self._makes_before(via[0], via[1].path, RETURN_EXIT, depth - 1):
                 return True
         return False
 
@@ -413,6 +416,19 @@ class TornExchanges:
 def _is_used(facts: Facts, step: int) -> bool:
     node = facts.function.steps[step]
     return isinstance(node, Await) and node.used
+
+
+def _is_handed_round(facts: Facts, step: int) -> bool:
+    """Tell whether what is read says itself which function is to deal with it."""
+    read = Taint(facts.function, [Temp(step)])
+    return any(read.reaches(each.func) for each in _calls_of_chosen(facts))
+
+
+def _calls_of_chosen(facts: Facts) -> Iterator[Call]:
+    """Yield the calls of functions that are looked up: `handlers[kind](message)`."""
+    for each in facts.function.steps:
+        if isinstance(each, Call) and isinstance(each.func, Item):
+            yield each
 
 
 def _is_only_returned(facts: Facts, step: int) -> bool:

@@ -144,9 +144,10 @@ class AbandonedFutures:
         function = self._program.function(at.function)
         if at.function == made.site.function or self._runs_first(at.function):
             return True
-        if any(
-            isinstance(step, Assign) and step.target == future and not isinstance(future, Name)
-            for step in function.steps[: at.step]
+        flow = self._program.flow(at.function)
+        if not isinstance(future, Name) and any(
+            isinstance(step, Assign) and step.target == future and precedes(flow, number, at.step)
+            for number, step in enumerate(function.steps)
         ):
             return True
         return isinstance(future, Name) and any(
@@ -346,11 +347,12 @@ class AbandonedFutures:
         return False
 
     def _is_kept_weakly(self, made: Made) -> bool:
+        knowledge = self._futures.effects.operations.knowledge
         for site in made.kept_by:
             match self._program.function(site.function).steps[site.step]:
                 case Assign(target=Item(base=base)) | Call(func=Attr(base=base)):
                     if any(
-                        isinstance(each, Instance) and each.cls.startswith("weakref.Weak")
+                        isinstance(each, Instance) and knowledge.is_weak(each.cls)
                         for each in options(self._types.of(site.function, base))
                     ):
                         return True

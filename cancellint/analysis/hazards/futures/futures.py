@@ -26,6 +26,7 @@ from cancellint.model.ir import (
     Element,
     Expr,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -55,7 +56,6 @@ _PASSES = frozenset(
 )
 """Functions whose result has what they are given."""
 _MAKERS = frozenset({"create_future", "Future"})
-_COMPLETES = frozenset({"set_result", "set_exception"})
 _MOST_SOURCES = 60
 """Expressions looked at to find what one may mean."""
 _DEEPEST = 2
@@ -196,12 +196,18 @@ class Futures:
         ) and not any(True for _ in self._stores(site.function, carriers, 1))
 
     @cached_property
+    def _completers(self) -> frozenset[str]:
+        """The last parts of the names of what completes futures, as the tables know them."""
+        found = self.effects.operations.knowledge.with_role(Role.COMPLETES)
+        return frozenset(name.rpartition(".")[2] for name in found)
+
+    @cached_property
     def _completing(self) -> tuple[FunctionKey, ...]:
         return tuple(
             key
             for key in self.program.functions()
             if any(
-                isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name in _COMPLETES
+                isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name in self._completers
                 for step in self.program.function(key).steps
             )
         )
@@ -209,7 +215,7 @@ class Futures:
     def _completions(self, key: FunctionKey) -> Iterator[Completion]:
         for number, step in enumerate(self.program.function(key).steps):
             match step:
-                case Call(func=Attr(base=base, name=name)) if name in _COMPLETES:
+                case Call(func=Attr(base=base, name=name)) if name in self._completers:
                     if self.may_be_future(self.effects.types.of(key, base)):
                         yield Completion(CallSite(key, number), base, self.held(key, base))
                 case _:
@@ -423,7 +429,7 @@ class Futures:
         self, key: FunctionKey, number: int, depth: int
     ) -> Iterator[tuple[FunctionKey, Expr, int]]:
         match self.program.function(key).steps[number]:
-            case Next(value=value):
+            case Next(value=value) | Load(value=value):
                 yield key, value, depth
             case Await(value=Temp(step=made)) if isinstance(self.program.function(key).steps[made], Call):
                 yield from self._taken_from(key, made, depth)

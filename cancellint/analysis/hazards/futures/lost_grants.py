@@ -70,6 +70,8 @@ class LostGrants:
         grants = [each for each in self._futures.completions if self._is_grant(each, made)]
         if not grants or self._passes_on(wait, frozenset(each.at.function for each in grants)):
             return None
+        if any(self._grants_on_cancellation(each, wait, made) for each in self._futures.completions):
+            return None
         grant = grants[0]
         hands_item = self._hands_item(grant)
         counted = hands_item or self._counts_down(grant.at.function)
@@ -114,10 +116,20 @@ class LostGrants:
 
     def _is_grant(self, completion: Completion, made: Made) -> bool:
         """Tell whether a completion wakes one of those in line, whoever that is."""
+        return completion.at.function != made.site.function and self._serves_any(completion, made)
+
+    def _grants_on_cancellation(self, completion: Completion, wait: Wait, made: Made) -> bool:
+        """Tell whether a completion wakes another one of those in line when a wait is cancelled."""
         at = completion.at
-        function = self._program.function(at.function)
-        step = function.steps[at.step]
-        if at.function == made.site.function or not completion.held.meets(made.held):
+        if at.function != wait.at.function or at.step not in self._cancelled_steps(wait):
+            return False
+        return self._serves_any(completion, made)
+
+    def _serves_any(self, completion: Completion, made: Made) -> bool:
+        """Tell whether a completion wakes one of those that stand in line with a future."""
+        at = completion.at
+        step = self._program.function(at.function).steps[at.step]
+        if not completion.held.meets(made.held):
             return False
         if not isinstance(step, Call) or last_name(step.func) != "set_result":
             return False

@@ -261,7 +261,7 @@ class SharedFutures:
         )
 
     def _ends_when_cancelled(self, key: FunctionKey, number: int) -> frozenset[int]:
-        """Return the ways in which the function can end after a wait was cancelled."""
+        """Return how the function can end after a wait was cancelled."""
         flow = self._futures.unwinding(key).flow
         found = after_block(flow, flow.block_of(number), CANCELLED)
         return frozenset(each for each in found if each < 0)

@@ -47,7 +47,7 @@ class UnmarkedWaiter(Struct, frozen=True):
 
 
 class UnmarkedWaiters:
-    """Reads the beliefs of a class: what its error path tells the others, the cancelled path owes them."""
+    """Reads the beliefs of a class: what its error path tells, its cancellation path must tell too."""
 
     def __init__(self, futures: Futures) -> None:
         self._futures = futures

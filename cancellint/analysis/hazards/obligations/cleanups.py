@@ -1,4 +1,4 @@
-"""Cleanup owed: what the handler of any error cleans up, and a cancellation leaves as it is.
+"""Cleanup obligations: what the handler of any error cleans up, and the cancellation path does not.
 
 Nothing needs to have been taken on in sight. That a handler closes, releases or marks something before it
 raises again is the code's own word that a failure must not leave it as it is.
@@ -14,14 +14,14 @@ from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const
-from cancellint.model.summary import Act, Path, Verb
+from cancellint.model.summary import Act, Path, Replaces, Verb
 
 Undone = tuple[tuple[int, Act], ...]
 """The acts of a handler that count, by step."""
 
 
 def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterator[Debt]:
-    """Yield what is owed, once per handler; the handlers in `told` are known to owe more already."""
+    """Yield the cleanups that a cancellation misses, once per handler; those in `told` have a debt."""
     search = _Cleanups(ways, attributes)
     seen = set(told)
     for block, await_ in ways.awaits:
@@ -46,7 +46,7 @@ class _Cleanups:
         self._attributes = attributes
 
     def owed(self, block: int, await_: int, handler: int) -> Undone:
-        """Return the acts of a handler that a cancellation misses, none if its own way makes up for any.
+        """Return the acts of a handler that a cancellation misses, none if its path has any of them.
 
         A cancellation with a handler of its own, that does more than pass it on, has been thought of.
         """
@@ -168,7 +168,7 @@ class _Cleanups:
                 yield path
         yield from (act.subject for act in effect.acts if act.verb in (Verb.SENDS, Verb.ACQUIRES))
         yield from (take.source for take in effect.takes)
-        yield from effect.replaces
+        yield from effect.paths(Replaces)
 
 
 def _touches_any(undone: Undone, act: Act) -> bool:

@@ -1,4 +1,4 @@
-"""The debts of the whole program: what functions owe when cancelled, as far as no caller pays."""
+"""Undischarged obligations of the whole program: those of its functions that no caller discharges."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,7 +20,7 @@ from cancellint.model.types import FunctionKey
 
 
 class Debts:
-    """Answers what a function owes; solved when asked for, once."""
+    """Answers which obligations a cancelled function leaves undischarged; solved when asked for, once."""
 
     def __init__(self, effects: Effects, owners: Owners, results: Mapping[FunctionKey, Result]) -> None:
         self._effects = effects
@@ -75,9 +75,9 @@ class Debts:
         return bool(callers) and all(self._pays(caller, debt) for caller in callers)
 
     def _pays(self, caller: Caller, debt: Debt) -> bool:
-        """Tell whether a cancellation of the call meets an act on the same object on its way out.
+        """Tell whether the cancellation path from the call has an act that discharges the obligation.
 
-        Of a cleanup that is owed, it may be that very one: a flag that the caller sets in its `finally`.
+        Of a cleanup it may be that very act: a flag that the caller sets in its `finally`.
         """
         if caller.awaited < 0:
             return False

@@ -1,8 +1,8 @@
-"""What a function owes when it is cancelled: it took something on, and only other paths undo it.
+"""Obligations of a function that a cancellation path leaves undischarged, though other paths do not.
 
 An obligation is taken on by a step and discharged by others. It is outstanding at every await that may be
-reached in between. A cancellation there takes its own way out, through `finally` and the handlers that catch
-it; if nothing on that way discharges the obligation, a *debt* remains.
+reached in between. From there the cancellation path leads through `finally` and the handlers that catch it;
+if nothing on it discharges the obligation, a *debt* remains.
 
 Most pairs are read from the code's own beliefs: what the normal path, or the handler of an ordinary error,
 undoes, has to be undone. Only locks and what comes out of a pool need no such witness.
@@ -62,7 +62,7 @@ BEFORE = -1
 
 
 class Kind(enum.StrEnum):
-    """What is owed."""
+    """The kinds of obligations, by what is taken on."""
 
     HELD = "held resource"
     STATE = "stranded state"
@@ -70,7 +70,7 @@ class Kind(enum.StrEnum):
 
 
 class Debt(Struct, frozen=True):
-    """Something stays undone if an await is cancelled."""
+    """An obligation that stays undischarged if an await is cancelled."""
 
     kind: Kind
     act: Act
@@ -113,6 +113,12 @@ class Obligation(Struct, frozen=True):
     act: Act
     taken: int
     names: frozenset[Path]
+    entry: Path | None = None
+    """the object that an entry of a container was given"""
+
+
+_MOST_COPIES = 3
+"""Variables after which an object that goes from one to the next is not followed back any further."""
 
 
 class Obligations:
@@ -124,7 +130,7 @@ class Obligations:
         self._attributes = attributes
 
     def debts(self) -> tuple[Debt, ...]:
-        """Return what is owed, one debt for what one handler, or one `finally`, would settle."""
+        """Return what stays undischarged, one debt for all that one handler or `finally` would discharge."""
         found: dict[int, Debt] = {}
         for obligation in self._taken_on():
             debt = self._debt_of(obligation)
@@ -144,11 +150,20 @@ class Obligations:
                         yield Obligation(Kind.HELD, act, number, self._names(act.subject))
                     case Verb.SETS | Verb.RAISES | Verb.ADDS:
                         if self._is_shared(act):
-                            yield Obligation(Kind.STATE, act, number, frozenset((act.subject,)))
+                            names = frozenset((act.subject,))
+                            yield Obligation(Kind.STATE, act, number, names, self._entry_given(number))
                     case _:
                         pass
         yield from self._given_back()
         yield from self._held_before()
+
+    def _entry_given(self, number: int) -> Path | None:
+        """Return the object that a step puts into a container under a key."""
+        match self._facts.function.steps[number]:
+            case Assign(target=Item(), value=value, op=""):
+                return self._facts.frame.path(value)
+            case _:
+                return None
 
     def _held_before(self) -> Iterator[Obligation]:
         """Yield what a method that ends something gives back to its pool: it was held all the time."""
@@ -203,9 +218,17 @@ class Obligations:
         if kind == "temp":
             yield int(name)
             return
+        variables = {name}
+        for _ in range(_MOST_COPIES):
+            variables |= {
+                step.value.id
+                for step in steps
+                if isinstance(step, Assign) and not step.op and isinstance(step.value, Name)
+                if isinstance(step.target, Name) and step.target.id in variables
+            }
         for step in steps:
             match step:
-                case Assign(target=Name(id=target), value=Temp(step=made), op="") if target == name:
+                case Assign(target=Name(id=target), value=Temp(step=made), op="") if target in variables:
                     if isinstance(steps[made], Call | Await):
                         yield made
                 case _:
@@ -233,7 +256,7 @@ class Obligations:
     # ------------------------------------------------------------------ debts
 
     def _debt_of(self, obligation: Obligation) -> Debt | None:
-        """Return the debt of an obligation that is easiest to see, None where every way out discharges it."""
+        """Return the debt that is easiest to see, None where every cancellation path discharges it."""
         owed: Debt | None = None
         outstanding = tuple(self._outstanding(obligation))
         if any(self._has_callback(obligation, step) for step in self._facts.function.steps):
@@ -350,13 +373,18 @@ class Obligations:
 
         def undone(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
             act = self._undone_at(obligation, (step,))
-            if act is not None:
+            if act is not None and not self._is_remembered(obligation, here.block, step):
                 found.append(act)
             return Verdict.STOP if act is not None or step == obligation.taken else ()
 
         flow = self._facts.flow
-        following = [Place(to, ()) for to in flow.targets(block, NORMAL) if to >= 0]
-        ends = PathSearch(flow, undone, taken=NORMAL).run(following).ends
+        turns = self._next_turns(obligation)
+
+        def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+            return None if edge.to in turns else ()
+
+        following = [Place(to, ()) for to in flow.targets(block, NORMAL) if to >= 0 and to not in turns]
+        ends = PathSearch(flow, undone, onward, taken=NORMAL).run(following).ends
         for step, act in found:
             if flow.blocks[flow.block_of(step)].cleanup:
                 return Witness(step, act, Belief.CLEANUP)
@@ -364,6 +392,17 @@ class Obligations:
         if not found or (kept and obligation.kind is Kind.STATE):
             return None
         return Witness(*found[0], Belief.NORMAL)
+
+    def _next_turns(self, obligation: Obligation) -> frozenset[int]:
+        """Return where the next turn of a loop begins in which state was changed: what it finds is its own.
+
+        What is held, on the other hand, is held until it is given back.
+        """
+        if obligation.kind is Kind.HELD or obligation.taken == BEFORE:
+            return frozenset()
+        flow = self._facts.flow
+        taken = flow.block_of(obligation.taken)
+        return frozenset(loop.header for loop in flow.loops if taken in loop.blocks)
 
     def _undone_on_cancellation(
         self, obligation: Obligation, outstanding: Iterable[tuple[int, int]]
@@ -417,9 +456,11 @@ class Obligations:
     # ------------------------------------------------------------------ outstanding
 
     def _outstanding(self, obligation: Obligation) -> Iterator[tuple[int, int]]:
-        """Yield (block, await) for the awaits that may be reached with the obligation still open.
+        """Yield (block, await) for the awaits that may be reached with the obligation still open, in order.
 
-        They may lie in the next turn of a loop. An await that discharges the obligation itself is none.
+        They may lie in the next turn of a loop. But state that is settled in the next turn is what the loop
+        remembers from one turn to the other, such as how the last one ended. An await that discharges the
+        obligation itself is none.
         """
         facts = self._facts
         found: dict[tuple[int, int], None] = {}
@@ -441,7 +482,18 @@ class Obligations:
         start = self._place_taken(obligation)
         if search.run([start]).outcome is Outcome.UNKNOWN:
             PathSearch(facts.flow, passed, onward, taken=NORMAL).run([structs.replace(start, decided=())])
-        yield from found
+        order = {block: rank for rank, block in enumerate(facts.flow.order)}
+        for block, await_ in sorted(found, key=lambda at: (order[at[0]] - order[start.block]) % len(order)):
+            if not self._is_remembered(obligation, block, await_):
+                yield block, await_
+
+    def _is_remembered(self, obligation: Obligation, block: int, step: int) -> bool:
+        """Tell whether a step is reached with state that an earlier turn of a loop around both has left."""
+        if obligation.kind is not Kind.STATE:
+            return False
+        flow = self._facts.flow
+        around = flow.cycle(flow.block_of(obligation.taken))
+        return block in around and not precedes(flow, obligation.taken, step)
 
     def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
         """Tell whether an await can be cancelled, and does not close by itself what is held."""
@@ -600,7 +652,7 @@ def _is_impossible(frame: Frame, obligation: Obligation, test: Expr | None, leav
     """Tell whether a branch is for the case that nothing has been taken on, when something just has been."""
     if test is None or leaves not in (Leaves.TRUE, Leaves.FALSE):
         return False
-    if leaves is _when_idle(frame, obligation.act, test):
+    if leaves is _when_idle(frame, obligation.act, test) or leaves is _when_not_own(frame, obligation, test):
         return True
     empty = empty_when(test, leaves is Leaves.TRUE)
     there = (*obligation.names, obligation.act.item)
@@ -623,6 +675,36 @@ def _when_idle(frame: Frame, taken: Act, test: Expr) -> Leaves | None:
         case _:
             pass
     return None
+
+
+def _when_not_own(frame: Frame, obligation: Obligation, test: Expr) -> Leaves | None:
+    """Return how a test comes out that asks whether an entry is still one's own, if it is not."""
+    match test:
+        case Op(op="is" | "==" | "is not" | "!=" as op, operands=operands) if obligation.entry is not None:
+            own = [frame.path(each) == obligation.entry for each in operands]
+            looked_up = [_looks_up(frame, obligation.act.subject, each) for each in operands]
+            if any(own) and any(looked_up):
+                return Leaves.FALSE if op in ("is", "==") else Leaves.TRUE
+        case _:
+            pass
+    return None
+
+
+def _looks_up(frame: Frame, container: Path, expr: Expr) -> bool:
+    """Tell whether an expression is an entry of a container."""
+    match expr:
+        case Item(base=base):
+            return frame.path(base) == container
+        case Temp(step=step):
+            match frame.function.steps[step]:
+                case Call(func=Attr(base=base)):
+                    return frame.path(base) == container
+                case _:
+                    return False
+        case Name(id=name) if (value := frame.value_of(name)) is not None:
+            return _looks_up(frame, container, value)
+        case _:
+            return False
 
 
 def _mentions(frame: Frame, value: Expr, names: frozenset[Path]) -> bool:

@@ -1,4 +1,4 @@
-"""What a cancelled function leaves as it should not, of whatever kind.
+"""What is outstanding when a cancellation leaves a function, of whatever kind.
 
 Debts, torn exchanges, futures that others wait for, tasks that go on for nobody, and lost grants.
 """

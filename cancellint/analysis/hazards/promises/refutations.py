@@ -1,4 +1,4 @@
-"""What a function owes when it is cancelled although it is declared cancel-safe, also in what it awaits."""
+"""What refutes a promise to be cancel-safe: what the function, or what it awaits, leaves undischarged."""
 
 from collections.abc import Callable, Iterator
 
@@ -43,8 +43,8 @@ class Refutations:
     def of(self, key: FunctionKey) -> Iterator[Refutation]:
         """Yield what is left undone behind a promise, nearest to it first.
 
-        What another promise covers is its own affair, and what is done on the way of a cancellation out of a
-        caller is taken to pay.
+        What another promise covers is its own affair, and what is done on a caller's cancellation path is
+        taken to discharge it.
         """
         waiting: list[tuple[FunctionKey, tuple[CallSite, ...]]] = [(key, ())]
         seen = {key}

@@ -12,6 +12,7 @@ from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
 from cancellint.analysis.flow.tainting import parts
 from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
     Assign,
@@ -27,15 +28,15 @@ from cancellint.model.ir import (
     Name,
     Op,
     Return,
+    Star,
     Temp,
 )
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import Entry, Role
 from cancellint.model.types import (
     CallSite,
     ClassObject,
     FunctionKey,
     Instance,
-    LibraryCallee,
     LibraryFunction,
     ProjectCallee,
     ProjectFunction,
@@ -92,23 +93,6 @@ class _Use(Struct, frozen=True):
     data: tuple[Expr, ...] = ()
 
 
-_CONSTRUCTORS = {
-    "asyncio.Queue": Kind.QUEUE,
-    "asyncio.LifoQueue": Kind.QUEUE,
-    "asyncio.PriorityQueue": Kind.QUEUE,
-    "anyio.create_memory_object_stream": Kind.STREAM,
-    "trio.open_memory_channel": Kind.CHANNEL,
-    "collections.deque": Kind.DEQUE,
-}
-_LIMITS = {
-    Kind.QUEUE: ("maxsize", 0),
-    Kind.STREAM: ("max_buffer_size", 0),
-    Kind.CHANNEL: ("max_buffer_size", 0),
-    Kind.DEQUE: ("maxlen", 1),
-}
-"""The parameter that bounds a queue: its name and its place."""
-_CONSTRUCTOR_NAMES = frozenset(name.rpartition(".")[2] for name in _CONSTRUCTORS)
-
 _FEEDS = frozenset({"put", "put_nowait", "send", "send_nowait", "append", "appendleft", "extend"})
 _DRAINS = frozenset({"get", "get_nowait", "receive", "receive_nowait", "popleft", "pop", "clear"})
 _PATIENT = frozenset({"get", "receive", "next"})
@@ -120,20 +104,7 @@ _USES = _FEEDS | _DRAINS | _LIMITING | _MEASURES
 _TELLING = frozenset({"put", "put_nowait", "get_nowait", "full", "qsize"})
 """Methods that hardly anything but a queue has: their receiver is looked at whatever its name."""
 _FIRST = (Const("int", "0"),)
-
-_QUEUE_CLASSES = frozenset(
-    {
-        "asyncio.Queue",
-        "asyncio.LifoQueue",
-        "asyncio.PriorityQueue",
-        "anyio.streams.memory.MemoryObjectSendStream",
-        "anyio.streams.memory.MemoryObjectReceiveStream",
-        "trio.MemorySendChannel",
-        "trio.MemoryReceiveChannel",
-        "collections.deque",
-        "list",
-    }
-)
+_ABSENT = "absent"
 
 
 class Backlogs:
@@ -141,6 +112,7 @@ class Backlogs:
 
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
+        self._knowledge = effects.operations.knowledge
         self._program = effects.program
         self._homes = Homes(effects)
         self._inflows = Inflows(effects)
@@ -170,6 +142,10 @@ class Backlogs:
         return tuple(self._constructions())
 
     @cached_property
+    def _sites(self) -> frozenset[CallSite]:
+        return frozenset(each.site for each in self._made)
+
+    @cached_property
     def _names(self) -> frozenset[str]:
         """The names under which queues that may be backlogs are kept."""
         return frozenset(
@@ -178,10 +154,11 @@ class Backlogs:
 
     def _constructions(self) -> Iterator[_Made]:
         popped = frozenset(self._popped_from())
+        constructors = {name.rpartition(".")[2] for name in self._knowledge.queues()}
         for key in self._program.functions():
             for number, step in enumerate(self._program.function(key).steps):
                 match step:
-                    case Call(func=func) if last_name(func) in _CONSTRUCTOR_NAMES:
+                    case Call(func=func) if last_name(func) in constructors:
                         yield from self._constructed(CallSite(key, number), step)
                     case Assign(target=Attr(name=name) as target, value=Build("list", ()), op="") if (
                         name in popped
@@ -203,20 +180,19 @@ class Backlogs:
                         pass
 
     def _constructed(self, site: CallSite, call: Call) -> Iterator[_Made]:
-        kind = self._kind(site.function, call.func.base if isinstance(call.func, Item) else call.func)
-        if kind is not None:
+        entry = self._made_by(site.function, call.func.base if isinstance(call.func, Item) else call.func)
+        if entry is not None and entry.queue is not None:
             targets = tuple(self._targets(site))
             homes = tuple(home for each in targets if (home := self._homes.of(site.function, each)))
             name = shown(targets[0]) if targets else f"{last_name(call.func)}()"
-            yield _Made(site, kind, homes, name, _is_bounded(kind, call))
+            yield _Made(site, Kind(entry.queue), homes, name, _is_bounded(entry, call))
 
-    def _kind(self, key: FunctionKey, constructor: Expr) -> Kind | None:
-        """Return what calling an expression makes."""
+    def _made_by(self, key: FunctionKey, constructor: Expr) -> Entry | None:
+        """Return what the tables say of what calling an expression makes."""
         for option in options(self._effects.types.of(key, constructor)):
             match option:
                 case LibraryFunction(name=name) | ClassObject(cls=name):
-                    known = self._effects.operations.known(LibraryCallee(name, None, (), ()))
-                    return _CONSTRUCTORS.get(name if known is None else known.name)
+                    return self._knowledge.entry(name)
                 case _:
                     pass
         return None
@@ -274,7 +250,7 @@ class Backlogs:
         return frozenset(
             option.made_at
             for option in options(self._effects.types.of(key, expr))
-            if isinstance(option, Instance) and option.made_at is not None and option.cls in _QUEUE_CLASSES
+            if isinstance(option, Instance) and option.made_at is not None and option.made_at in self._sites
         )
 
     def _arguments(self, key: FunctionKey, expr: Expr) -> Iterator[tuple[FunctionKey, Expr]]:
@@ -414,7 +390,7 @@ class Backlogs:
             for callee in self._effects.types.callees(key, number):
                 if isinstance(callee, ProjectCallee) and not self._program.function(callee.key).is_async:
                     yield callee.key
-            if last_name(step.func) in ("call_soon", "call_soon_threadsafe"):
+            if self._inflows.defers(key, number):
                 for operand in step.args[:1]:
                     kind = self._effects.types.of(key, operand)
                     if isinstance(kind, ProjectFunction):
@@ -434,8 +410,7 @@ class Backlogs:
     @cached_property
     def _pausing(self) -> frozenset[FunctionKey]:
         """Functions that call, or hand on, what stops the flow of what a peer sends for a while."""
-        knowledge = self._effects.operations.knowledge
-        names = {name.rpartition(".")[2] for name in knowledge.with_role(Role.PAUSES)}
+        names = {name.rpartition(".")[2] for name in self._knowledge.with_role(Role.PAUSES)}
         return frozenset(
             key
             for key in self._program.functions()
@@ -451,24 +426,17 @@ _MOST_FUNCTIONS = 300
 """Calls, and functions, after which the search for a drain below a feeder ends."""
 
 
-def _is_bounded(kind: Kind, call: Call) -> bool:
+def _is_bounded(entry: Entry, call: Call) -> bool:
     """Tell whether a constructor is given a limit, or anything that may be one."""
-    name, place = _LIMITS[kind]
-    given = dict(call.keywords)
-    if None in given:
+    if entry.bound is None:
         return True
-    limit = given.get(name)
-    if limit is None and len(call.args) > place:
-        limit = call.args[place]
+    limit = argument(entry, entry.bound, call.args, call.keywords)
     match limit:
         case None:
-            return kind in (Kind.STREAM, Kind.CHANNEL)
-        case Const(kind="none"):
-            return False
-        case Const(kind="int", text=text):
-            return int(text) > 0 or kind is not Kind.QUEUE
-        case Attr(base=Name(id="math"), name="inf") | Name(id="inf"):
-            return False
+            open_ended = any(name is None for name, _ in call.keywords) or Star in map(type, call.args)
+            return open_ended or _ABSENT not in entry.unbounded
+        case Const(text=text) | Attr(name=text) | Name(id=text):
+            return text not in entry.unbounded
         case _:
             return True
 

@@ -34,7 +34,7 @@ from cancellint.model.ir import (
     Return,
     Temp,
 )
-from cancellint.model.summary import Path
+from cancellint.model.summary import Closes, Path
 from cancellint.model.types import FunctionKey
 
 
@@ -52,7 +52,7 @@ class Way(enum.IntEnum):
 
 
 class Left(Struct, frozen=True, order=True):
-    """One way on which a task is left running.
+    """One kind of path on which a task is left running.
 
     `at` is the step from which on nobody deals with it: an await that fails or is cancelled, a `return`
     or `raise`, the step that starts it anew. `waits` is what waited for it last (-1: nothing did).
@@ -64,7 +64,7 @@ class Left(Struct, frozen=True, order=True):
 
 
 class Ways(Struct, frozen=True):
-    """The ways on which a task is left running; not `complete` where the search was given up.
+    """The paths on which a task is left running, by kind; not `complete` where the search reached its cap.
 
     What deals with the task later on, on some of them, may then have been missed.
     """
@@ -120,13 +120,13 @@ class Search:
         self._cured: set[Left] = set()
 
     def from_step(self, number: int, started: bool) -> Ways:
-        """Return the ways on which what step `number` makes is left running."""
+        """Return the paths on which what step `number` makes is left running."""
         self._start = number
         carriers: Carriers = {Temp(number): Carrier(Part.TASK)}
         return self._run(self._facts.block_of(number), number + 1, carriers, started)
 
     def from_parameter(self, name: str) -> Ways:
-        """Return the ways on which the awaitables in a parameter are left running."""
+        """Return the paths on which the awaitables in a parameter are left running."""
         return self._run(ENTRY, -1, {Name(name): Carrier(Part.GROUP)}, False)
 
     def _run(self, block: int, step: int, carriers: Carriers, started: bool) -> Ways:
@@ -136,7 +136,7 @@ class Search:
         return Ways(ways, complete=found.outcome is not Outcome.UNKNOWN)
 
     def _at_ends(self, ends: tuple[End[_State], ...]) -> Iterator[Left]:
-        """Yield the ways on which the function ends with the task running."""
+        """Yield the kinds of paths on which the function ends with the task running."""
         for end in ends:
             if end.state.started and end.state.waits >= 0:
                 last = self._facts.flow.last_step(end.block)
@@ -177,7 +177,7 @@ class Search:
         """Tell whether a step closes what the task works on, which ends it."""
         return bool(self._closing) and any(
             path.is_within(mine) or mine.is_within(path)
-            for path in self._facts.effect(number).closes
+            for path in self._facts.effect(number).paths(Closes)
             for mine in self._closing
         )
 
@@ -296,7 +296,7 @@ def _without(known: tuple[int, ...], number: int) -> tuple[int, ...]:
 
 
 class Abandoned(Struct, frozen=True):
-    """A task that is left running, and all ways on which it is."""
+    """A task that is left running, and all paths on which it is."""
 
     started: int
     """the step that starts it, -1 for what comes in by a parameter"""

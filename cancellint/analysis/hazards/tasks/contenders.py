@@ -28,6 +28,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
+    Load,
     Name,
     Next,
     Op,
@@ -247,6 +248,8 @@ class Contenders:
                 return _filled(carriers, base, found)
             case Await(value=value, kind=kind):
                 return _with(carriers, Temp(number), _awaited(number, kind, meaning(value, carriers)))
+            case Load(value=value):
+                return _with(carriers, Temp(number), meaning(value, carriers))
             case Next(value=value):
                 return _with(carriers, Temp(number), _item(number, meaning(value, carriers)))
             case _:

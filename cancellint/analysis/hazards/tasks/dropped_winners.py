@@ -56,7 +56,7 @@ class Ending(enum.IntEnum):
 
 
 class Drop(Struct, frozen=True, order=True):
-    """One way on which a result is dropped."""
+    """One path on which a result is dropped."""
 
     ending: Ending
     cancelled: bool
@@ -121,7 +121,7 @@ class _Search:
         self._found: dict[Drop, None] = {}
 
     def run(self) -> tuple[Drop, ...]:
-        """Return the ways that were found: each stands by itself, though others may have been missed."""
+        """Return the paths that were found: each stands by itself, though others may have been missed."""
         start = _State(((Temp(self._start), Carrier(Part.TASK)),))
         found = self._paths.run(self._facts.block_of(self._start), self._start + 1, start)
         for end in found.ends:

@@ -58,7 +58,8 @@ class TaskPaths(Generic[State]):
 
     def run(self, block: int, step: int, state: State) -> Found[State]:
         """Follow all paths from a step of a block."""
-        search = PathSearch(self._flow, self._over_step, self._over_edge, cap=MOST_PLACES)
+        tests = self.facts.tests
+        search = PathSearch(self._flow, self._over_step, self._over_edge, tests=tests, cap=MOST_PLACES)
         return search.run([Place(block, state, step)])
 
     def after(self, number: int, carriers: Carriers) -> Held:

@@ -424,12 +424,12 @@ GOES_BACK = {
         """,
     "to the object that keeps it": """
         class Client:
-            async def _connection(self):
+            async def connection(self):
                 if self.kept is None:
                     self.kept = Connection(*await asyncio.open_connection("host", 1))
                 return self.kept
             async def get(self, line):
-                connection = await self._connection()
+                connection = await self.connection()
                 return await connection.ask(line)  # torn
         """,
 }
@@ -508,7 +508,6 @@ def test_the_story_leads_from_the_request_to_whoever_is_next() -> None:
     assert found.told.message.startswith("the reply stays unread on `connection` if this await is cancelled")
     assert [note.message for note in found.notes] == [
         "the request is sent here",
-        "its reply is awaited here, by `Connection._receive`",
         "cancelled here, the reply is still to come",
         "`connection` goes back here, with the reply on its way",
     ]

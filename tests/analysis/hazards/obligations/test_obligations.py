@@ -160,6 +160,15 @@ NOT_OWED = {
             await pause()
             self.inside -= 1
     """,
+    "how the last turn ended": """
+        while True:
+            try:
+                await pause()
+                self.busy = False
+            except ValueError:
+                self.busy = True
+                await pause()
+    """,
     "after the undoing await has come back": """
         self.names.add(name)
         try:
