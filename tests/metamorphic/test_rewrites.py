@@ -103,7 +103,8 @@ CHOSEN = [*LOUD, *[example for example in _APT if not _is_loud(example)][::SILEN
 
 
 def _pairs(edit: type[Edit]) -> Iterator[Pair]:
-    return islice(_every_pair(edit), MOST)
+    has_limits = any(name == edit.__name__ for name, _ in KNOWN_LIMITS)
+    return islice(_every_pair(edit), None if has_limits else MOST)
 
 
 def _every_pair(edit: type[Edit]) -> Iterator[Pair]:
