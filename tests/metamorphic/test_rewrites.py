@@ -41,8 +41,6 @@ KNOWN_LIMITS = {
     ("CleanupByAManager", "lost-grant.md"): 1,
     ("CleanupByAManager", "thread-lock-across-await.md"): 4,
     ("CleanupByAManager", "torn-exchange.md"): 1,
-    # That to enter an asyncio lock waits only while another task holds it is known of `async with` alone.
-    ("TryForWith", "thread-lock-across-await.md"): 1,
 }
 """How many pairs of an edit and a page differ today. Each is to be mended; then its line goes."""
 
