@@ -90,11 +90,12 @@ class Analysed:
         return [self._line(one.told.place) for one in self.findings(possible=possible) if one.code == code]
 
     def _reported(self, code: str, finding: RawFinding) -> Reported:
-        notes = tuple(Told(self._place(note.at), note.message) for note in finding.notes)
-        told = Told(self._place(finding.at), finding.message)
+        notes = tuple(Told(self.place(note.at), note.message) for note in finding.notes)
+        told = Told(self.place(finding.at), finding.message)
         return Reported(code, told, finding.confidence, notes)
 
-    def _place(self, site: Site) -> str:
+    def place(self, site: Site) -> str:
+        """Where a step was written: `main:012`."""
         wanted = (site.function, site.step)
         span = spans(self._trees[site.module], [wanted])[wanted]
         return f"{site.module}:{span.line:03}"

@@ -10,7 +10,6 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
-from test_printable import assert_harmless
 
 from cancellint.analysis.library.knowledge import KnowledgeError
 from cancellint.analysis.library.knowledge import load as load_tables
@@ -23,6 +22,7 @@ from cancellint.printable import no_commands, printable
 from cancellint.reporters import concise, github, sarif, settings, text
 from cancellint.reporters import json as json_reporter
 from cancellint.selection import UnknownRule, catalogue, selected
+from tests.test_printable import assert_harmless
 
 few = given_settings(max_examples=max(10, given_settings().max_examples // 10))
 """For what takes a whole run of the linter."""

@@ -2,8 +2,6 @@
 
 import sys
 
-import pytest
-
 from cancellint.analysis.library.knowledge import load
 from cancellint.model.knowledge import Entry, Role
 from tests.knowledge import (
@@ -46,17 +44,15 @@ def can_be_cancelled(entry: Entry) -> bool:
     return entry.awaitable or Role.RACES in entry.roles or Role.SHIELDS in entry.roles
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if HAZARDS & set(entry(name).roles)])
-def test_an_entry_is_run_or_says_why_not(name: str) -> None:
-    is_due = can_be_cancelled(entry(name))
+def test_an_entry_is_run_or_says_why_not() -> None:
+    due = [name for name in NAMES if HAZARDS & set(entry(name).roles) and can_be_cancelled(entry(name))]
 
-    assert not is_due or (name in RUN) != bool(entry(name).untested)
+    assert [name for name in due if (name in RUN) == bool(entry(name).untested)] == []
+    assert len(due) > len(RUN) / 2
 
 
-@pytest.mark.parametrize("name", sorted(RUN))
-def test_what_is_run_is_verified(name: str) -> None:
-    assert entry(name).verified
-    assert not entry(name).untested
+def test_what_is_run_is_verified() -> None:
+    assert [name for name in sorted(RUN) if not entry(name).verified or entry(name).untested] == []
 
 
 def test_only_what_could_be_run_says_why_it_is_not() -> None:

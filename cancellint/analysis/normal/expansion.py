@@ -87,7 +87,7 @@ class _Expanding:
         absorbed = {
             key
             for key in self._placed - self._left
-            if self._program.function(key).name.startswith("_") and self._references.is_only_called(key)
+            if self._is_private(key) and self._references.is_only_called(key)
         }
         return Expansion(self._done, frozenset(absorbed))
 
@@ -114,18 +114,27 @@ class _Expanding:
     def _may_be_placed(self, key: FunctionKey) -> bool:
         """Tell whether a function is one that can, and is to, stand in the place of its calls."""
         function = self._program.function(key)
-        plain = function.kind == "function" and not function.is_generator and not function.decorators
-        if not plain or function.contract or function.global_names or function.nonlocal_names:
+        plain = function.kind == "function" and not function.is_generator
+        if not plain or not _is_undecorated(function) or function.contract or function.global_names:
             return False
         if function.name.startswith("__") or key in self._parents or not function.steps:
             return False
         if not all(map(_is_movable, function.steps)) or self._hands_back_task(key, function):
             return False
-        if function.name.startswith("_") and self._references.is_only_called(key):
+        if self._is_private(key) and self._references.is_only_called(key):
             return len(function.steps) <= LONGEST_HELPER
         if len(function.steps) > LONGEST_QUESTION:
             return False
         return _only_answers(function) or self._only_waits_for_many(key, function)
+
+    def _is_private(self, key: FunctionKey) -> bool:
+        """Tell whether only the program itself is to call a function: by its name, or by its place."""
+        return self._program.function(key).name.startswith("_") or self._is_nested(key)
+
+    def _is_nested(self, key: FunctionKey) -> bool:
+        function = self._program.function(key)
+        around = self._program.function(FunctionKey(key.module, function.parent))
+        return function.cls < 0 and function.parent > 0 and around.kind == "function"
 
     def _hands_back_task(self, key: FunctionKey, function: Function) -> bool:
         """Tell whether a function returns something, and starts tasks: who drops them is its caller."""
@@ -160,7 +169,7 @@ class _Expanding:
         for call in self._references.calls[key]:
             if not self._is_helper(call.callee):
                 continue
-            inlined = self._inlined(own, call)
+            inlined = self._inlined(key, own, call)
             if inlined is None or length + len(inlined.callee.function.steps) > LONGEST:
                 self._left.add(call.callee)
                 continue
@@ -170,16 +179,24 @@ class _Expanding:
         if placed:
             self._done[key] = inline(written, placed)
 
-    def _inlined(self, own: Function, call: PlainCall) -> Inlined | None:
+    def _inlined(self, key: FunctionKey, own: Function, call: PlainCall) -> Inlined | None:
         step = own.steps[call.step]
         assert isinstance(step, Call)
         callee = self._done.get(call.callee)
         if callee is None:
             callee = whole(call.callee, self._program.function(call.callee))
         given = arguments(callee.function.params, call.receiver, step)
-        if given is None or not _outer_names(callee.function).isdisjoint(_own_names(own)):
+        if given is None:
+            return None
+        is_inside = self._is_nested(call.callee) and callee.function.parent == key.function
+        if not is_inside and not _outer_names(callee.function).isdisjoint(_own_names(own)):
             return None
         return Inlined(call.step, call.awaited, callee, given)
+
+
+def _is_undecorated(function: Function) -> bool:
+    """Tell whether a call of a function's name runs it as it was written."""
+    return not function.decorators or function.decorators == (Name("staticmethod"),)
 
 
 def _only_answers(function: Function) -> bool:

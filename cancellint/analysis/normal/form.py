@@ -8,13 +8,21 @@ from msgspec import structs
 
 from cancellint.analysis.normal.expansion import Expansion, Library, expand
 from cancellint.analysis.normal.inlining import Expanded
-from cancellint.analysis.normal.propagation import Replaced, names_read, propagate
-from cancellint.analysis.normal.synonyms import Synonyms
+from cancellint.analysis.normal.propagation import (
+    Replaced,
+    Settled,
+    names_read,
+    propagate,
+    without_synonyms,
+)
+from cancellint.analysis.normal.synonyms import Synonyms, attributes_assigned, imports_of
 from cancellint.analysis.normal.webs import split_variables
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Function, Module
+from cancellint.model.ir import Assign, Closure, Const, Evaluate, Function, Module, Step
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite, FunctionKey
+
+_NONE = Const("none", "None")
 
 
 class Written(NamedTuple):
@@ -64,44 +72,76 @@ def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
     """Return the same program with all functions in normal form, and where their steps were written."""
     expansion = expand(program, library)
     synonyms = Synonyms(program)
-    modules = {name: _normal_module(program, expansion, synonyms, name) for name in program.modules()}
+    settled, changed = attributes_assigned(program)
+    attributes = Settled(settled, changed=changed)
+    modules = {
+        name: _normal_module(program, expansion, synonyms, attributes, name) for name in program.modules()
+    }
     return Program(modules, program.packages, expansion.absorbed), Origins(
         expansion.functions, expansion.absorbed
     )
 
 
-def _normal_module(program: Program, expansion: Expansion, synonyms: Synonyms, name: str) -> Module:
+def _normal_module(
+    program: Program, expansion: Expansion, synonyms: Synonyms, attributes: Settled, name: str
+) -> Module:
     module = program.module(name)
-    shared = _shared(program, module, name)
+    shared = _shared(program, module, name, expansion.absorbed)
+    settled = structs.replace(attributes, imports=imports_of(program, name))
     functions = []
     for index, function in enumerate(module.functions):
         key = FunctionKey(name, index)
         expanded = expansion.functions.get(key)
         whole = function if expanded is None else expanded.function
-        if whole.kind != "module" and key not in expansion.absorbed:
-            named = _synonyms_in(program, synonyms, key, whole)
+        if whole.kind == "module":
+            whole = without_synonyms(whole, Replaced(synonyms.of_globals(name)))
+        elif key not in expansion.absorbed:
+            named = _synonyms_in(program, synonyms, settled, key, whole)
             outer = frozenset(shared.get(index, ()))
             whole = propagate(whole if expanded is None else split_variables(whole, outer), outer, named)
+            whole = _without_parts(whole, name, expansion.absorbed)
         functions.append(whole)
     return structs.replace(module, functions=tuple(functions))
 
 
-def _synonyms_in(program: Program, synonyms: Synonyms, key: FunctionKey, function: Function) -> Replaced:
+def _without_parts(function: Function, module: str, absorbed: frozenset[FunctionKey]) -> Function:
+    """Return a function that defines no functions any more that are nothing but parts of it."""
+    steps = tuple(
+        Evaluate(_NONE) if _is_definition_of(step, module, absorbed) else step for step in function.steps
+    )
+    return function if steps == function.steps else structs.replace(function, steps=steps)
+
+
+def _is_definition_of(step: Step, module: str, functions: frozenset[FunctionKey]) -> bool:
+    match step:
+        case Assign(value=Closure(function=defined)):
+            return FunctionKey(module, defined) in functions
+        case _:
+            return False
+
+
+def _synonyms_in(
+    program: Program, synonyms: Synonyms, settled: Settled, key: FunctionKey, function: Function
+) -> Replaced:
     scopes = program.scopes(key.module)
     names = {
         name: meant
         for name, meant in synonyms.of_globals(key.module).items()
         if name not in function.locals and scopes.scope(key.function, name) == 0
     }
-    return Replaced(names, synonyms.of_properties(key, function))
+    hidden = {*function.locals, *(param.name for param in function.params)}
+    seen = structs.replace(settled, imports=settled.imports - hidden)
+    return Replaced(names, synonyms.of_properties(key, function), seen)
 
 
-def _shared(program: Program, module: Module, name: str) -> Mapping[int, set[str]]:
+def _shared(
+    program: Program, module: Module, name: str, absorbed: frozenset[FunctionKey]
+) -> Mapping[int, set[str]]:
     """Return the variables of each function that the functions inside of it read or write."""
     scopes = program.scopes(name)
     found: dict[int, set[str]] = {}
     for index, function in enumerate(module.functions):
-        if function.parent <= 0:
+        if function.parent <= 0 or FunctionKey(name, index) in absorbed:
             continue
         for each in names_read(function):
             scope = scopes.scope(index, each)

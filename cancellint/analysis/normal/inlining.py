@@ -27,6 +27,7 @@ from cancellint.model.ir import (
     Exit,
     Expr,
     Function,
+    Item,
     Leaves,
     Name,
     Next,
@@ -344,18 +345,32 @@ def _moved(step: Step, replace: Replace, first_region: int) -> Step:
             return new
 
 
+_CHANGEABLE = frozenset({Name("bytearray"), Name("list"), Name("set"), Name("dict")})
+"""Types of which `+=` and its like change the object itself."""
+
+
+def _is_changeable(annotation: Expr | None) -> bool:
+    match annotation:
+        case Item(base=base):
+            return base in _CHANGEABLE
+        case _:
+            return annotation in _CHANGEABLE
+
+
 def _standing_for_parameters(function: Function, given: Mapping[int, Expr]) -> Iterator[tuple[str, Expr]]:
     """Yield the parameters that what they are given can stand for: they are never bound anew.
 
     A declared type is worth keeping: such a parameter stays a variable, but for the receiver.
     """
+    changeable = {param.name for param in function.params if _is_changeable(param.annotation)}
     stored = {
         step.target.id
         for step in function.steps
         if isinstance(step, Assign | Delete) and isinstance(step.target, Name)
+        if not (isinstance(step, Assign) and step.op and step.target.id in changeable)
     }
     for index, param in enumerate(function.params):
-        typed = param.annotation is not None and index > 0
+        typed = param.annotation is not None and index > 0 and param.name not in changeable
         lasting = isinstance(given[index], Const) or (isinstance(given[index], Name | Temp) and not typed)
         if param.name not in stored and lasting:
             yield param.name, given[index]
@@ -375,7 +390,8 @@ def _lead_out(block: _Block, exits: _Exits) -> None:
             case int() if to == RETURN_EXIT:
                 led += exits.returned
             case int() if to == RAISE_EXIT:
-                led += exits.raised
+                converts = leaves is Leaves.CONVERTED
+                led += [(then, leaves if converts else raised) for then, raised in exits.raised]
             case int() if to == CANCEL_EXIT:
                 led += exits.cancelled
             case _:

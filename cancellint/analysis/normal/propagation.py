@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import names_in, parts, reads, rewritten, rewritten_step
+from cancellint.analysis.normal.rewriting import Tally, names_in, parts, rewritten, rewritten_step, tally
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -33,6 +33,7 @@ from cancellint.model.ir import (
     Name,
     Op,
     Region,
+    Return,
     Step,
     Temp,
     Yield,
@@ -46,11 +47,25 @@ _BOOL = Name("bool")
 _AUGMENTED = frozenset({"+", "-", "*", "/", "//", "%", "@", "**", "<<", ">>", "&", "|", "^"})
 
 
+class Settled(Struct, frozen=True):
+    """What stays the same object whoever runs: attributes that constructors alone assign, and imports."""
+
+    attributes: frozenset[str] = frozenset()
+    imports: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    """attributes that something else than a constructor assigns"""
+
+    def holds(self, part: Expr) -> bool:
+        """Tell whether the last name of an access path always means the same object there."""
+        return isinstance(part, Attr) and (part.name in self.attributes or _root(part) in self.imports)
+
+
 class Replaced(Struct, frozen=True):
     """What else is replaced: names from around a function, and access paths, by what they stand for."""
 
     names: Mapping[str, Expr] = {}
     paths: Mapping[Expr, Expr] = {}
+    settled: Settled = Settled()
 
 
 def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) -> Function:
@@ -59,8 +74,8 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
     `shared` are variables that functions inside of it read or write as well. Steps keep their numbers.
     """
     if synonyms.names or synonyms.paths:
-        function = _without_synonyms(function, synonyms)
-    propagation = _Propagation(function, shared)
+        function = without_synonyms(function, synonyms)
+    propagation = _Propagation(function, shared, synonyms.settled)
     if propagation.is_of_use:
         function = propagation.result()
     return _without_dead_branches(_with_plain_steps(function, shared))
@@ -69,16 +84,18 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
 class _Propagation:
     """Which copies hold at the start of each block, and the function rewritten by them."""
 
-    def __init__(self, function: Function, shared: frozenset[str]) -> None:
+    def __init__(self, function: Function, shared: frozenset[str], settled: Settled) -> None:
         self._function = function
         self._shared = shared
+        self._settled = settled
         self._excluded = frozenset((*function.global_names, *function.nonlocal_names))
-        read = [part for expr in _read_in(function) for part in parts(expr)]
-        self._read = Counter(part.id for part in read if isinstance(part, Name))
-        self._outcomes = Counter(part.step for part in read if isinstance(part, Temp))
-        self._tested_names = Counter(
-            name for block in function.blocks if block.test is not None for name in names_in(block.test)
+        self._tally = tally(function) if _may_copy(function) else Tally({}, {}, {})
+        called = Counter(
+            step.func.id for step in function.steps if isinstance(step, Call) and isinstance(step.func, Name)
         )
+        self._only_called = {
+            name for name, count in called.items() if count == self._tally.names.get(name, 0)
+        }
         self._copied = {
             number: step.target.id
             for number, step in enumerate(function.steps)
@@ -95,7 +112,8 @@ class _Propagation:
         """Tell whether a variable that is assigned this is worth looking through."""
         assert isinstance(step.target, Name)
         name = step.target.id
-        if step.op or name in self._excluded or not self._read[name]:
+        read = self._tally.names.get(name, 0)
+        if step.op or name in self._excluded or not read:
             return False
         match step.value:
             case Attr() | Name() as value:
@@ -103,11 +121,11 @@ class _Propagation:
             case Imported(name=str(imported)):
                 return name != imported
             case Temp(step=made):
-                once = self._read[name] == 1 and self._outcomes[made] == 1
-                only_asked = self._read[name] == self._tested_names[name]
+                once = read == 1 and self._tally.outcomes.get(made) == 1
+                only_asked = read == self._tally.tested.get(name)
                 return (once or only_asked) and isinstance(self._function.steps[made], Call)
             case Op(op=op):
-                return op in _TESTS and name in self._tested_names
+                return op in _TESTS and name in self._tally.tested
             case _:
                 return False
 
@@ -146,12 +164,29 @@ class _Propagation:
         return {name: value for name, value in known.items() if arriving.get(name) == value}
 
     def _unchanged(self, copies: Copies, number: int) -> dict[str, Expr]:
+        return {name: copied for name, copied in copies.items() if not self._is_changed(name, copied, number)}
+
+    def _is_changed(self, name: str, copied: Expr, number: int) -> bool:
         step = self._function.steps[number]
-        return {
-            name: copied
-            for name, copied in copies.items()
-            if not any(_may_change(part, copied, step, number) for part in (Name(name), *parts(copied)))
-        }
+        is_method = name in self._only_called and isinstance(copied, Attr)
+        return any(
+            _may_change(part, copied, step, number)
+            for part in (Name(name), *parts(copied))
+            if not self._stays(part, step) and not (is_method and self._is_method(part, copied, step))
+        )
+
+    def _stays(self, part: Expr, step: Step) -> bool:
+        """Tell whether whoever runs during a step leaves a part of an expression as it is."""
+        return isinstance(step, Await | Yield | Call) and self._settled.holds(part)
+
+    def _is_method(self, part: Expr, copied: Expr, step: Step) -> bool:
+        """Tell whether a part is what a copied path ends in, a method of an object as far as is known."""
+        return (
+            isinstance(step, Await | Yield | Call)
+            and part == copied
+            and isinstance(part, Attr)
+            and part.name not in self._settled.changed
+        )
 
     # ------------------------------------------------------------------ rewriting
 
@@ -177,13 +212,25 @@ class _Propagation:
                     steps[at] = structs.replace(step, value=regions[region].value)
                 case _:
                     pass
-        return structs.replace(self._function, steps=tuple(steps), blocks=tuple(blocks), regions=regions)
+        whole = structs.replace(self._function, steps=tuple(steps), blocks=tuple(blocks), regions=regions)
+        return self._without_idle_questions(whole) if self._asks_truth else whole
+
+    def _without_idle_questions(self, function: Function) -> Function:
+        """Return a function in which `bool(...)` is no call where a test asks what it was given instead."""
+        used = tally(function).outcomes
+        steps = tuple(
+            step if number in used or (asked := self._truth_asked(step)) is None else Evaluate(asked)
+            for number, step in enumerate(function.steps)
+        )
+        return structs.replace(function, steps=steps)
 
     def _rewritten(self, step: Step, at: int, copies: Copies) -> Step:
         if not copies or isinstance(step, Exit) or (isinstance(step, Await) and step.kind is AwaitKind.EXIT):
             return step
         match step:
-            case Await(value=Name(id=name)) if self._is_outcome_read_once(name, at, copies):
+            case Await(value=Name(id=name)) | Assign(value=Name(id=name)) | Return(value=Name(id=name)) if (
+                self._is_outcome_read_once(name, at, copies)
+            ):
                 return structs.replace(step, value=copies[name])
             case Call(args=args):
                 args = tuple(
@@ -197,9 +244,9 @@ class _Propagation:
                 pass
         return rewritten_step(step, lambda expr: self._replacement(expr, copies))
 
-    def _truth_asked(self, step: int) -> Expr | None:
+    def _truth_asked(self, step: Step) -> Expr | None:
         """Return what `bool(...)` is called with."""
-        match self._function.steps[step]:
+        match step:
             case Call(func=func, args=(value,), keywords=()) if func == _BOOL:
                 return value if _BOOL.id not in self._function.locals else None
             case _:
@@ -208,7 +255,7 @@ class _Propagation:
     def _is_outcome_read_once(self, name: str, at: int, copies: Copies) -> bool:
         """Tell whether a variable holds what a call gave and is read once, as often as the call is made."""
         made = copies.get(name)
-        if not isinstance(made, Temp) or self._read[name] != 1 or name in self._shared:
+        if not isinstance(made, Temp) or self._tally.names.get(name) != 1 or name in self._shared:
             return False
         flow = self._flow
         return flow.cycle(flow.block_of(made.step)) == flow.cycle(flow.block_of(at))
@@ -226,13 +273,24 @@ class _Propagation:
         match test:
             case Name(id=name) if name in copies:
                 return copies[name]
-            case Temp(step=step) if (asked := self._truth_asked(step)) is not None:
-                return asked
+            case Temp(step=made) if (asked := self._truth_asked(self._function.steps[made])) is not None:
+                return self._tested(asked, copies)
             case Op(op="not" | "and" | "or" as op, operands=operands):
                 inner = tuple(self._tested(each, copies) for each in operands)
                 return test if inner == operands else _simplified(Op(op, inner))
             case _:
                 return self._replaced(test, copies)
+
+
+def _may_copy(function: Function) -> bool:
+    """Tell cheaply whether a function binds anything to a variable that may be worth looking through."""
+    return any(
+        isinstance(step, Assign)
+        and not step.op
+        and isinstance(step.target, Name)
+        and isinstance(step.value, Attr | Name | Imported | Temp | Op)
+        for step in function.steps
+    )
 
 
 def _may_change(part: Expr, whole: Expr, step: Step, number: int) -> bool:
@@ -263,6 +321,12 @@ def _is_path(expr: Expr) -> bool:
     return isinstance(expr, Name)
 
 
+def _root(expr: Expr) -> str | None:
+    while isinstance(expr, Attr):
+        expr = expr.base
+    return expr.id if isinstance(expr, Name) else None
+
+
 def _as_entered(region: Region, steps: list[Step]) -> Region:
     match steps[region.enter]:
         case Enter(value=value) | Await(value=value):
@@ -281,18 +345,7 @@ def _simplified(test: Op) -> Expr:
 
 def names_read(function: Function) -> frozenset[str]:
     """Return the variables that a function reads, or binds for the functions around it."""
-    read = {name for expr in _read_in(function) for name in names_in(expr)}
-    return frozenset((*read, *function.nonlocal_names))
-
-
-def _read_in(function: Function) -> Iterator[Expr]:
-    for step in function.steps:
-        yield from reads(step)
-        if isinstance(step, Assign) and step.op and isinstance(step.target, Name):
-            yield step.target
-    for block in function.blocks:
-        if block.test is not None:
-            yield block.test
+    return frozenset((*tally(function).names, *function.nonlocal_names))
 
 
 def _without_dead_branches(function: Function) -> Function:
@@ -331,7 +384,7 @@ def _truth(test: Expr) -> bool | None:
             return None
 
 
-def _without_synonyms(function: Function, synonyms: Replaced) -> Function:
+def without_synonyms(function: Function, synonyms: Replaced) -> Function:
     """Return a function in which what has a name of its own is called by it."""
 
     def replace(expr: Expr) -> Expr | None:
@@ -391,7 +444,7 @@ def _idle_bindings(function: Function, shared: frozenset[str]) -> Iterator[tuple
         or (isinstance(step.value, Attr) and _is_path(step.value))
     ]
     if candidates:
-        read = {name for expr in _read_in(function) for name in names_in(expr)}
+        read = tally(function).names
         kept = {*read, *shared, *function.global_names, *function.nonlocal_names}
         yield from ((number, step) for number, step, name in candidates if name not in kept)
 

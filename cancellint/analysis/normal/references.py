@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.normal.rewriting import parts, reads
-from cancellint.analysis.program.names import first_parameter
+from cancellint.analysis.program.names import Binding, decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import (
     Assign,
@@ -14,6 +14,7 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
+    Closure,
     Const,
     Delete,
     Expr,
@@ -22,7 +23,7 @@ from cancellint.model.ir import (
     Name,
     Temp,
 )
-from cancellint.model.types import FunctionKey, ProjectFunction
+from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
 
 class PlainCall(Struct, frozen=True):
@@ -35,6 +36,10 @@ class PlainCall(Struct, frozen=True):
     awaited: int
     callee: FunctionKey
     receiver: Expr | None
+
+
+_Reached = tuple[FunctionKey, Expr | None]
+"""The function that a call reaches, and the object that it is called on, if that is its first argument."""
 
 
 class References:
@@ -87,10 +92,10 @@ class References:
     def _plain_call(self, key: FunctionKey, function: Function, number: int, last: int) -> PlainCall | None:
         step = function.steps[number]
         assert isinstance(step, Call)
-        callee = self._callee(key, function, step.func)
-        if callee is None:
+        found = self._callee(key, function, step.func)
+        if found is None:
             return None
-        receiver = step.func.base if isinstance(step.func, Attr) else None
+        callee, receiver = found
         if not self._program.function(callee).is_async:
             return PlainCall(number, number, callee, receiver)
         following = function.steps[last] if last >= 0 else None
@@ -100,28 +105,65 @@ class References:
             case _:
                 return None
 
-    def _callee(self, key: FunctionKey, function: Function, func: Expr) -> FunctionKey | None:
+    def _callee(self, key: FunctionKey, function: Function, func: Expr) -> _Reached | None:
         match func:
             case Attr(base=Name(id=base), name=name):
-                return self._method(key, function, base, name)
-            case Name(id=name) if self._program.scopes(key.module).scope(key.function, name) == 0:
-                found = self._program.resolve(key.module, name)
-                match found:
-                    case (ProjectFunction(key=callee),) if callee.module == key.module:
-                        return callee
-                return None
+                return self._method(key, function, base, name) or self._of_class(key, base, name)
+            case Name(id=name):
+                return self._named(key, name)
             case _:
                 return None
 
-    def _method(self, key: FunctionKey, function: Function, base: str, name: str) -> FunctionKey | None:
+    def _named(self, key: FunctionKey, name: str) -> _Reached | None:
+        """Return the function of the module, or the one defined in this function, that a name means."""
+        scopes = self._program.scopes(key.module)
+        match scopes.scope(key.function, name):
+            case 0:
+                match self._program.resolve(key.module, name):
+                    case (ProjectFunction(key=callee),) if callee.module == key.module:
+                        return callee, None
+                    case _:
+                        return None
+            case int(scope) if scope == key.function:
+                match tuple(dict.fromkeys(scopes.bindings(scope).assigned.get(name, ()))):
+                    case (Binding(value=Closure(function=nested), op=""),):
+                        return FunctionKey(key.module, nested), None
+                    case _:
+                        return None
+            case _:
+                return None
+
+    def _method(self, key: FunctionKey, function: Function, base: str, name: str) -> _Reached | None:
         """Return the method that a call on the receiver of a method reaches, if there is no other one."""
         cls = self._program.class_of(key)
-        if function.cls < 0 or cls is None or function.decorators or first_parameter(function) != base:
+        if function.cls < 0 or cls is None or has_no_receiver(function) or first_parameter(function) != base:
             return None
         if any(_binds(step, base) for step in function.steps) or self._program.overrides(cls, name):
             return None
+        callee = self._only_method(key, cls, name)
+        if callee is None:
+            return None
+        return callee, None if has_no_receiver(self._program.function(callee)) else Name(base)
+
+    def _of_class(self, key: FunctionKey, base: str, name: str) -> _Reached | None:
+        """Return the method that is called on its class: it is given its object, if it has one."""
+        if self._program.scopes(key.module).scope(key.function, base) != 0:
+            return None
+        match self._program.resolve(key.module, base):
+            case (ClassObject(cls=cls),):
+                callee = self._only_method(key, cls, name)
+                return None if callee is None else (callee, None)
+            case _:
+                return None
+
+    def _only_method(self, key: FunctionKey, cls: str, name: str) -> FunctionKey | None:
         found = self._program.methods(cls, name)
         return found[0] if len(found) == 1 and found[0].module == key.module else None
+
+
+def has_no_receiver(function: Function) -> bool:
+    """Tell whether a function of a class is given no object of the class as its first argument."""
+    return not {"staticmethod", "classmethod"}.isdisjoint(decorator_names(function))
 
 
 def _expressions(function: Function) -> Iterator[Expr]:

@@ -6,9 +6,10 @@ all that asks what is called sees its own name. A property that returns an attri
 
 from collections.abc import Iterator, Mapping
 
+from cancellint.analysis.normal.references import has_no_receiver
 from cancellint.analysis.program.names import External, decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Attr, Expr, Function, Imported, Name, Return
+from cancellint.model.ir import Assign, Attr, Delete, Expr, Function, Imported, Name, Return
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
 
@@ -55,7 +56,7 @@ class Synonyms:
         """Return what the properties of a method's own object stand for."""
         cls = self._program.class_of(key)
         receiver = first_parameter(function)
-        if function.cls < 0 or cls is None or receiver is None or function.decorators:
+        if function.cls < 0 or cls is None or receiver is None or has_no_receiver(function):
             return {}
         if cls not in self._properties:
             self._properties[cls] = dict(self._find_properties(cls))
@@ -86,6 +87,34 @@ class Synonyms:
                 return _with_root(value, "self")
             case _:
                 return None
+
+
+def attributes_assigned(program: Program) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of attributes that constructors alone assign, and of those that others do."""
+    in_constructors: set[str] = set()
+    elsewhere: set[str] = set()
+    for key in program.functions():
+        function = program.function(key)
+        found = in_constructors if function.name == "__init__" else elsewhere
+        for step in function.steps:
+            match step:
+                case Assign(target=Attr(name=name), op=""):
+                    found.add(name)
+                case Assign(target=Attr(name=name)) | Delete(target=Attr(name=name)):
+                    elsewhere.add(name)
+                case _:
+                    pass
+    return frozenset(in_constructors - elsewhere), frozenset(elsewhere)
+
+
+def imports_of(program: Program, module: str) -> frozenset[str]:
+    """Return the names of a module that imports alone bind."""
+    assigned = program.scopes(module).bindings(0).assigned
+    return frozenset(
+        name
+        for name, bindings in assigned.items()
+        if bindings and all(isinstance(each.value, Imported) for each in bindings)
+    )
 
 
 def _root(expr: Expr) -> str | None:

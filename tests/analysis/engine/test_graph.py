@@ -20,9 +20,26 @@ def test_a_diamond_is_dominated_by_its_head_alone():
     assert DIAMOND.dominance.dominated(1) == {1}
 
 
+def test_dominators_of_a_graph_that_no_single_round_settles():
+    """The irreducible graph of Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm", figure 4."""
+    tangled = flow([1, 2], [3], [4, 5], [4], [3, 5], [4])
+
+    assert {each: tangled.dominance.dominated(each) - {each} for each in range(6)} == {
+        0: {1, 2, 3, 4, 5},
+        **{each: set() for each in range(1, 6)},
+    }
+
+
 def test_a_diamond_is_post_dominated_by_its_foot():
     after = DIAMOND.post_dominance(ALL, (RETURN_EXIT,))
     assert [after.dominates(each, 0) for each in range(4)] == [True, False, False, True]
+
+
+@given(flows())
+def test_what_follows_within_a_class_is_what_its_edges_lead_to(graph: ControlFlow):
+    for block, following in enumerate(graph.within(NORMAL)):
+        edges = [edge for edge in graph.blocks[block].edges if edge.to >= 0]
+        assert set(following) == {edge.to for edge in edges if edge.leaves in NORMAL}
 
 
 def test_the_order_has_a_join_after_both_branches():

@@ -159,3 +159,22 @@ def test_of_a_block_that_nothing_leads_to_nothing_is_said():
     solved = solve(flow((RETURN_EXIT,), (0,)), _Passed())
     assert solved.entry[1] is None
     assert solved.before(1, 2) is None
+
+
+class _EffectOfOneStep(_Passed):
+    """Only one step takes effect although an exception leaves its block."""
+
+    def happens(self, step: int, edge: Edge) -> bool:
+        return step == 1 or edge.leaves not in UNFINISHED
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_whether_a_step_happens_is_asked_of_the_last_one_of_its_block(direction: Direction):
+    graph = ControlFlow(
+        [Block(0, 2, (Edge(1, Leaves.RAISED),)), Block(2, 3, (Edge(RETURN_EXIT, Leaves.NORMAL),))]
+    )
+    known = solve(graph, _EffectOfOneStep(), direction).entry
+
+    passed = known[1] if direction is Direction.FORWARD else known[0]
+    assert passed is not None
+    assert 1 in passed

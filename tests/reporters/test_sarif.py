@@ -17,7 +17,7 @@ from cancellint.reporters.sarif import Described, fingerprints, render
 from cancellint.resources import rules_folder
 from cancellint.selection import catalogue
 
-SCHEMA = json.loads((Path(__file__).parent / "data" / "sarif-2.1.0.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "sarif-2.1.0.schema.json").read_text("utf-8"))
 RULES = [
     Described(
         rule.code,

@@ -1,9 +1,9 @@
 """Which generators a timeout cuts short and are asked again."""
 
 import pytest
-from analysed import Analysed
 
 from cancellint.analysis.hazards.dataloss.stepped_generators import cuts
+from tests.analysed import Analysed
 
 HEAD = """
 import asyncio

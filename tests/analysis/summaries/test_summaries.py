@@ -13,7 +13,7 @@ import pytest
 from cancellint.model.summary import Summary
 from tests.analysed import Analysed, analysed, beliefs, losses, takes
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 IMPORTS = "import asyncio\nfrom collections import deque\nfrom functools import partial\n"
 PAUSE = "async def pause(): await asyncio.sleep(0)\n"
 

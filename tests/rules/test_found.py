@@ -8,7 +8,7 @@ import pytest
 
 from cancellint.rules.rule import all_rules
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "found.md").read_text("utf-8")
 FENCE = re.compile(r"(?ms)^```(\w+)\n(.*?)^```$")
 PLACE = re.compile(r"(?m)^ +--> (\S+):(\d+):\d+ in ")

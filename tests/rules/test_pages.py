@@ -20,7 +20,7 @@ from cancellint.pipeline import run, summaries
 from cancellint.resources import rule_pages
 from cancellint.selection import Listed, catalogue
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 SECTIONS = [
     "What it finds",

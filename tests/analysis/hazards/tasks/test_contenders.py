@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from analysed import Analysed
 
 from cancellint.analysis.hazards.tasks.abandonment import abandoned
 from cancellint.analysis.hazards.tasks.dropped_winners import dropped_winners
 from cancellint.analysis.hazards.tasks.stakes import never_returns
+from tests.analysed import Analysed
 
 HEAD = """
 import asyncio

@@ -29,10 +29,10 @@ from cancellint.model.report import Report
 from cancellint.pipeline import Request, examine
 from cancellint.resources import rule_pages
 from cancellint.selection import catalogue
+from tests.rules.test_pages import Example, fences
 from tests.test_cli import Command
-from tests.test_pages import Example, fences
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 FIXABLE = {"CAN105", "CAN106", "CAN107", "CAN109", "CAN110"}
 """The rules whose findings a fix can remove, those of them that exist."""
