@@ -243,6 +243,10 @@ class Knowledge:
         entry = self.entry(name)
         return entry is not None and Role.SPAWNS in entry.roles
 
+    def is_telling(self, name: str) -> bool:
+        """Whether a function's name says that it gives something back, whatever its code looks like."""
+        return name in self.conventions.gives_back
+
     def waits_for_many(self, name: str) -> bool:
         """Whether a function waits for several tasks that it is given."""
         entry = self.entry(name)

@@ -59,6 +59,9 @@ class Library(Protocol):
     def waits_for_many(self, name: str) -> bool:
         """Whether it waits for several tasks that it is given."""
 
+    def is_telling(self, name: str) -> bool:
+        """Whether a project function of this name is known by it to give something back."""
+
 
 def expand(program: Program, library: Library) -> Expansion:
     """Put helpers in the place of their calls."""
@@ -120,6 +123,8 @@ class _Expanding:
         if function.name.startswith("__") or key in self._parents or not function.steps:
             return False
         if not all(map(_is_movable, function.steps)) or self._hands_back_task(key, function):
+            return False
+        if self._library.is_telling(function.name):
             return False
         if self._is_private(key) and self._references.is_only_called(key):
             return len(function.steps) <= LONGEST_HELPER
