@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from cancellint.analysis.explain.descriptions import Description
 from cancellint.drafts import placed_notes
-from cancellint.model.report import Fact, SymbolSummary
+from cancellint.model.report import ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Site
 
 
@@ -25,7 +25,7 @@ def sites_of(description: Description) -> Iterator[Site]:
 def summary_of(description: Description, places: Mapping[Site, Place]) -> SymbolSummary:
     """The description with places instead of steps."""
     facts = tuple(
-        Fact(fact.text, places.get(fact.at) if fact.at else None, placed_notes(fact.via, places))
+        ReportedFact(fact.text, places.get(fact.at) if fact.at else None, placed_notes(fact.via, places))
         for fact in description.facts
     )
     return SymbolSummary(description.symbol, places.get(description.site), facts)

@@ -179,7 +179,7 @@ MANY_BYTES = 500_000
 """Starting processes pays above these."""
 
 
-class Outcome(Struct, frozen=True):
+class ReadOutcome(Struct, frozen=True):
     """What became of one file: its representation, why it has none, or how we failed."""
 
     module: ir.Module | None = None
@@ -187,13 +187,13 @@ class Outcome(Struct, frozen=True):
     failure: Failure | None = None
 
 
-def read_file(data: bytes) -> Outcome:
+def read_file(data: bytes) -> ReadOutcome:
     """The outcome of parsing and lowering one file."""
     failures: list[Failure] = []
     with _boundary("", failures):
         read = read_module(data)
-        return Outcome(refusal=read) if isinstance(read, Refusal) else Outcome(module=read)
-    return Outcome(failure=failures[0])
+        return ReadOutcome(refusal=read) if isinstance(read, Refusal) else ReadOutcome(module=read)
+    return ReadOutcome(failure=failures[0])
 
 
 def read_encoded(data: bytes) -> bytes:
@@ -202,9 +202,9 @@ def read_encoded(data: bytes) -> bytes:
     return msgspec.msgpack.encode(read_file(data))
 
 
-def decoded(answer: bytes) -> Outcome:
+def decoded(answer: bytes) -> ReadOutcome:
     """What `read_encoded` gave."""
-    return msgspec.msgpack.decode(answer, type=Outcome)
+    return msgspec.msgpack.decode(answer, type=ReadOutcome)
 
 
 def _read(
@@ -240,7 +240,7 @@ def _unchanged(sources: Iterable[Source], before: Reading) -> Iterator[tuple[str
             yield name, before.modules[name]
 
 
-def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iterator[Outcome]:
+def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iterator[ReadOutcome]:
     contents = [source.data or b"" for source in sources]
     if jobs == 1 or (len(contents) <= MANY_FILES and sum(map(len, contents)) <= MANY_BYTES):
         yield from map(read_file, contents)
@@ -249,7 +249,7 @@ def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iter
     for data, answer in zip(contents, answers, strict=True):
         match answer:
             case Died(reason):
-                yield Outcome(refusal=Refusal(f"the parser did not survive this file: {reason}", 1, 1))
+                yield ReadOutcome(refusal=Refusal(f"the parser did not survive this file: {reason}", 1, 1))
             case NotStarted(reason):
                 warnings[:] = [f"one process does the work: no more could be started: {reason}"]
                 yield read_file(data)

@@ -5,14 +5,14 @@ from typing import TypeAlias
 
 import libcst as cst
 
-from cancellint.fixes.regions import Region
+from cancellint.fixes.regions import TextRegion
 from cancellint.fixes.syntax import Change, Statement, blank_lines, has_comment, with_leading_lines
 from cancellint.frontend.lower_handlers import Catches, catches_cancellation, catches_every_error, members
 
 _Lines: TypeAlias = frozenset[cst.CSTNode]
 
 
-def closed_in_finally(found: Region) -> Change:
+def closed_in_finally(found: TextRegion) -> Change:
     """The change that moves the closing line into a `finally`."""
     closing = found.closing if found.closes_behind else found.closing.deep_clone()
     last = cst.Finally(_block(found, [with_leading_lines(closing, blank_lines(closing)[1])]))
@@ -26,7 +26,7 @@ def closed_in_finally(found: Region) -> Change:
             return _guarded(found, statements, last)
 
 
-def _guarded(found: Region, statements: Sequence[Statement], last: cst.Finally) -> Change:
+def _guarded(found: TextRegion, statements: Sequence[Statement], last: cst.Finally) -> Change:
     blank, body = _body(statements, found.removed)
     guarded = cst.Try(body=_block(found, body), finalbody=last, leading_lines=blank)
     return _changed(found, [*found.opening.before, found.line, guarded])
@@ -40,7 +40,7 @@ def _unguarded(statement: cst.Try) -> Sequence[Statement]:
     return [with_leading_lines(body[0], (*statement.leading_lines, *body[0].leading_lines)), *body[1:]]
 
 
-def held_in_async_with(found: Region, lock: cst.BaseExpression) -> Change:
+def held_in_async_with(found: TextRegion, lock: cst.BaseExpression) -> Change:
     """The change of an acquire and a release, which has no comment that would get lost, to `async with`."""
     statements = found.statements
     match statements:
@@ -56,12 +56,12 @@ def held_in_async_with(found: Region, lock: cst.BaseExpression) -> Change:
     return _changed(found, [*found.opening.before, held])
 
 
-def _changed(found: Region, head: Sequence[Statement]) -> Change:
+def _changed(found: TextRegion, head: Sequence[Statement]) -> Change:
     block = found.opening.block
     return Change(block, block.with_changes(body=[*head, *found.rest]))
 
 
-def _block(found: Region, body: Sequence[Statement]) -> cst.IndentedBlock:
+def _block(found: TextRegion, body: Sequence[Statement]) -> cst.IndentedBlock:
     around = found.opening.block
     return cst.IndentedBlock(body, indent=around.indent if isinstance(around, cst.IndentedBlock) else None)
 

@@ -11,14 +11,14 @@ from cancellint.fixes.syntax import Statement, Syntax, below, blank_lines, code,
 _LEVEL_TRIGGERED = frozenset({"anyio", "trio"})
 
 
-class Names(NamedTuple):
+class ImportNames(NamedTuple):
     """What a module's own imports call asyncio and `asyncio.shield`."""
 
     asyncio: str | None
     shield: str | None
 
 
-def bound_names(module: cst.Module) -> Names:
+def bound_names(module: cst.Module) -> ImportNames:
     """The names that imports at the top of a module, not inside another statement, bind."""
     asyncio = shield = None
     for statement in module.body:
@@ -29,7 +29,7 @@ def bound_names(module: cst.Module) -> Names:
                 body=[cst.ImportFrom(module=cst.Name(value="asyncio"), names=[*aliases], relative=[])]
             ):
                 shield = _bound(aliases, "shield") or shield
-    return Names(asyncio, shield)
+    return ImportNames(asyncio, shield)
 
 
 def is_cancelled_too(syntax: Syntax, cleanup: cst.CSTNode) -> bool:

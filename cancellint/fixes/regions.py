@@ -18,7 +18,7 @@ Line: TypeAlias = cst.SimpleStatementLine
 _Jump: TypeAlias = cst.Return | cst.Break | cst.Continue
 
 
-class Region(NamedTuple):
+class TextRegion(NamedTuple):
     """What follows an opening line in its block, up to where it is closed."""
 
     line: Line
@@ -59,7 +59,7 @@ class Region(NamedTuple):
         return self.opening.statements[self.end + self.closes_behind :]
 
 
-def region(syntax: Syntax, nodes: Sequence[cst.CSTNode]) -> Region | None:
+def region(syntax: Syntax, nodes: Sequence[cst.CSTNode]) -> TextRegion | None:
     """The region between what opens it and what closes it, if that can be moved to its exit.
 
     Where a cancelled scope would cancel the closing await too, it cannot.
@@ -96,7 +96,7 @@ def _last_index(syntax: Syntax, spot: Spot, lines: Sequence[Line]) -> int | None
     return max((number for number in found if number > spot.number), default=None)
 
 
-def _movable(syntax: Syntax, found: Region, closings: Sequence[Line]) -> Region | None:
+def _movable(syntax: Syntax, found: TextRegion, closings: Sequence[Line]) -> TextRegion | None:
     """The region with the closing lines that need not stay in it, if moving them says the same."""
     within = {each for statement in found.statements for each in below(statement)}
     if _needs_what_is_bound(found) or within.intersection(_same_lines(syntax.root, found.line)):
@@ -126,21 +126,21 @@ def may_repeat(line: Line) -> bool:
 # --------------------------------------------------------------------------- where the region ends
 
 
-def _closed_in_block(opening: Line, spot: Spot, first: int, closings: Sequence[Line]) -> Region | None:
+def _closed_in_block(opening: Line, spot: Spot, first: int, closings: Sequence[Line]) -> TextRegion | None:
     """The region up to a closing line in the same block."""
     for number, each in enumerate(spot.statements):
         if number >= max(first, spot.number + 2) and each in closings:
             closing = closings[closings.index(each)]
-            return Region(opening, spot, number, closing, frozenset())
+            return TextRegion(opening, spot, number, closing, frozenset())
     return None
 
 
-def _closed_in_try(opening: Line, spot: Spot, index: int, closings: Sequence[Line]) -> Region | None:
+def _closed_in_try(opening: Line, spot: Spot, index: int, closings: Sequence[Line]) -> TextRegion | None:
     """The region up to the `try` whose every normal end, or whose `finally`, closes it."""
     closing = _closing_of(spot.statements[index], closings)
     if closing is None:
         return None
-    found = Region(opening, spot, index + 1, closing, frozenset())
+    found = TextRegion(opening, spot, index + 1, closing, frozenset())
     return None if found.last_finally and len(found.statements) < 2 else found
 
 
@@ -168,7 +168,7 @@ def _raises(statement: cst.CSTNode | None) -> bool:
     return False
 
 
-def _needs_what_is_bound(found: Region) -> bool:
+def _needs_what_is_bound(found: TextRegion) -> bool:
     """Whether the closing line reads a name that the region may leave unbound."""
     bound, _, _ = bound_in(found.statements[:-1] if found.last_finally else found.statements)
     return any(isinstance(each, cst.Name) and each.value in bound for each in below(found.closing))
@@ -177,7 +177,7 @@ def _needs_what_is_bound(found: Region) -> bool:
 # --------------------------------------------------------------------------- how it is left
 
 
-def _is_closed_around(syntax: Syntax, found: Region, closings: Sequence[Line]) -> bool:
+def _is_closed_around(syntax: Syntax, found: TextRegion, closings: Sequence[Line]) -> bool:
     """Whether a handler or a `finally` around the opening line closes too."""
     inner: cst.CSTNode = found.line
     for each in syntax.around(found.line):
@@ -189,7 +189,7 @@ def _is_closed_around(syntax: Syntax, found: Region, closings: Sequence[Line]) -
     return False
 
 
-def _ends(syntax: Syntax, found: Region, line: Line) -> bool:
+def _ends(syntax: Syntax, found: TextRegion, line: Line) -> bool:
     """Whether the region is left right after a line, which carries no comment that would get lost."""
     spot = syntax.spot(line)
     if spot is None or (has_comment(line) and line is not found.closing):
@@ -212,7 +212,7 @@ def _is_plain_jump(node: cst.CSTNode) -> bool:
     return False
 
 
-def _leaves(syntax: Syntax, found: Region, jump: cst.CSTNode) -> bool:
+def _leaves(syntax: Syntax, found: TextRegion, jump: cst.CSTNode) -> bool:
     """Whether a jump goes out of the region, not to a loop or handler inside."""
     inner = jump
     for each in _within(syntax, found, jump):
@@ -226,7 +226,7 @@ def _leaves(syntax: Syntax, found: Region, jump: cst.CSTNode) -> bool:
     return True
 
 
-def _falls_out(syntax: Syntax, found: Region, line: Line) -> bool:
+def _falls_out(syntax: Syntax, found: TextRegion, line: Line) -> bool:
     """Whether nothing of the region runs after a line that stands last in its block."""
     inner: cst.CSTNode = line
     for each in _within(syntax, found, line):
@@ -243,7 +243,7 @@ def _falls_out(syntax: Syntax, found: Region, line: Line) -> bool:
     return inner is found.statements[-1]
 
 
-def _within(syntax: Syntax, found: Region, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+def _within(syntax: Syntax, found: TextRegion, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """What a node stands in, from the inside out, up to a statement of the region."""
     for each in syntax.around(node):
         if each is found.opening.block:
@@ -251,7 +251,7 @@ def _within(syntax: Syntax, found: Region, node: cst.CSTNode) -> Iterator[cst.CS
         yield each
 
 
-def _ways_out(syntax: Syntax, found: Region) -> Iterator[_Jump]:
+def _ways_out(syntax: Syntax, found: TextRegion) -> Iterator[_Jump]:
     """The jumps out of the region that do not pass a `finally` that closes it."""
     for statement in found.statements[:-1] if found.last_finally else found.statements:
         for each in below(statement):

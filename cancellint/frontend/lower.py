@@ -10,14 +10,14 @@ import libcst as cst
 from cancellint.frontend import lower_literals as literals
 from cancellint.frontend.lower_control import Statements
 from cancellint.frontend.lower_ways import RETURNED, Label
-from cancellint.frontend.scopes import Scope, Scopes
+from cancellint.frontend.scopes import Scope, SyntaxScopes
 from cancellint.model import ir
 
 _FRAMES = 10_000
 """Enough for 200 brackets inside 100 nested blocks, with room to spare."""
 
 
-class Origins(NamedTuple):
+class SyntaxOrigins(NamedTuple):
     """The syntax that one function's steps came from, and its own definition."""
 
     definition: cst.CSTNode
@@ -29,20 +29,20 @@ def lower(tree: cst.Module) -> ir.Module:
     return lower_with_origins(tree)[0]
 
 
-def lower_with_origins(tree: cst.Module) -> tuple[ir.Module, tuple[Origins, ...]]:
+def lower_with_origins(tree: cst.Module) -> tuple[ir.Module, tuple[SyntaxOrigins, ...]]:
     """The IR of one file and, function by function, the syntax it came from."""
     with room_to_recurse():
         return _lowered(tree)
 
 
-def _lowered(tree: cst.Module) -> tuple[ir.Module, tuple[Origins, ...]]:
-    scopes = Scopes(tree)
-    done: dict[int, tuple[ir.Function, Origins]] = {}
+def _lowered(tree: cst.Module) -> tuple[ir.Module, tuple[SyntaxOrigins, ...]]:
+    scopes = SyntaxScopes(tree)
+    done: dict[int, tuple[ir.Function, SyntaxOrigins]] = {}
     while scopes.waiting:
         scope = scopes.waiting.popleft()
         lowering = Statements(scopes, scope)
         _lower_body(lowering, scope)
-        done[scope.index] = _function(lowering, scope), Origins(scope.node, tuple(lowering.nodes))
+        done[scope.index] = _function(lowering, scope), SyntaxOrigins(scope.node, tuple(lowering.nodes))
     in_order = [done[index] for index in range(scopes.count)]
     module = ir.Module(tuple(function for function, _ in in_order), tuple(scopes.classes))
     return module, tuple(origins for _, origins in in_order)

@@ -29,16 +29,16 @@ from cancellint.frontend.lower_ways import (
     RAISED,
     RETURNED,
     Cleanup,
-    Frame,
     Guarded,
     Handling,
     Label,
-    Loop,
+    LoopNesting,
+    Nesting,
     Target,
     Way,
     handling,
 )
-from cancellint.frontend.scopes import Scope, Scopes, bound_by_import, bound_in
+from cancellint.frontend.scopes import Scope, SyntaxScopes, bound_by_import, bound_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
 
@@ -64,7 +64,7 @@ _DEEPEST_COPY = 3
 class Statements(Expressions):
     """Lowers the statements of one scope into its graph."""
 
-    def __init__(self, scopes: Scopes, scope: Scope) -> None:
+    def __init__(self, scopes: SyntaxScopes, scope: Scope) -> None:
         super().__init__(scopes, scope)
         self.loops = 0
         self.copies = 0
@@ -191,8 +191,8 @@ class Statements(Expressions):
         self._jump(again=True)
 
     def _jump(self, again: bool) -> None:
-        frame: Frame | None = self.frame
-        while frame is not None and not isinstance(frame, Loop):
+        frame: Nesting | None = self.frame
+        while frame is not None and not isinstance(frame, LoopNesting):
             frame = frame.parent
         if frame is None:
             self.end()
@@ -289,7 +289,7 @@ class Statements(Expressions):
             return
         self.loops += 1
         outer = self.frame
-        self.frame = Loop(outer, self.loops, head, after)
+        self.frame = LoopNesting(outer, self.loops, head, after)
         self.suite(body)
         self.end_at(head)
         self.frame = outer
@@ -338,7 +338,7 @@ class Statements(Expressions):
         self.suite(node.body)
         self.end_at(done)
 
-    def _shift(self, frame: Frame | None, inside: tuple[int, ...]) -> None:
+    def _shift(self, frame: Nesting | None, inside: tuple[int, ...]) -> None:
         """Go on in other surroundings: what the block so far raises goes where it went before."""
         onward = Label()
         self.end_at(onward)

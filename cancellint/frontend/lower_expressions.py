@@ -19,7 +19,7 @@ from cancellint.frontend.lower_handlers import is_a_class_apart, last_name
 from cancellint.frontend.lower_operators import AUGMENTED, BINARY, COMPARISON, UNARY
 from cancellint.frontend.lower_parts import Suspensions, suspends_inside, works_inside
 from cancellint.frontend.lower_ways import Label
-from cancellint.frontend.scopes import Scope, Scopes, names_in
+from cancellint.frontend.scopes import Scope, SyntaxScopes, names_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
 
@@ -38,7 +38,7 @@ _MOST_BRACKETS = 100
 class Expressions(Graph):
     """Lowers the expressions of one scope into its graph."""
 
-    def __init__(self, scopes: Scopes, scope: Scope) -> None:
+    def __init__(self, scopes: SyntaxScopes, scope: Scope) -> None:
         super().__init__()
         self.scopes = scopes
         self.scope = scope

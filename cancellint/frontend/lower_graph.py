@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-from cancellint.frontend.lower_ways import CANCELLED, RAISED, Frame, Label, Target, Way, leave
+from cancellint.frontend.lower_ways import CANCELLED, RAISED, Label, Nesting, Target, Way, leave
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
 
@@ -20,7 +20,7 @@ class Graph:
         self.nodes: list[cst.CSTNode] = []
         self.placed: list[Label] = []
         self.regions: list[tuple[ir.Expr, bool, int, Label]] = []
-        self.frame: Frame | None = None
+        self.frame: Nesting | None = None
         self.inside: tuple[int, ...] = ()
         self.risky = False
         self.cleaning = 0

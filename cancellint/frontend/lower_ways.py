@@ -46,12 +46,12 @@ RETURNED = Way(Leaves.RETURNED)
 _EXITS = {Leaves.RAISED: RAISE_EXIT, Leaves.CANCELLED: CANCEL_EXIT, Leaves.RETURNED: RETURN_EXIT}
 
 
-class Frame:
+class Nesting:
     """An enclosing construct; one that lets everything pass unless a subclass says otherwise."""
 
     __slots__ = ("parent",)
 
-    def __init__(self, parent: "Frame | None") -> None:
+    def __init__(self, parent: "Nesting | None") -> None:
         self.parent = parent
 
     def receive(self, way: Way) -> Label | None:
@@ -59,12 +59,12 @@ class Frame:
         return None
 
 
-class Loop(Frame):
+class LoopNesting(Nesting):
     """The body of a loop."""
 
     __slots__ = ("broken", "identity", "next_turn")
 
-    def __init__(self, parent: Frame | None, identity: int, next_turn: Label, broken: Label) -> None:
+    def __init__(self, parent: Nesting | None, identity: int, next_turn: Label, broken: Label) -> None:
         super().__init__(parent)
         self.identity = identity
         self.next_turn = next_turn
@@ -76,12 +76,12 @@ class Loop(Frame):
         return self.next_turn if way.again else self.broken
 
 
-class Guarded(Frame):
+class Guarded(Nesting):
     """The body of a `try` with handlers, which receives exceptions and perhaps cancellations."""
 
     __slots__ = ("catches_cancellation", "ways")
 
-    def __init__(self, parent: Frame | None, catches_cancellation: bool) -> None:
+    def __init__(self, parent: Nesting | None, catches_cancellation: bool) -> None:
         super().__init__(parent)
         self.catches_cancellation = catches_cancellation
         self.ways: dict[Way, Label] = {}
@@ -92,7 +92,7 @@ class Guarded(Frame):
         return None
 
 
-class Cleanup(Frame):
+class Cleanup(Nesting):
     """The body of a `try` with `finally`, or of a `with`: something runs on every way out.
 
     Each way has a copy of its own, so that facts of one way do not leak into another; a shared
@@ -101,7 +101,7 @@ class Cleanup(Frame):
 
     __slots__ = ("shared", "ways")
 
-    def __init__(self, parent: Frame | None, shared: bool = False) -> None:
+    def __init__(self, parent: Nesting | None, shared: bool = False) -> None:
         super().__init__(parent)
         self.shared = Label() if shared else None
         self.ways: dict[Way, Label] = {}
@@ -119,18 +119,18 @@ class Cleanup(Frame):
         return [(label, (way,)) for way, label in self.ways.items()]
 
 
-class Handling(Frame):
+class Handling(Nesting):
     """A handler's body, or a `finally` on the way of an exception: a bare `raise` goes on along `ways`."""
 
     __slots__ = ("caught", "ways")
 
-    def __init__(self, parent: Frame | None, ways: tuple[Way, ...], caught: str | None) -> None:
+    def __init__(self, parent: Nesting | None, ways: tuple[Way, ...], caught: str | None) -> None:
         super().__init__(parent)
         self.ways = ways
         self.caught = caught
 
 
-def leave(frame: Frame | None, way: Way) -> Target:
+def leave(frame: Nesting | None, way: Way) -> Target:
     """Where control goes on this way out of `frame` and everything around it."""
     while frame is not None:
         label = frame.receive(way)
@@ -140,7 +140,7 @@ def leave(frame: Frame | None, way: Way) -> Target:
     return _EXITS[way.leaves]
 
 
-def handling(frame: Frame | None, caught: str | None = None) -> Handling | None:
+def handling(frame: Nesting | None, caught: str | None = None) -> Handling | None:
     """The innermost handler whose body this is; given a name, the innermost that has caught it so."""
     while frame is not None:
         if isinstance(frame, Handling) and caught in (None, frame.caught):

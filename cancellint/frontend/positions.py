@@ -16,7 +16,7 @@ from types import TracebackType
 import libcst as cst
 from libcst._nodes.internal import CodegenState
 
-from cancellint.frontend.lower import Origins, lower_with_origins
+from cancellint.frontend.lower import SyntaxOrigins, lower_with_origins
 from cancellint.model.source import Span
 
 DEFINITION = -1
@@ -62,7 +62,7 @@ def comments(tree: cst.Module) -> list[tuple[Span, str, bool]]:
     return found
 
 
-def _origin(origins: Origins, step: int) -> cst.CSTNode:
+def _origin(origins: SyntaxOrigins, step: int) -> cst.CSTNode:
     """The syntax to underline for a step."""
     if step != DEFINITION:
         return origins.steps[step]

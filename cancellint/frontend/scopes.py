@@ -48,7 +48,7 @@ class Scope:
         return name if self.kind == "module" else f"{self.qualname}.{name}"
 
 
-class Scopes:
+class SyntaxScopes:
     """Hands out the indexes of functions and classes, and remembers which bodies are waiting.
 
     A body that stands in a copied `finally` or handler is met several times but is one function.

@@ -35,7 +35,7 @@ class Report(Struct, frozen=True):
     """the arguments under which there was no file to report on"""
 
 
-class Fact(Struct, frozen=True):
+class ReportedFact(Struct, frozen=True):
     """One belief about a function, and the steps it rests on."""
 
     text: str
@@ -48,4 +48,4 @@ class SymbolSummary(Struct, frozen=True):
 
     symbol: str
     at: Place | None
-    facts: tuple[Fact, ...]
+    facts: tuple[ReportedFact, ...]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from cancellint.model.finding import Finding, Fix, Note
-from cancellint.model.report import Fact, Failure, Report, SymbolSummary
+from cancellint.model.report import Failure, Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place
 from cancellint.printable import json_without_commands
 
@@ -88,7 +88,7 @@ def _summary(summary: SymbolSummary) -> Json:
     return {**place, "symbol": summary.symbol, "facts": [_fact(fact) for fact in summary.facts]}
 
 
-def _fact(fact: Fact) -> Json:
+def _fact(fact: ReportedFact) -> Json:
     return {
         "text": fact.text,
         "at": _place(fact.at) if fact.at else None,

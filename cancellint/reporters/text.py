@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cancellint.model.finding import Confidence, Finding, Note, Severity
-from cancellint.model.report import Fact, Report, SymbolSummary
+from cancellint.model.report import Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Span
 from cancellint.printable import no_commands, printable
 
@@ -159,7 +159,7 @@ def _summary(summary: SymbolSummary) -> Iterator[Text]:
     yield Text()
 
 
-def _fact(fact: Fact) -> Iterator[Text]:
+def _fact(fact: ReportedFact) -> Iterator[Text]:
     place = f"  {_shown(fact.at)}" if fact.at else ""
     yield Text.assemble(("  - ", "cyan"), printable(fact.text), (place, "dim"))
     for note in fact.via:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.hazards.tasks.abandonment import Abandoned, Left, Way, abandoned
+from cancellint.analysis.hazards.tasks.abandonment import Abandoned, Departure, Left, abandoned
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Assign, Await, Const, Name, Raise, Return, Temp
 from cancellint.model.summary import RESULT
@@ -51,12 +51,12 @@ def _judged(subject: Subject, task: Abandoned) -> Iterator[tuple[Left, Confidenc
 def _confidence(subject: Subject, task: Abandoned, left: Left) -> Confidence | None:
     """Return how firmly it stands that a task is missed, None where it merely ends by itself."""
     stake = task.stake
-    takes = stake.taken(again=left.way is Way.RENEWED)
+    takes = stake.taken(again=left.way is Departure.RENEWED)
     if takes:
         weight = _weight(subject, left, loses=takes[0].into == RESULT)
         return max(takes[0].confidence, weight, key=lambda each: each.rank)
-    if stake.endless is not None or (stake.given and left.way is Way.LEFT):
-        return Confidence.POSSIBLE if left.way is Way.FAILED else Confidence.LIKELY
+    if stake.endless is not None or (stake.given and left.way is Departure.LEFT):
+        return Confidence.POSSIBLE if left.way is Departure.FAILED else Confidence.LIKELY
     return None
 
 
@@ -68,11 +68,11 @@ def _weight(subject: Subject, left: Left, *, loses: bool) -> Confidence:
     have been the last one to ask. What fails often takes its connection with it.
     """
     match left.way:
-        case Way.RENEWED:
+        case Departure.RENEWED:
             return Confidence.CERTAIN if loses else Confidence.LIKELY
-        case Way.FAILED:
+        case Departure.FAILED:
             return Confidence.LIKELY if loses and not _is_gathered(subject, left) else Confidence.POSSIBLE
-        case Way.LEFT | Way.CANCELLED:
+        case Departure.LEFT | Departure.CANCELLED:
             function = subject.project.program.function(subject.function)
             given = (step.value for step in function.steps if isinstance(step, Return))
             gives = any(value != Const("none", "None") for value in given)
@@ -102,13 +102,13 @@ def _finding(subject: Subject, group: list[_Told]) -> RawFinding:
         f" {_harm(subject, best, alone=alone)}",
         confidence=best.confidence,
         notes=tuple(_notes(subject, best.left, at, alike)),
-        help=_RENEWAL_CURE if best.left.way is Way.RENEWED else _CURE,
+        help=_RENEWAL_CURE if best.left.way is Departure.RENEWED else _CURE,
     )
 
 
 def _is_alike(left: Left, best: Left) -> bool:
     """Tell whether two tasks are left in the same place; started anew, they are so one after the other."""
-    return left == best or (left.way is best.way is Way.RENEWED)
+    return left == best or (left.way is best.way is Departure.RENEWED)
 
 
 _CURE = "cancel what still runs and await it, in a `finally` round the wait"
@@ -118,13 +118,13 @@ _RENEWAL_CURE = "keep the task for the next turn, or cancel it and await it befo
 def _place(subject: Subject, left: Left) -> tuple[int, str]:
     """Return where a task is left, and how that is said."""
     match left.way:
-        case Way.RENEWED:
+        case Departure.RENEWED:
             return left.at, "when another one is started here"
-        case Way.CANCELLED:
+        case Departure.CANCELLED:
             return left.at, "if this await is cancelled"
-        case Way.FAILED:
+        case Departure.FAILED:
             return left.at, "if this await fails"
-        case Way.LEFT:
+        case Departure.LEFT:
             steps = subject.project.program.function(subject.function).steps
             if left.at >= 0 and isinstance(steps[left.at], Return | Raise):
                 return left.at, "here"
@@ -135,7 +135,7 @@ def _harm(subject: Subject, told: _Told, *, alone: bool) -> str:
     """Say what the task does from then on."""
     stake = told.task.stake
     it = "it" if alone else _name(subject, told.task)
-    takes = stake.taken(again=told.left.way is Way.RENEWED)
+    takes = stake.taken(again=told.left.way is Departure.RENEWED)
     if takes:
         take = takes[0]
         source = subject.project.traces.shown(subject.function, take.source)

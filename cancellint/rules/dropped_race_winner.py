@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.hazards.tasks.abandonment import Way, abandoned
-from cancellint.analysis.hazards.tasks.dropped_winners import Drop, Dropped, Ending, dropped_winners
+from cancellint.analysis.hazards.tasks.abandonment import Departure, abandoned
+from cancellint.analysis.hazards.tasks.dropped_winners import Drop, DroppedWinner, RaceEnding, dropped_winners
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Assign, Const, Name, Return, Temp
 from cancellint.model.summary import RESULT
@@ -38,25 +38,27 @@ def _left(subject: Subject) -> frozenset[int]:
     project = subject.project
     found = abandoned(project.effects, project.owners, project.contenders, subject.function)
     return frozenset(
-        one.started for one in found if any(left.way in (Way.RENEWED, Way.LEFT) for left in one.ways)
+        one.started
+        for one in found
+        if any(left.way in (Departure.RENEWED, Departure.LEFT) for left in one.ways)
     )
 
 
 class _Told(Struct, frozen=True):
     """A task, the way on which its result is dropped that says most, and how firmly that stands."""
 
-    dropped: Dropped
+    dropped: DroppedWinner
     way: Drop
     confidence: Confidence
 
 
-def _confidence(subject: Subject, dropped: Dropped, way: Drop) -> Confidence | None:
+def _confidence(subject: Subject, dropped: DroppedWinner, way: Drop) -> Confidence | None:
     """Return how firmly it stands that the result is missed, None where nobody misses it.
 
     Where the function ends with nothing, it is the end of the source that has won. One that is cancelled has
     to give what it takes to a caller who may call again; there the moment is short.
     """
-    takes = dropped.stake.taken(again=way.ending is Ending.READS_ON)
+    takes = dropped.stake.taken(again=way.ending is RaceEnding.READS_ON)
     if not takes or takes[0].into != RESULT:
         return None
     firmest = takes[0].confidence
@@ -65,11 +67,11 @@ def _confidence(subject: Subject, dropped: Dropped, way: Drop) -> Confidence | N
             return None
         return max(firmest, Confidence.LIKELY, key=lambda each: each.rank)
     match way.ending:
-        case Ending.READS_ON:
+        case RaceEnding.READS_ON:
             return firmest
-        case Ending.RETURNS:
+        case RaceEnding.RETURNS:
             return max(firmest, Confidence.LIKELY, key=lambda each: each.rank)
-        case Ending.ENDS:
+        case RaceEnding.ENDS:
             return None
 
 
@@ -83,7 +85,7 @@ def _finding(subject: Subject, at: int, alike: list[_Told]) -> RawFinding:
     """Return one finding for the tasks whose results are dropped in one place, with the firmest of them."""
     best = min(alike, key=lambda told: (told.confidence.rank, told.way))
     names = " or ".join(dict.fromkeys(_name(subject, told.dropped) for told in alike))
-    take = best.dropped.stake.taken(again=best.way.ending is Ending.READS_ON)[0]
+    take = best.dropped.stake.taken(again=best.way.ending is RaceEnding.READS_ON)[0]
     source = subject.project.traces.shown(subject.function, take.source)
     taken = f"what it has taken from `{source}`" if len(alike) == 1 else "what it has taken"
     unseen = "is cancelled unseen, and may have finished"
@@ -107,11 +109,11 @@ def _notes(subject: Subject, at: int, best: _Told, alike: list[_Told]) -> Iterat
             "it may finish in the moment in which this wait is cancelled" if way.cancelled else "raced here"
         )
         yield SiteNote(subject.site(way.wait), raced)
-    if way.ending is Ending.READS_ON and not way.by_cancel:
+    if way.ending is RaceEnding.READS_ON and not way.by_cancel:
         yield SiteNote(subject.site(way.at), "and the source is read on here")
 
 
-def _name(subject: Subject, dropped: Dropped) -> str:
+def _name(subject: Subject, dropped: DroppedWinner) -> str:
     """Name a task as its author does."""
     for step in subject.project.program.function(subject.function).steps:
         match step:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.explain.wording import left_undone, taken_on
-from cancellint.analysis.hazards.obligations.obligations import Debt, Kind
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.finding import Confidence, Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.rules.rule import Subject, rule
 
@@ -14,7 +14,7 @@ _CURE = "hold it in `async with`, or give it back in the `finally` of a `try` th
 def leaked_acquire(subject: Subject) -> Iterator[RawFinding]:
     """A lock, permit or pooled object is not given back if an await is cancelled while it is held."""
     for debt in subject.project.debts(subject.function):
-        if debt.kind is Kind.HELD and debt.handler < 0:
+        if debt.kind is ObligationKind.HELD and debt.handler < 0:
             left = left_undone(subject.project.traces, subject.function, debt)
             yield RawFinding(
                 at=subject.site(debt.cancelled),

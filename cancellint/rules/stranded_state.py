@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.explain.wording import left_undone, taken_on
-from cancellint.analysis.hazards.obligations.obligations import Debt, Kind
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.rules.rule import Subject, rule
@@ -15,7 +15,7 @@ _CURE = "undo it in the `finally` of a `try` that begins right after the change"
 def stranded_state(subject: Subject) -> Iterator[RawFinding]:
     """Shared state is changed before an await and changed back after it, but not if it is cancelled."""
     for debt in subject.project.debts(subject.function):
-        if debt.kind is Kind.STATE and debt.handler < 0:
+        if debt.kind is ObligationKind.STATE and debt.handler < 0:
             left = left_undone(subject.project.traces, subject.function, debt)
             yield RawFinding(
                 at=subject.site(debt.cancelled),

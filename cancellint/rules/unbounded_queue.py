@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.flow.inflows import Growth
-from cancellint.analysis.hazards.queues.backlogs import Backlog, Kind
+from cancellint.analysis.hazards.queues.backlogs import Backlog, BacklogKind
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
@@ -16,11 +16,11 @@ _MOST_CALLS = 2
 """Calls after which what rests on names is no longer likely."""
 
 _CURES = {
-    Kind.QUEUE: "give it a `maxsize`",
-    Kind.STREAM: "give it a finite buffer",
-    Kind.CHANNEL: "give it a finite buffer",
-    Kind.DEQUE: "compare its length with a limit before more is appended",
-    Kind.LIST: "compare its length with a limit before more is appended",
+    BacklogKind.QUEUE: "give it a `maxsize`",
+    BacklogKind.STREAM: "give it a finite buffer",
+    BacklogKind.CHANNEL: "give it a finite buffer",
+    BacklogKind.DEQUE: "compare its length with a limit before more is appended",
+    BacklogKind.LIST: "compare its length with a limit before more is appended",
 }
 _REST = {
     Growth.LOOP: "and let the loop wait while it is full, so that the peer has to",

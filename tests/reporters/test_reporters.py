@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from cancellint.model.finding import Confidence, Edit, Finding, Fix, Note, Severity
-from cancellint.model.report import Fact, Report, SymbolSummary
+from cancellint.model.report import Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Site, Span
 from cancellint.reporters import concise, fixed, github, sarif, statistics, text
 from cancellint.reporters import json as json_reporter
@@ -271,7 +271,7 @@ def test_statistics_count_the_most_frequent_first() -> None:
 def test_summaries_tell_facts_with_their_places() -> None:
     place = Place("pkg/b.py", Span(2, 12, 2, 43), "Client.read")
     summary = SymbolSummary(
-        "pkg.b.Client.read", place, (Fact("takes self.reader", place, (Note("here", place),)),)
+        "pkg.b.Client.read", place, (ReportedFact("takes self.reader", place, (Note("here", place),)),)
     )
 
     assert text.render_summaries([summary], color=False).splitlines()[:3] == [

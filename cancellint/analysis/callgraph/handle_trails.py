@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.graph import ControlFlow
-from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.program import Program
@@ -88,7 +88,7 @@ class Ending(enum.IntEnum):
     """only a weak reference is kept"""
 
 
-class Fate(enum.IntEnum):
+class HandleFate(enum.IntEnum):
     """What becomes of a handle, worst first."""
 
     LOST = 0
@@ -107,7 +107,7 @@ class _Held(Struct, frozen=True):
 class Followed(Struct, frozen=True):
     """Where a handle ended up."""
 
-    fate: Fate
+    fate: HandleFate
     ending: Ending = Ending.UNBOUND
     holder: str = ""
     watched: bool = False
@@ -132,7 +132,7 @@ class Trails:
         """What a project function does with a handle it is given."""
         function = self._program.function(key)
         if self._depth > DEEPEST_CALL or function.is_async or function.is_generator:
-            return Followed(Fate.KEPT)
+            return Followed(HandleFate.KEPT)
         self._depth += 1
         found = self.follow(key, Name(name), -1)
         self._depth -= 1
@@ -141,7 +141,7 @@ class Trails:
     def is_used_after(self, key: FunctionKey, name: str, number: int) -> bool:
         """Whether a variable is still of use after a step, to the function or to one nested in it."""
         trail = _Trail(self, key)
-        return any(use.fate is not Fate.LOST for use in trail.uses_of_variable(name, number))
+        return any(use.fate is not HandleFate.LOST for use in trail.uses_of_variable(name, number))
 
     def callees(self, key: FunctionKey, number: int) -> tuple[Callee, ...]:
         return self._types.callees(key, number)
@@ -191,7 +191,7 @@ class Trails:
 class _Use(Struct, frozen=True):
     """What one step does with a handle."""
 
-    fate: Fate = Fate.LOST
+    fate: HandleFate = HandleFate.LOST
     moved: _Held | None = None
     watched: bool = False
     told: bool = False
@@ -199,8 +199,8 @@ class _Use(Struct, frozen=True):
 
 
 _NOTHING = _Use()
-_KEPT = _Use(Fate.KEPT)
-_RETURNED = _Use(Fate.RETURNED)
+_KEPT = _Use(HandleFate.KEPT)
+_RETURNED = _Use(HandleFate.RETURNED)
 
 
 class _Trail:
@@ -214,10 +214,10 @@ class _Trail:
 
     def follow(self, made: Expr, number: int) -> Followed:
         """Return what becomes of what step `number` made, or of a parameter."""
-        fate, watched, told, ending, last = Fate.LOST, False, False, Ending.UNBOUND, ""
+        fate, watched, told, ending, last = HandleFate.LOST, False, False, Ending.UNBOUND, ""
         waiting: list[_Held | None] = [None if isinstance(made, Temp) else _Held(_name(made), number, False)]
         seen: set[_Held] = set()
-        while waiting and fate is not Fate.KEPT:
+        while waiting and fate is not HandleFate.KEPT:
             held = waiting.pop()
             if held is None:
                 uses = tuple(self._uses_of_outcome(made))
@@ -361,7 +361,7 @@ class _Trail:
             if not isinstance(callee, ProjectCallee) or param is None:
                 return _KEPT
             found = self._trails.keeps_parameter(callee.key, param)
-            if found.fate is not Fate.LOST:
+            if found.fate is not HandleFate.LOST:
                 return _KEPT
             watched, told = watched or found.watched, told or found.told
         return _Use(watched=watched, told=told)
@@ -463,12 +463,12 @@ def _reachable(function: Function, flow: ControlFlow, after: int, name: str) -> 
     """Yield the steps that may run after a step while a variable keeps its value, and RETURN_EXIT."""
     passed: dict[int, None] = {}
 
-    def keeps(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+    def keeps(here: PathPoint[tuple[()]], number: int) -> tuple[()] | Halt:
         passed[number] = None
         match function.steps[number]:
             case Assign(target=Name(id=bound), op="") if bound == name:
                 passed[RETURN_EXIT] = None
-                return Verdict.STOP
+                return Halt.STOP
             case _:
                 return ()
 

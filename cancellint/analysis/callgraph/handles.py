@@ -6,7 +6,7 @@ from functools import cached_property
 
 from msgspec import Struct, structs
 
-from cancellint.analysis.callgraph.handle_trails import Ending, Fate, Trails
+from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
 from cancellint.analysis.effects.operations import Known, Operations, operands
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.names import External
@@ -93,7 +93,7 @@ class Handles:
         """Yield the handles that function `key` drops, in the order of its steps."""
         for number, started in self._starts(key, self._names):
             found = self._trails.follow(key, Temp(number), number)
-            if found.fate is not Fate.LOST:
+            if found.fate is not HandleFate.LOST:
                 continue
             started = structs.replace(
                 started, watched=started.watched or found.watched, told=started.told or found.told
@@ -300,7 +300,7 @@ class Handles:
         self._depth += 1
         for number, started in self._starts(key, names):
             found = self._trails.follow(key, Temp(number), number)
-            if found.fate is Fate.RETURNED:
+            if found.fate is HandleFate.RETURNED:
                 self._given[key] = structs.replace(
                     started,
                     helpers=(CallSite(key, number), *started.helpers),

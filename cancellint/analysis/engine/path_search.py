@@ -20,7 +20,7 @@ Decided = tuple[tuple[Hashable, Hashable], ...]
 """What the tests and assignments on the way have decided, as pairs of a place and what is known of it."""
 
 
-class Place(Struct, Generic[State], frozen=True):
+class PathPoint(Struct, Generic[State], frozen=True):
     """Where a path is: before a step of a block (-1: before its first), or at its end."""
 
     block: int
@@ -29,7 +29,7 @@ class Place(Struct, Generic[State], frozen=True):
     decided: Decided = ()
 
 
-class Verdict(enum.Enum):
+class Halt(enum.Enum):
     """What a step may say instead of giving a state."""
 
     STOP = enum.auto()
@@ -66,7 +66,7 @@ class Found(Struct, Generic[State], frozen=True):
     step: int | None = None
 
 
-class Tests(Protocol):
+class DecidedTests(Protocol):
     """Remembers what the steps and tests of a path have decided, so that no later test contradicts it."""
 
     def over_step(self, decided: Decided, step: int) -> Decided:
@@ -78,24 +78,24 @@ class Tests(Protocol):
         ...
 
 
-OnStep = Callable[[Place[State], int], State | Verdict]
-OnEdge = Callable[[Place[State], Edge], State | None]
+OnStep = Callable[[PathPoint[State], int], State | Halt]
+OnEdge = Callable[[PathPoint[State], Edge], State | None]
 
 
 class _Frontier(Generic[State]):
     """The places still to be visited, each place once."""
 
     def __init__(self) -> None:
-        self._seen: set[Place[State]] = set()
-        self._waiting: deque[Place[State]] = deque()
+        self._seen: set[PathPoint[State]] = set()
+        self._waiting: deque[PathPoint[State]] = deque()
 
-    def add(self, places: Iterable[Place[State]]) -> None:
+    def add(self, places: Iterable[PathPoint[State]]) -> None:
         for place in places:
             if place not in self._seen:
                 self._seen.add(place)
                 self._waiting.append(place)
 
-    def next(self) -> Place[State] | None:
+    def next(self) -> PathPoint[State] | None:
         return self._waiting.popleft() if self._waiting else None
 
     @property
@@ -118,7 +118,7 @@ class PathSearch(Generic[State]):
         on_edge: OnEdge[State] | None = None,
         *,
         taken: EdgeClass = ALL,
-        tests: Tests | None = None,
+        tests: DecidedTests | None = None,
         cap: int | None = None,
     ) -> None:
         self._flow = flow
@@ -128,7 +128,7 @@ class PathSearch(Generic[State]):
         self._tests = tests
         self._cap = cap
 
-    def run(self, starts: Iterable[Place[State]]) -> Found[State]:
+    def run(self, starts: Iterable[PathPoint[State]]) -> Found[State]:
         """Follow the paths from some places."""
         ends: dict[End[State], None] = {}
         frontier: _Frontier[State] = _Frontier()
@@ -146,7 +146,7 @@ class PathSearch(Generic[State]):
                     frontier.add((following,))
         return Found(Outcome.DONE, tuple(ends))
 
-    def _through(self, here: Place[State]) -> Place[State] | int | None:
+    def _through(self, here: PathPoint[State]) -> PathPoint[State] | int | None:
         """Return the place at a block's end, the step that ends the search, or None where the path stops."""
         if self._on_step is None and self._tests is None:
             return here
@@ -155,16 +155,16 @@ class PathSearch(Generic[State]):
         for number in range(max(block.first, here.step), block.last):
             if self._on_step is not None:
                 answer = self._on_step(here, number)
-                if isinstance(answer, Verdict):
-                    return number if answer is Verdict.FOUND else None
+                if isinstance(answer, Halt):
+                    return number if answer is Halt.FOUND else None
                 state = answer
             if self._tests is not None:
                 decided = self._tests.over_step(decided, number)
             if state is not here.state or decided is not here.decided:
-                here = Place(here.block, state, here.step, decided)
+                here = PathPoint(here.block, state, here.step, decided)
         return here
 
-    def _leave(self, here: Place[State]) -> Iterator[Place[State] | End[State]]:
+    def _leave(self, here: PathPoint[State]) -> Iterator[PathPoint[State] | End[State]]:
         """Yield where the edges of a block lead."""
         for edge in self._flow.blocks[here.block].edges:
             if edge.leaves not in self._taken:
@@ -174,6 +174,6 @@ class PathSearch(Generic[State]):
             if allowed is None or state is None:
                 continue
             if edge.to >= 0:
-                yield Place(edge.to, state, -1, allowed)
+                yield PathPoint(edge.to, state, -1, allowed)
             else:
                 yield End(edge.to, here.block, state, allowed)

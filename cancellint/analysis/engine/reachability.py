@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from cancellint.analysis.engine.graph import ALL, ENTRY, ControlFlow, EdgeClass
-from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.model.ir import Edge
 
 
@@ -65,18 +65,18 @@ def leads_to(
 ) -> bool:
     """Tell whether some path leads from behind a step, or the entry, to a step or exit, past none of some."""
 
-    def passed(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+    def passed(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
         if step == goal:
-            return Verdict.FOUND
-        return Verdict.STOP if step in avoiding else ()
+            return Halt.FOUND
+        return Halt.STOP if step in avoiding else ()
 
     found = PathSearch(flow, passed, taken=taken).run([behind(flow, start)])
     return found.outcome is Outcome.FOUND or any(end.exit == goal for end in found.ends)
 
 
-def behind(flow: ControlFlow, step: int | None) -> Place[tuple[()]]:
+def behind(flow: ControlFlow, step: int | None) -> PathPoint[tuple[()]]:
     """Return the place behind a step, or the entry."""
-    return Place(ENTRY, ()) if step is None else Place(flow.block_of(step), (), step + 1)
+    return PathPoint(ENTRY, ()) if step is None else PathPoint(flow.block_of(step), (), step + 1)
 
 
 def precedes(flow: ControlFlow, first: int, later: int, taken: EdgeClass = ALL) -> bool:
@@ -84,11 +84,11 @@ def precedes(flow: ControlFlow, first: int, later: int, taken: EdgeClass = ALL) 
     if flow.block_of(first) == flow.block_of(later):
         return first < later
 
-    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+    def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
         return None if flow.is_back_edge(here.block, edge) else ()
 
-    def reached(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
-        return Verdict.FOUND if step == later else ()
+    def reached(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
+        return Halt.FOUND if step == later else ()
 
     search = PathSearch(flow, reached, onward, taken=taken)
     return search.run([behind(flow, first)]).outcome is Outcome.FOUND

@@ -33,7 +33,7 @@ from cancellint.model.summary import (
 from cancellint.model.types import FunctionKey
 
 
-class Fact(Struct, frozen=True):
+class DescribedFact(Struct, frozen=True):
     """One belief, the step it rests on and the steps behind that."""
 
     text: str
@@ -46,7 +46,7 @@ class Description(Struct, frozen=True):
 
     symbol: str
     site: Site
-    facts: tuple[Fact, ...]
+    facts: tuple[DescribedFact, ...]
 
 
 class Evidence(Struct, frozen=True):
@@ -70,7 +70,7 @@ def describe(effects: Effects, traces: Traces, evidence: Evidence) -> Descriptio
 def as_written(description: Description, origin: Callable[[Site], Site]) -> Description:
     """Return a description that points at the steps as they were written."""
     facts = tuple(
-        Fact(
+        DescribedFact(
             names_as_written(fact.text),
             origin(fact.at) if fact.at is not None else None,
             tuple(SiteNote(origin(note.at), names_as_written(note.message)) for note in fact.via),
@@ -100,9 +100,9 @@ class _Words:
         self._function = evidence.facts.function
         self._key = evidence.facts.key
 
-    def facts(self) -> Iterator[Fact]:
+    def facts(self) -> Iterator[DescribedFact]:
         summary = self._evidence.result.summary
-        yield Fact("suspends" if summary.suspends else "never suspends")
+        yield DescribedFact("suspends" if summary.suspends else "never suspends")
         yield from self._safety()
         yield from self._takes()
         yield from self._losses()
@@ -110,7 +110,7 @@ class _Words:
             name = self._name(unsettled.loss.source)
             text = f"drops {name} in a race and {unsettled.leaving}: the caller must not read on"
             origin = self._evidence.result.origins.get(unsettled)
-            yield Fact(text, self._at(origin.at if origin is not None else -1))
+            yield DescribedFact(text, self._at(origin.at if origin is not None else -1))
         yield from self._ends()
         yield from self._parameters()
         yield from self._acts()
@@ -118,45 +118,47 @@ class _Words:
 
     # ------------------------------------------------------------------ cancellation
 
-    def _safety(self) -> Iterator[Fact]:
+    def _safety(self) -> Iterator[DescribedFact]:
         if self._evidence.promised_at is not None:
-            yield Fact("declared cancel-safe", _site(self._evidence.promised_at, -1))
+            yield DescribedFact("declared cancel-safe", _site(self._evidence.promised_at, -1))
         if not self._function.is_async:
             return
         losses = self._evidence.result.summary.losses
         if any(not loss.native for loss in losses) or any(_is_shown(owed) for owed in self._evidence.owed):
-            yield Fact("not cancel-safe")
+            yield DescribedFact("not cancel-safe")
         else:
-            yield Fact("cancel-safe in scopes" if losses else "cancel-safe")
+            yield DescribedFact("cancel-safe in scopes" if losses else "cancel-safe")
 
-    def _losses(self) -> Iterator[Fact]:
+    def _losses(self) -> Iterator[DescribedFact]:
         result = self._evidence.result
         for loss in result.summary.losses:
             yield self._loss(loss, "")
         for loss in result.refuted:
             yield self._loss(loss, ", although it is declared not to")
 
-    def _loss(self, loss: Loss, although: str) -> Fact:
+    def _loss(self, loss: Loss, although: str) -> DescribedFact:
         by = " by asyncio itself" if loss.native else ""
         text = f"loses {self._name(loss.source)} if cancelled{by} ({loss.cause}, {loss.origin}){although}"
         origin = self._evidence.result.origins.get(loss)
         if origin is None:
-            return Fact(text)
+            return DescribedFact(text)
         lines = self._traces.of_loss(self._key, loss, origin.taken, origin.at, origin.via)
         notes = tuple(SiteNote(_site(line.function, line.step), line.message) for line in lines)
-        return Fact(text, self._at(origin.at), notes)
+        return DescribedFact(text, self._at(origin.at), notes)
 
-    def _owed(self) -> Iterator[Fact]:
+    def _owed(self) -> Iterator[DescribedFact]:
         for owed in self._evidence.owed:
             text = left(self._traces, self._key, owed).replace("`", "")
-            yield Fact(f"{text} if cancelled", cancelled_at(self._key, owed), tuple(began(self._key, owed)))
+            yield DescribedFact(
+                f"{text} if cancelled", cancelled_at(self._key, owed), tuple(began(self._key, owed))
+            )
 
     # ------------------------------------------------------------------ objects
 
-    def _takes(self) -> Iterator[Fact]:
+    def _takes(self) -> Iterator[DescribedFact]:
         for take in self._evidence.result.summary.takes:
             text = f"takes {self._name(take.source)} {self._destination(take.into)} ({take.origin})"
-            yield Fact(text, self._at(self._taken_at(take)))
+            yield DescribedFact(text, self._at(self._taken_at(take)))
 
     def _taken_at(self, take: Take) -> int:
         return self._first(lambda effect: any(each.source == take.source for each in effect.takes))
@@ -166,16 +168,16 @@ class _Words:
             return "into its result"
         return "and keeps it" if into == KEPT else f"into {self._name(into)}"
 
-    def _ends(self) -> Iterator[Fact]:
+    def _ends(self) -> Iterator[DescribedFact]:
         summary = self._evidence.result.summary
         for kind, verb in _VERBS.items():
             for fact in summary.of_kind(kind):
-                yield Fact(f"{verb} {self._name(fact.path)}", self._at(self._first_with(fact)))
+                yield DescribedFact(f"{verb} {self._name(fact.path)}", self._at(self._first_with(fact)))
 
     def _first_with(self, fact: OfObject) -> int:
         return self._first(lambda effect: fact in effect.of_kind(type(fact)))
 
-    def _acts(self) -> Iterator[Fact]:
+    def _acts(self) -> Iterator[DescribedFact]:
         """Yield what is taken on, sent and undone, but for what has been told already."""
         summary = self._evidence.result.summary
         told = {(Verb.CLOSES, fact.path) for fact in summary.of_kind(Closes)}
@@ -184,7 +186,7 @@ class _Words:
                 continue
             told.add((act.verb, act.subject))
             by = "" if act.confidence is Confidence.CERTAIN else ", by its name"
-            yield Fact(f"{act.verb} {self._name(act.subject)}{by}", self._at(self._act_at(act)))
+            yield DescribedFact(f"{act.verb} {self._name(act.subject)}{by}", self._at(self._act_at(act)))
 
     def _act_at(self, act: Act) -> int:
         for number, acts in sorted(self._facts.acts.items()):
@@ -202,7 +204,7 @@ class _Words:
 
     # ------------------------------------------------------------------ parameters
 
-    def _parameters(self) -> Iterator[Fact]:
+    def _parameters(self) -> Iterator[DescribedFact]:
         summary = self._evidence.result.summary
         for verb, params in (
             ("keeps", summary.keeps),
@@ -210,9 +212,9 @@ class _Words:
             ("calls", summary.calls),
         ):
             for index in params:
-                yield Fact(f"{verb} {self._function.params[index].name}")
+                yield DescribedFact(f"{verb} {self._function.params[index].name}")
         for index, into in summary.stores:
-            yield Fact(f"stores {self._function.params[index].name} into {self._name(into)}")
+            yield DescribedFact(f"stores {self._function.params[index].name} into {self._name(into)}")
 
     def _name(self, path: Path) -> str:
         """Return a path as the author would write it."""

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from cancellint.analysis.explain.traces import Traces
-from cancellint.analysis.hazards.obligations.obligations import Debt, Kind
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.summary import Act, Verb
 from cancellint.model.types import FunctionKey
 
@@ -11,7 +11,7 @@ from cancellint.model.types import FunctionKey
 def left_undone(traces: Traces, key: FunctionKey, debt: Debt) -> str:
     """Return what stays as it should not, as the start of a sentence."""
     name = traces.shown(key, debt.act.subject)
-    if debt.kind is Kind.CLEANUP:
+    if debt.kind is ObligationKind.CLEANUP:
         return _not_done(name, debt.act)
     if debt.witness is not None and debt.witness.act.verb is Verb.CLOSES:
         return f"`{name}` is never closed"

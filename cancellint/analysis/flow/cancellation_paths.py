@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import CANCELLED, ENTRY, ERROR, PASSED_ON
-from cancellint.analysis.engine.path_search import End, Found, PathSearch, Place
+from cancellint.analysis.engine.path_search import End, Found, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.unwinding import Shield
@@ -96,7 +96,7 @@ class Passage(Generic[Carried]):
     def follow(self, block: int, carried: Carried) -> Found[Travel[Carried]]:
         """Follow the cancellation of the await that ends a block."""
         search = PathSearch(self._facts.flow, self._after, self._along, cap=self._cap)
-        inner = [Place(to, Travel(-1, carried)) for to in self._cancelled(block) if to >= 0]
+        inner = [PathPoint(to, Travel(-1, carried)) for to in self._cancelled(block) if to >= 0]
         found = search.run(inner)
         outer = tuple(End(to, block, Travel(-1, carried)) for to in self._cancelled(block) if to < 0)
         return structs.replace(found, ends=(*outer, *found.ends))
@@ -104,7 +104,7 @@ class Passage(Generic[Carried]):
     def _cancelled(self, block: int) -> tuple[int, ...]:
         return self._facts.flow.targets(block, CANCELLED)
 
-    def _after(self, here: Place[Travel[Carried]], step: int) -> Travel[Carried]:
+    def _after(self, here: PathPoint[Travel[Carried]], step: int) -> Travel[Carried]:
         travel = here.state
         carried = self._carry(travel.carried, step)
         match self._facts.function.steps[step]:
@@ -113,7 +113,7 @@ class Passage(Generic[Carried]):
             case _:
                 return travel if carried is travel.carried else Travel(travel.region, carried)
 
-    def _along(self, here: Place[Travel[Carried]], edge: Edge) -> Travel[Carried] | None:
+    def _along(self, here: PathPoint[Travel[Carried]], edge: Edge) -> Travel[Carried] | None:
         function, travel = self._facts.function, here.state
         match edge.leaves:
             case Leaves.CANCELLED:
@@ -190,10 +190,10 @@ def only_fails(facts: Facts, block: int) -> bool:
     """Tell whether all that may follow a block, new cancellations aside, is that the function fails."""
     flow = facts.flow
 
-    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+    def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
         last = flow.last_step(here.block)
         awaits = last is not None and isinstance(facts.function.steps[last], Await)
         return None if awaits and edge.leaves is Leaves.CANCELLED else ()
 
-    ends = PathSearch(flow, None, onward).run([Place(block, ())]).ends
+    ends = PathSearch(flow, None, onward).run([PathPoint(block, ())]).ends
     return bool(ends) and all(end.exit == RAISE_EXIT for end in ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cancellint.analysis.engine.graph import NORMAL
-from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.flow.custody import content, empty_when
 from cancellint.model.ir import Block, Leaves, Name, Op, Raise
 from cancellint.model.knowledge import SourceKind
@@ -70,14 +70,14 @@ def _next_takes(facts: Facts, start: int, source: Path) -> list[int]:
     """Return the awaits that may be the next to take from a source, from a block on."""
     found: dict[int, None] = {}
 
-    def passed(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+    def passed(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
         if all(take.source != source for take in facts.takes(step)):
             return ()
         found[step] = None
-        return Verdict.STOP
+        return Halt.STOP
 
     if start >= 0:
-        PathSearch(facts.flow, passed, taken=NORMAL).run([Place(start, ())])
+        PathSearch(facts.flow, passed, taken=NORMAL).run([PathPoint(start, ())])
     return list(found)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import NORMAL
-from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_step, behind, precedes
 from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.analysis.flow.facts import Facts
@@ -262,13 +262,13 @@ def _first_reached(facts: Facts, step: int, wanted: set[int], request: Act | Non
     group = Group(request.subject, request.subject) if request is not None else None
     found: set[int] = set()
 
-    def reached(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+    def reached(here: PathPoint[tuple[()]], number: int) -> tuple[()] | Halt:
         if number in wanted:
             found.add(number)
-            return Verdict.STOP
-        return Verdict.STOP if group is not None and ends(facts, number, group) else ()
+            return Halt.STOP
+        return Halt.STOP if group is not None and ends(facts, number, group) else ()
 
-    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+    def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
         return None if facts.flow.is_back_edge(here.block, edge) else ()
 
     search = PathSearch(facts.flow, reached, onward, taken=NORMAL)

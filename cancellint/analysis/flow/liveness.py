@@ -18,7 +18,7 @@ from cancellint.model.ir import Assign, Call, Delete, Edge, Expr, Function, Name
 Live = frozenset[Holder]
 
 
-class Uses(Struct, frozen=True):
+class UseSets(Struct, frozen=True):
     """What a step binds, what it uses, and what it merely computes the bound value from."""
 
     bound: Live
@@ -77,32 +77,32 @@ def _asked(frame: Frame, function: Function, test: Expr | None) -> Live:
     return frozenset(place for place in asked if isinstance(function.steps[place], Call))
 
 
-def _uses(frame: Frame, index: int, step: Step, effect: Effect | None) -> Uses:
+def _uses(frame: Frame, index: int, step: Step, effect: Effect | None) -> UseSets:
     """Return what a step binds and uses. An assigned, handed-on or iterated value is merely passed."""
     nothing: Live = frozenset()
     match step:
         case Assign(target=Name(id=name), value=value, op=op):
             place = holder(frame, name)
             if isinstance(place, int) and not op:
-                return Uses(nothing, nothing, nothing)
+                return UseSets(nothing, nothing, nothing)
             if frame.outlives(name) or (op and name in frame.params):
-                return Uses(nothing, _content(frame, read_by(step)), nothing)
-            return Uses(frozenset((place,)), nothing, _content(frame, (value,)), anew=not op)
+                return UseSets(nothing, _content(frame, read_by(step)), nothing)
+            return UseSets(frozenset((place,)), nothing, _content(frame, (value,)), anew=not op)
         case Delete(target=Name(id=name)):
             place = holder(frame, name)
-            return Uses(frozenset((place,)) if isinstance(place, str) else nothing, nothing, nothing)
+            return UseSets(frozenset((place,)) if isinstance(place, str) else nothing, nothing, nothing)
         case Call() if effect is not None:
             handed = [each for each in effect.arguments if each.fate is not Fate.LOOKS]
             passed = (each.value for each in handed if each.fate is Fate.PASSES)
             used = (each.value for each in handed if each.fate is not Fate.PASSES)
-            return Uses(frozenset((index,)), _content(frame, used), _content(frame, passed))
+            return UseSets(frozenset((index,)), _content(frame, used), _content(frame, passed))
         case Call(args=args, keywords=keywords):
             given = _content(frame, (*args, *(value for _, value in keywords)))
-            return Uses(frozenset((index,)), given, nothing)
+            return UseSets(frozenset((index,)), given, nothing)
         case Next(value=value):
-            return Uses(frozenset((index,)), nothing, _content(frame, (value,)))
+            return UseSets(frozenset((index,)), nothing, _content(frame, (value,)))
         case _:
-            return Uses(frozenset((index,)), _content(frame, read_by(step)), nothing)
+            return UseSets(frozenset((index,)), _content(frame, read_by(step)), nothing)
 
 
 def _content(frame: Frame, exprs: Iterable[Expr]) -> Live:

@@ -38,7 +38,7 @@ class Candidate(Struct, frozen=True):
     """the task that lost the race and is cancelled at `lost_at`"""
 
 
-class Verdict(Struct, frozen=True):
+class RaceVerdict(Struct, frozen=True):
     """A candidate, with the step that reads its source again, or else how the function may end after it."""
 
     candidate: Candidate
@@ -46,11 +46,11 @@ class Verdict(Struct, frozen=True):
     leaving: tuple[Leaving, ...]
 
 
-def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Verdict]:
+def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[RaceVerdict]:
     """Yield every race of the function that drops data, settled or not."""
     for candidate in _candidates(effects, facts, lost):
         if candidate.open is not None and candidate.open.leaving is Leaving.RETRIES:
-            yield Verdict(candidate, candidate.race, ())
+            yield RaceVerdict(candidate, candidate.race, ())
             continue
         loss = candidate.loss
         outcome = reads_on(facts, loss.source, loss.origin, candidate.starts, candidate.loser)
@@ -58,11 +58,11 @@ def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator
             weakest = max(loss.confidence, outcome.take.confidence, key=lambda each: each.rank)
             weaker = structs.replace(loss, confidence=weakest)
             if loss.cause is Cause.PASSED:
-                yield Verdict(candidate, None, (Leaving.RETRIES,))
+                yield RaceVerdict(candidate, None, (Leaving.RETRIES,))
                 continue
-            yield Verdict(structs.replace(candidate, loss=weaker), outcome.step, ())
+            yield RaceVerdict(structs.replace(candidate, loss=weaker), outcome.step, ())
         elif outcome.leaving:
-            yield Verdict(candidate, None, outcome.leaving)
+            yield RaceVerdict(candidate, None, outcome.leaving)
 
 
 def _candidates(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:

@@ -8,12 +8,12 @@ from cancellint.analysis.effects.effect import Effect, Fate
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import (
     Decided,
+    DecidedTests,
     End,
+    Halt,
     Outcome,
+    PathPoint,
     PathSearch,
-    Place,
-    Tests,
-    Verdict,
 )
 from cancellint.analysis.flow.decided import is_none
 from cancellint.analysis.flow.facts import Facts
@@ -114,7 +114,7 @@ class _Search:
         regions = {start.region for start in starts if start.region >= 0}
         self._scopes = frozenset(name for region in regions for name in _names_of(self._facts, region))
         inner = [
-            Place(start.block, _After(start.travelling, start.exited), start.step, start.known)
+            PathPoint(start.block, _After(start.travelling, start.exited), start.step, start.known)
             for start in starts
             if start.block >= 0
         ]
@@ -127,7 +127,7 @@ class _Search:
         leaving |= {_as_left(start.travelling) for start in starts if start.block < 0}
         return ReadOn(None, None, tuple(sorted(leaving)))
 
-    def _search(self, tests: Tests | None) -> PathSearch[_After]:
+    def _search(self, tests: DecidedTests | None) -> PathSearch[_After]:
         cap = MOST_PLACES if tests is not None else None
         return PathSearch(self._facts.flow, self._after, self._along, tests=tests, cap=cap)
 
@@ -139,12 +139,12 @@ class _Search:
 
     # ------------------------------------------------------------------ steps
 
-    def _after(self, here: Place[_After], number: int) -> _After | Verdict:
+    def _after(self, here: PathPoint[_After], number: int) -> _After | Halt:
         """Return how control goes on after a step that does not read the source, nor end it."""
         if (take := self._taken(number)) is not None:
-            return Verdict.STOP if self._is_dropped(number, take) else Verdict.FOUND
+            return Halt.STOP if self._is_dropped(number, take) else Halt.FOUND
         if self._ends_source(number, self._facts.effect(number)) or self._fails_on_none(here, number):
-            return Verdict.STOP
+            return Halt.STOP
         match self._facts.function.steps[number]:
             case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
                 return structs.replace(here.state, exited=region)
@@ -159,7 +159,7 @@ class _Search:
         takes = self._takes(number)
         return next((take for take in takes if take.source == self._source and not take.reopened), None)
 
-    def _fails_on_none(self, here: Place[_After], number: int) -> bool:
+    def _fails_on_none(self, here: PathPoint[_After], number: int) -> bool:
         """Tell whether a step computes with what is None here, as code does that expects no timeout."""
         step = self._facts.function.steps[number]
         if not here.decided or not isinstance(step, Call):
@@ -209,7 +209,7 @@ class _Search:
 
     # ------------------------------------------------------------------ edges
 
-    def _along(self, here: Place[_After], edge: Edge) -> _After | None:
+    def _along(self, here: PathPoint[_After], edge: Edge) -> _After | None:
         """Return how control goes on along an edge, None where it does not take it after the race."""
         after = here.state
         block = self._facts.function.blocks[here.block]

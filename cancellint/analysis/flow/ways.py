@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from cancellint.analysis.engine.graph import NOT_FAILED
-from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import reaches
 from cancellint.analysis.flow.cancellation_paths import (
     WayOut,
@@ -110,19 +110,19 @@ class Ways:
         function, flow = self.facts.function, self.facts.flow
         through = flow.block_of(step)
 
-        def along(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        def along(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
             test = flow.blocks[here.block].test
             asks_what_to_undo = test is not None and not _asks_for_state(test)
             skips = asks_what_to_undo and reaches(flow, here.block, through, NOT_FAILED)
             return None if skips or edge.to == through else ()
 
-        def raises(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
-            return Verdict.FOUND if isinstance(function.steps[number], Raise) else ()
+        def raises(here: PathPoint[tuple[()]], number: int) -> tuple[()] | Halt:
+            return Halt.FOUND if isinstance(function.steps[number], Raise) else ()
 
         if handler == through:
             return False
         search = PathSearch(flow, raises, along, taken=NOT_FAILED)
-        return search.run([Place(handler, ())]).outcome is Outcome.FOUND
+        return search.run([PathPoint(handler, ())]).outcome is Outcome.FOUND
 
     def belief(self, handler: int) -> Belief:
         """Return what a handler is for: any error, a timeout, or other errors."""

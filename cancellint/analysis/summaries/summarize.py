@@ -11,7 +11,7 @@ from cancellint.analysis.flow.exchanges import may_exchange
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.locks import HeldAcross, Locks
 from cancellint.analysis.flow.losses import Lost, losses, of_either_kind
-from cancellint.analysis.flow.races import Verdict, verdicts
+from cancellint.analysis.flow.races import RaceVerdict, verdicts
 from cancellint.analysis.flow.reading_on import Start, reads_on
 from cancellint.analysis.flow.undoing import may_owe
 from cancellint.analysis.memory.owners import Owners
@@ -59,7 +59,7 @@ class Result(Struct, frozen=True):
 
     summary: Summary
     origins: Mapping[Fact, Origin] = {}
-    races: tuple[Verdict, ...] = ()
+    races: tuple[RaceVerdict, ...] = ()
     locks: tuple[HeldAcross, ...] = ()
     fills: tuple[Path, ...] = ()
     drains: tuple[Path, ...] = ()
@@ -192,7 +192,7 @@ def _with_reopened(facts: Facts, takes: tuple[Take, ...]) -> Iterator[Take]:
 # --------------------------------------------------------------------------- the rest
 
 
-def _unsettled(races: tuple[Verdict, ...]) -> Iterator[tuple[Unsettled, Verdict]]:
+def _unsettled(races: tuple[RaceVerdict, ...]) -> Iterator[tuple[Unsettled, RaceVerdict]]:
     for verdict in races:
         loss = verdict.candidate.loss
         if verdict.read_again is None and loss.source.is_visible_to_callers:
@@ -207,7 +207,7 @@ def loss_origin(facts: Facts, loss: Loss, step: int, token: int | None) -> Origi
     return Origin(at=step, taken=taken, via=via)
 
 
-def race_origin(facts: Facts, verdict: Verdict) -> Origin:
+def race_origin(facts: Facts, verdict: RaceVerdict) -> Origin:
     """Return where a race drops data: in this function, or in the callee whose race is settled here."""
     candidate = verdict.candidate
     if candidate.open is not None:

@@ -26,7 +26,7 @@ from cancellint.analysis.program.type_algebra import (
 from cancellint.analysis.types.annotations import TypeExpressions, no_operands
 from cancellint.analysis.types.call_results import Calls
 from cancellint.analysis.types.members import Members
-from cancellint.analysis.types.protocols import Uses
+from cancellint.analysis.types.protocols import ProtocolUses
 from cancellint.analysis.types.returns import Results
 from cancellint.analysis.types.variables import Variables
 from cancellint.model import ir
@@ -85,7 +85,7 @@ class Inference:
         self._cells: Cells[_Cell, Type] = Cells(self.compute, NOTHING, same)
         self.variables = Variables(self)
         self.results = Results(self)
-        self.uses = Uses(self)
+        self.uses = ProtocolUses(self)
         self.members = Members(self)
         self.calls = Calls(self)
 

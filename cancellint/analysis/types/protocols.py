@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cancellint.analysis.types.inference import Inference
 
 
-class Uses:
+class ProtocolUses:
     """Types of what special methods give."""
 
     def __init__(self, core: "Inference") -> None:

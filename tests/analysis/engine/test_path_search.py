@@ -7,10 +7,10 @@ from cancellint.analysis.engine.graph import NORMAL, ControlFlow
 from cancellint.analysis.engine.path_search import (
     Decided,
     End,
+    Halt,
     Outcome,
+    PathPoint,
     PathSearch,
-    Place,
-    Verdict,
 )
 from cancellint.analysis.engine.reachability import reachable
 from cancellint.model.ir import RETURN_EXIT, Block, Edge, Leaves
@@ -19,7 +19,7 @@ from tests.analysis.engine.graphs import counts_of_steps, flow, flows
 MODULO = 3
 
 
-def counted(here: Place[int], step: int) -> int:
+def counted(here: PathPoint[int], step: int) -> int:
     return (here.state + 1) % MODULO
 
 
@@ -27,11 +27,11 @@ def counted(here: Place[int], step: int) -> int:
 def test_the_places_visited_are_those_of_all_paths(graph: ControlFlow):
     visited: set[tuple[int, int]] = {(0, 0)}
 
-    def noted(here: Place[int], edge: Edge) -> int:
+    def noted(here: PathPoint[int], edge: Edge) -> int:
         visited.add((edge.to, here.state))
         return here.state
 
-    found = PathSearch(graph, counted, noted).run([Place(0, 0)])
+    found = PathSearch(graph, counted, noted).run([PathPoint(0, 0)])
     expected = counts_of_steps(graph, MODULO, len(graph.blocks) * MODULO + 1)
     assert found.outcome is Outcome.DONE
     assert visited == expected
@@ -40,10 +40,10 @@ def test_the_places_visited_are_those_of_all_paths(graph: ControlFlow):
 
 @given(flows(), st.integers(0, 11))
 def test_a_search_for_a_step_finds_it_if_a_path_leads_there(graph: ControlFlow, wanted: int):
-    def looked(here: Place[None], step: int) -> tuple[()] | Verdict:
-        return Verdict.FOUND if step == wanted else ()
+    def looked(here: PathPoint[None], step: int) -> tuple[()] | Halt:
+        return Halt.FOUND if step == wanted else ()
 
-    found = PathSearch(graph, looked).run([Place(0, ())])
+    found = PathSearch(graph, looked).run([PathPoint(0, ())])
     blocks = {block for block in reachable(graph, (0,)) if block >= 0}
     expected = any(wanted in graph.steps(block) for block in blocks)
     assert (found.outcome is Outcome.FOUND) == expected
@@ -52,16 +52,16 @@ def test_a_search_for_a_step_finds_it_if_a_path_leads_there(graph: ControlFlow, 
 
 @given(flows(), st.integers(0, 11))
 def test_a_path_stops_where_a_step_says_so(graph: ControlFlow, barrier: int):
-    def stopped(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
-        return Verdict.STOP if step == barrier else ()
+    def stopped(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
+        return Halt.STOP if step == barrier else ()
 
     reached: set[int] = {0}
 
-    def noted(here: Place[tuple[()]], edge: Edge) -> tuple[()]:
+    def noted(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()]:
         reached.add(edge.to)
         return ()
 
-    PathSearch(graph, stopped, noted).run([Place(0, ())])
+    PathSearch(graph, stopped, noted).run([PathPoint(0, ())])
     walled = ControlFlow(
         [
             Block(block.first, block.last, () if barrier in graph.steps(number) else block.edges)
@@ -73,28 +73,28 @@ def test_a_path_stops_where_a_step_says_so(graph: ControlFlow, barrier: int):
 
 @given(flows())
 def test_only_edges_of_the_class_are_taken(graph: ControlFlow):
-    found = PathSearch(graph, taken=NORMAL).run([Place(0, ())])
+    found = PathSearch(graph, taken=NORMAL).run([PathPoint(0, ())])
     assert {end.exit for end in found.ends} == {each for each in reachable(graph, (0,), NORMAL) if each < 0}
 
 
 def test_a_search_begins_after_the_step_it_is_told():
     passed: list[int] = []
 
-    def noted(here: Place[tuple[()]], step: int) -> tuple[()]:
+    def noted(here: PathPoint[tuple[()]], step: int) -> tuple[()]:
         passed.append(step)
         return ()
 
-    PathSearch(flow((1,), (RETURN_EXIT,), steps=3), noted).run([Place(0, (), step=2)])
+    PathSearch(flow((1,), (RETURN_EXIT,), steps=3), noted).run([PathPoint(0, (), step=2)])
     assert passed == [2, 3, 4, 5]
 
 
 def test_a_search_that_reaches_its_cap_does_not_know():
     graph = flow((0, RETURN_EXIT))
 
-    def more(here: Place[int], step: int) -> int:
+    def more(here: PathPoint[int], step: int) -> int:
         return here.state + 1
 
-    found = PathSearch(graph, more, cap=50).run([Place(0, 0)])
+    found = PathSearch(graph, more, cap=50).run([PathPoint(0, 0)])
     assert found.outcome is Outcome.UNKNOWN
     assert End(RETURN_EXIT, 0, 7) in found.ends
 
@@ -136,11 +136,11 @@ def asked_twice() -> ControlFlow:
 def runs(changed: int) -> set[tuple[int, ...]]:
     """The steps of each run that the search believes possible."""
 
-    def noted(here: Place[tuple[int, ...]], step: int) -> tuple[int, ...]:
+    def noted(here: PathPoint[tuple[int, ...]], step: int) -> tuple[int, ...]:
         return (*here.state, step)
 
     graph = asked_twice()
-    found = PathSearch(graph, noted, tests=_Same(graph, (0, 2), changed)).run([Place(0, ())])
+    found = PathSearch(graph, noted, tests=_Same(graph, (0, 2), changed)).run([PathPoint(0, ())])
     return {end.state for end in found.ends}
 
 

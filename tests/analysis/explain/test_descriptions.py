@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from cancellint.config import Config
-from cancellint.model.report import Fact
+from cancellint.model.report import ReportedFact
 from cancellint.pipeline import summaries
 
 CLIENT = """\
@@ -27,7 +27,7 @@ class Client:
 """
 
 
-def described(folder: Path, body: str, name: str = "f") -> tuple[Fact, ...]:
+def described(folder: Path, body: str, name: str = "f") -> tuple[ReportedFact, ...]:
     """The beliefs about a method of a client with this body."""
     text = CLIENT + "".join(f"        {line}\n" for line in dedent(body).strip().splitlines())
     (folder / "main.py").write_text(text)
@@ -36,7 +36,7 @@ def described(folder: Path, body: str, name: str = "f") -> tuple[Fact, ...]:
     return one.facts
 
 
-def told(facts: tuple[Fact, ...]) -> list[tuple[str, int | None]]:
+def told(facts: tuple[ReportedFact, ...]) -> list[tuple[str, int | None]]:
     """The texts, each with its line counted from the first one of the body."""
     first = CLIENT.count("\n")
     return [(fact.text, fact.at.span.line - first if fact.at else None) for fact in facts]

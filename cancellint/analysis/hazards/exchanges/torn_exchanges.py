@@ -14,7 +14,7 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.callers import Caller, Callers
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL
-from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
 from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.connections import Group
@@ -386,10 +386,10 @@ class TornExchanges:
             return False
         facts = self._facts_of(key)
 
-        def reached(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+        def reached(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
             if step == goal:
-                return Verdict.FOUND
-            return Verdict.STOP if self._makes(facts, step, end, depth) else ()
+                return Halt.FOUND
+            return Halt.STOP if self._makes(facts, step, end, depth) else ()
 
         found = PathSearch(facts.flow, reached, taken=NORMAL).run([behind(facts.flow, None)])
         returns = goal == RETURN_EXIT and any(each.exit == RETURN_EXIT for each in found.ends)

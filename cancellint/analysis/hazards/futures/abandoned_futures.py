@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.engine.graph import CANCELLED, ERROR, ControlFlow
-from cancellint.analysis.engine.path_search import PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, after_step, precedes, reaches
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
 from cancellint.analysis.library.exceptions import INVALID_STATE
@@ -415,12 +415,12 @@ def _handlers(function: Function, flow: ControlFlow, block: int) -> tuple[int, .
     """Return the blocks of the handlers that an exception raised in a block may meet, innermost first."""
     found: dict[int, None] = {}
 
-    def caught(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+    def caught(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
         if not isinstance(function.steps[step], Catch) or step != flow.blocks[here.block].first:
             return ()
         found[here.block] = None
-        return Verdict.STOP
+        return Halt.STOP
 
-    raised = [Place(to, ()) for to in flow.targets(block, ERROR) if to >= 0]
+    raised = [PathPoint(to, ()) for to in flow.targets(block, ERROR) if to >= 0]
     PathSearch(flow, caught, taken=ERROR | {Leaves.CAUGHT, Leaves.NORMAL}).run(raised)
     return tuple(found)

@@ -10,7 +10,7 @@ from functools import partial
 from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
-from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, Kind, Witness
+from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, ObligationKind, Witness
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const
@@ -34,7 +34,7 @@ def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterat
                 seen.add(caught)
                 step, act = min(undone, key=_plainest)
                 witness = Witness(step, act, Belief.ANY_ERROR, caught)
-                yield Debt(Kind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler))
+                yield Debt(ObligationKind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler))
 
 
 class _Cleanups:

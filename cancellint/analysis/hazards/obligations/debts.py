@@ -11,7 +11,7 @@ from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
-from cancellint.analysis.hazards.obligations.obligations import Debt, Kind, Obligations
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Obligations
 from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence
@@ -83,7 +83,7 @@ class Debts:
             return False
         facts = self._facts_of(caller.site.function)
         there = _seen_by(facts, caller, debt.act.subject)
-        verbs = UNDOES | {debt.act.verb} if debt.kind is Kind.CLEANUP else UNDOES
+        verbs = UNDOES | {debt.act.verb} if debt.kind is ObligationKind.CLEANUP else UNDOES
         way = way_out(facts, facts.block_of(caller.awaited))
         if there is None or way is None:
             return False

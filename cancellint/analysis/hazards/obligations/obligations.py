@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.acts import UNDOES, UNDONE_BY
 from cancellint.analysis.effects.effect import Fate
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
-from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, behind, precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.custody import empty_when
@@ -61,7 +61,7 @@ BEFORE = -1
 """The step at which something was taken on that the function finds in its keeping."""
 
 
-class Kind(enum.StrEnum):
+class ObligationKind(enum.StrEnum):
     """The kinds of obligations, by what is taken on."""
 
     HELD = "held resource"
@@ -72,7 +72,7 @@ class Kind(enum.StrEnum):
 class Debt(Struct, frozen=True):
     """An obligation that stays undischarged if an await is cancelled."""
 
-    kind: Kind
+    kind: ObligationKind
     act: Act
     """what was taken on; of a cleanup, what the error handler does"""
     taken: int
@@ -109,7 +109,7 @@ class Witness(Struct, frozen=True):
 class Obligation(Struct, frozen=True):
     """What is taken on at a step, and under which names the function knows it."""
 
-    kind: Kind
+    kind: ObligationKind
     act: Act
     taken: int
     names: frozenset[Path]
@@ -147,11 +147,13 @@ class Obligations:
                     case _ if act.calls > MOST_CALLS:
                         pass
                     case Verb.ACQUIRES:
-                        yield Obligation(Kind.HELD, act, number, self._names(act.subject))
+                        yield Obligation(ObligationKind.HELD, act, number, self._names(act.subject))
                     case Verb.SETS | Verb.RAISES | Verb.ADDS:
                         if self._is_shared(act):
                             names = frozenset((act.subject,))
-                            yield Obligation(Kind.STATE, act, number, names, self._entry_given(number))
+                            yield Obligation(
+                                ObligationKind.STATE, act, number, names, self._entry_given(number)
+                            )
                     case _:
                         pass
         yield from self._given_back()
@@ -181,7 +183,7 @@ class Obligations:
                 ):
                     seen.add(act.subject)
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, Confidence.LIKELY)
-                    yield Obligation(Kind.HELD, taken, BEFORE, frozenset((act.subject,)))
+                    yield Obligation(ObligationKind.HELD, taken, BEFORE, frozenset((act.subject,)))
 
     def _is_shared(self, act: Act) -> bool:
         """Tell whether others see the state: it belongs to an object that outlives the call, and is read."""
@@ -202,7 +204,7 @@ class Obligations:
                     if self._wraps_parameters(number):
                         continue
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, act.confidence)
-                    yield Obligation(Kind.HELD, taken, number, self._names(act.subject))
+                    yield Obligation(ObligationKind.HELD, taken, number, self._names(act.subject))
 
     def _wraps_parameters(self, number: int) -> bool:
         """Tell whether an object is made of nothing but what the caller has given: it owns nothing."""
@@ -293,7 +295,7 @@ class Obligations:
 
         That errors have to be cleaned up after says more than that the end of the call does.
         """
-        if obligation.kind is not Kind.STATE:
+        if obligation.kind is not ObligationKind.STATE:
             return False
         any_error = witness is not None and witness.belief is Belief.ANY_ERROR
         return not any_error or (
@@ -347,7 +349,7 @@ class Obligations:
         """Return where the handlers of an await's errors undo it, as far as that speaks of a cancellation."""
         for handler in self._ways.error_handlers(block):
             belief = self._ways.belief(handler)
-            if obligation.kind is not Kind.HELD and not self._says_undo(handler, belief):
+            if obligation.kind is not ObligationKind.HELD and not self._says_undo(handler, belief):
                 continue
             for step, act in self._ways.acts_in(handler):
                 if _undoes(obligation, act):
@@ -371,25 +373,25 @@ class Obligations:
         """
         found: list[tuple[int, Act]] = []
 
-        def undone(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+        def undone(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
             act = self._undone_at(obligation, (step,))
             if act is not None and not self._is_remembered(obligation, here.block, step):
                 found.append(act)
-            return Verdict.STOP if act is not None or step == obligation.taken else ()
+            return Halt.STOP if act is not None or step == obligation.taken else ()
 
         flow = self._facts.flow
         turns = self._next_turns(obligation)
 
-        def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
             return None if edge.to in turns else ()
 
-        following = [Place(to, ()) for to in flow.targets(block, NORMAL) if to >= 0 and to not in turns]
+        following = [PathPoint(to, ()) for to in flow.targets(block, NORMAL) if to >= 0 and to not in turns]
         ends = PathSearch(flow, undone, onward, taken=NORMAL).run(following).ends
         for step, act in found:
             if flow.blocks[flow.block_of(step)].cleanup:
                 return Witness(step, act, Belief.CLEANUP)
         kept = any(end.exit == RETURN_EXIT for end in ends)
-        if not found or (kept and obligation.kind is Kind.STATE):
+        if not found or (kept and obligation.kind is ObligationKind.STATE):
             return None
         return Witness(*found[0], Belief.NORMAL)
 
@@ -398,7 +400,7 @@ class Obligations:
 
         What is held, on the other hand, is held until it is given back.
         """
-        if obligation.kind is Kind.HELD or obligation.taken == BEFORE:
+        if obligation.kind is ObligationKind.HELD or obligation.taken == BEFORE:
             return frozenset()
         flow = self._facts.flow
         taken = flow.block_of(obligation.taken)
@@ -427,7 +429,7 @@ class Obligations:
     def _answered(self, obligation: Obligation, await_: int) -> Witness | None:
         """Return where a waiter that is registered here and awaited is taken out by whoever answers it."""
         step = self._facts.function.steps[obligation.taken]
-        if obligation.kind is not Kind.STATE or not isinstance(step, Assign):
+        if obligation.kind is not ObligationKind.STATE or not isinstance(step, Assign):
             return None
         registered = self._facts.frame.path(step.value)
         if registered is None or registered.is_visible_to_callers or not self._facts.is_waiter(step.value):
@@ -465,16 +467,16 @@ class Obligations:
         facts = self._facts
         found: dict[tuple[int, int], None] = {}
 
-        def passed(here: Place[tuple[()]], step: int) -> tuple[()] | Verdict:
+        def passed(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
             if self._ends(obligation, step):
-                return Verdict.STOP
+                return Halt.STOP
             if step == facts.flow.last_step(here.block) and self._may_leave_open(
                 obligation, here.block, step
             ):
                 found[here.block, step] = None
             return ()
 
-        def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+        def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
             test = facts.flow.blocks[here.block].test
             return None if _is_impossible(facts.frame, obligation, test, edge.leaves) else ()
 
@@ -489,7 +491,7 @@ class Obligations:
 
     def _is_remembered(self, obligation: Obligation, block: int, step: int) -> bool:
         """Tell whether a step is reached with state that an earlier turn of a loop around both has left."""
-        if obligation.kind is not Kind.STATE:
+        if obligation.kind is not ObligationKind.STATE:
             return False
         flow = self._facts.flow
         around = flow.cycle(flow.block_of(obligation.taken))
@@ -501,7 +503,7 @@ class Obligations:
             self._facts.closed_by_cancelling(await_)
         )
 
-    def _place_taken(self, obligation: Obligation) -> Place[tuple[()]]:
+    def _place_taken(self, obligation: Obligation) -> PathPoint[tuple[()]]:
         """Return the place behind the step that takes it on, the entry if it was there before."""
         if obligation.taken == BEFORE:
             return behind(self._facts.flow, None)
@@ -520,7 +522,7 @@ class Obligations:
             return True
         if isinstance(node, Call) and self._leaves_to_others(obligation, node):
             return True
-        return obligation.kind is Kind.HELD and self._hands_on(obligation, step, node)
+        return obligation.kind is ObligationKind.HELD and self._hands_on(obligation, step, node)
 
     def _has_callback(self, obligation: Obligation, step: Step) -> bool:
         """Tell whether a step has something undone as soon as a task or future is done, cancelled or not."""
@@ -577,7 +579,7 @@ def _is_known_to_be_owed(obligation: Obligation) -> bool:
 def _is_merely_closed(obligation: Obligation, witness: Witness) -> bool:
     """Tell whether the normal path only closes a local object: if it does not, the collector will."""
     return (
-        obligation.kind is Kind.HELD
+        obligation.kind is ObligationKind.HELD
         and witness.act.verb is Verb.CLOSES
         and (not obligation.act.subject.is_visible_to_callers)
     )
@@ -594,7 +596,7 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
     if witness is None:
         return obligation.act.confidence
     limits = [obligation.act.confidence, witness.act.confidence]
-    if obligation.kind is Kind.STATE and witness.belief is Belief.NORMAL:
+    if obligation.kind is ObligationKind.STATE and witness.belief is Belief.NORMAL:
         adds = obligation.act.verb is Verb.ADDS
         limits.append(Confidence.POSSIBLE if adds else Confidence.LIKELY)
     if obligation.act.verb is Verb.SETS and (obligation.act.calls or witness.act.calls):
@@ -628,7 +630,7 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
     taken = obligation.act
     if act.calls > MOST_CALLS:
         return False
-    if obligation.kind is Kind.HELD:
+    if obligation.kind is ObligationKind.HELD:
         if act.subject not in obligation.names:
             return False
         return act.verb is Verb.RELEASES or (
@@ -644,7 +646,7 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
 def _cures(obligation: Obligation, act: Act) -> bool:
     """Tell whether an act leaves nothing to be undone."""
     if act.verb is Verb.ADDS and act.item in obligation.names:
-        return obligation.kind is Kind.HELD and act.subject.is_visible_to_callers
+        return obligation.kind is ObligationKind.HELD and act.subject.is_visible_to_callers
     return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
 
 
@@ -744,9 +746,9 @@ def _awaited_roots(facts: Facts, await_: int) -> frozenset[str]:
 
 def _one_per_place(debts: Iterable[Debt]) -> Iterator[Debt]:
     """Yield the debts, of those that one handler would settle, or that one await leaves, only the firmest."""
-    best: dict[tuple[Kind, int], Debt] = {}
+    best: dict[tuple[ObligationKind, int], Debt] = {}
     for debt in debts:
-        place = (Kind.CLEANUP, debt.handler) if debt.handler >= 0 else (debt.kind, debt.cancelled)
+        place = (ObligationKind.CLEANUP, debt.handler) if debt.handler >= 0 else (debt.kind, debt.cancelled)
         if place not in best or debt.confidence.rank < best[place].confidence.rank:
             best[place] = debt
     yield from best.values()

@@ -13,7 +13,7 @@ from cancellint.analysis.hazards.exchanges.torn_exchanges import Torn
 from cancellint.analysis.hazards.futures.lost_grants import LostGrant
 from cancellint.analysis.hazards.futures.shared_futures import Shared
 from cancellint.analysis.hazards.obligations.obligations import Debt
-from cancellint.analysis.hazards.tasks.abandonment import Way, abandoned
+from cancellint.analysis.hazards.tasks.abandonment import Departure, abandoned
 from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.memory.owners import Owners
 from cancellint.model.finding import Confidence
@@ -35,7 +35,7 @@ def orphans(effects: Effects, owners: Owners, contenders: Contenders, key: Funct
     """Yield the tasks that a cancelled function leaves running, and whose next result is lost."""
     for task in abandoned(effects, owners, contenders, key):
         lost = [take for take in task.stake.takes if take.into == RESULT]
-        ways = [way for way in task.ways if way.way is Way.CANCELLED]
+        ways = [way for way in task.ways if way.way is Departure.CANCELLED]
         if lost and ways:
             firmest = min(lost, key=lambda take: take.confidence.rank)
             confidence = firmest.confidence if task.complete else Confidence.POSSIBLE

@@ -43,7 +43,7 @@ from cancellint.model.types import (
 )
 
 
-class Kind(enum.StrEnum):
+class BacklogKind(enum.StrEnum):
     """What serves as a queue."""
 
     QUEUE = "queue"
@@ -55,7 +55,7 @@ class Kind(enum.StrEnum):
     @property
     def is_plain(self) -> bool:
         """Whether most objects of the kind are no queues between tasks."""
-        return self in (Kind.DEQUE, Kind.LIST)
+        return self in (BacklogKind.DEQUE, BacklogKind.LIST)
 
 
 class Feed(Struct, frozen=True):
@@ -69,7 +69,7 @@ class Backlog(Struct, frozen=True):
     """A queue that holds whatever its consumers have not come round to."""
 
     made: CallSite
-    kind: Kind
+    kind: BacklogKind
     shown: str
     feed: Feed
     drains: tuple[CallSite, ...]
@@ -77,7 +77,7 @@ class Backlog(Struct, frozen=True):
 
 class _Made(Struct, frozen=True):
     site: CallSite
-    kind: Kind
+    kind: BacklogKind
     homes: tuple[Home, ...]
     shown: str
     bounded: bool
@@ -165,7 +165,9 @@ class Backlogs:
                     ):
                         home = self._homes.of(key, target)
                         if home is not None:
-                            yield _Made(CallSite(key, number), Kind.LIST, (home,), shown(target), False)
+                            yield _Made(
+                                CallSite(key, number), BacklogKind.LIST, (home,), shown(target), False
+                            )
                     case _:
                         pass
 
@@ -185,7 +187,7 @@ class Backlogs:
             targets = tuple(self._targets(site))
             homes = tuple(home for each in targets if (home := self._homes.of(site.function, each)))
             name = shown(targets[0]) if targets else f"{last_name(call.func)}()"
-            yield _Made(site, Kind(entry.queue), homes, name, _is_bounded(entry, call))
+            yield _Made(site, BacklogKind(entry.queue), homes, name, _is_bounded(entry, call))
 
     def _made_by(self, key: FunctionKey, constructor: Expr) -> Entry | None:
         """Return what the tables say of what calling an expression makes."""
@@ -321,14 +323,14 @@ class Backlogs:
             return None
         return Feed(use.at, inflow)
 
-    def _is_drain(self, kind: Kind, use: _Use) -> bool:
-        if kind is Kind.LIST:
+    def _is_drain(self, kind: BacklogKind, use: _Use) -> bool:
+        if kind is BacklogKind.LIST:
             return use.method == "pop" and use.data == _FIRST
-        if kind is Kind.DEQUE:
+        if kind is BacklogKind.DEQUE:
             return use.method in ("popleft", "pop", "clear")
         return use.method in ("get", "get_nowait", "receive", "receive_nowait", "next")
 
-    def _goes_round(self, kind: Kind, uses: tuple[_Use, ...]) -> bool:
+    def _goes_round(self, kind: BacklogKind, uses: tuple[_Use, ...]) -> bool:
         """Tell whether some function takes something out and puts something in: a rotation, or a pool.
 
         Of what waits for its next item that is no sign: it may put back what it could not handle.

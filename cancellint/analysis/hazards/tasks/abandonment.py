@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY
-from cancellint.analysis.engine.path_search import End, Outcome, Verdict
+from cancellint.analysis.engine.path_search import End, Halt, Outcome
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.unwinding import Shield
 from cancellint.analysis.hazards.tasks.contender_tests import Said
@@ -38,7 +38,7 @@ from cancellint.model.summary import Closes, Path
 from cancellint.model.types import FunctionKey
 
 
-class Way(enum.IntEnum):
+class Departure(enum.IntEnum):
     """How a function leaves a task, what is hardest to deny first."""
 
     RENEWED = 0
@@ -58,12 +58,12 @@ class Left(Struct, frozen=True, order=True):
     or `raise`, the step that starts it anew. `waits` is what waited for it last (-1: nothing did).
     """
 
-    way: Way
+    way: Departure
     at: int
     waits: int = -1
 
 
-class Ways(Struct, frozen=True):
+class Departures(Struct, frozen=True):
     """The paths on which a task is left running, by kind; not `complete` where the search reached its cap.
 
     What deals with the task later on, on some of them, may then have been missed.
@@ -119,39 +119,39 @@ class Search:
         self._found: dict[Left, None] = {}
         self._cured: set[Left] = set()
 
-    def from_step(self, number: int, started: bool) -> Ways:
+    def from_step(self, number: int, started: bool) -> Departures:
         """Return the paths on which what step `number` makes is left running."""
         self._start = number
         carriers: Carriers = {Temp(number): Carrier(Part.TASK)}
         return self._run(self._facts.block_of(number), number + 1, carriers, started)
 
-    def from_parameter(self, name: str) -> Ways:
+    def from_parameter(self, name: str) -> Departures:
         """Return the paths on which the awaitables in a parameter are left running."""
         return self._run(ENTRY, -1, {Name(name): Carrier(Part.GROUP)}, False)
 
-    def _run(self, block: int, step: int, carriers: Carriers, started: bool) -> Ways:
+    def _run(self, block: int, step: int, carriers: Carriers, started: bool) -> Departures:
         found = self._paths.run(block, step, _State(tuple(carriers.items()), started))
         left = dict.fromkeys((*self._found, *self._at_ends(found.ends)))
         ways = tuple(sorted(way for way in left if way not in self._cured))
-        return Ways(ways, complete=found.outcome is not Outcome.UNKNOWN)
+        return Departures(ways, complete=found.outcome is not Outcome.UNKNOWN)
 
     def _at_ends(self, ends: tuple[End[_State], ...]) -> Iterator[Left]:
         """Yield the kinds of paths on which the function ends with the task running."""
         for end in ends:
             if end.state.started and end.state.waits >= 0:
                 last = self._facts.flow.last_step(end.block)
-                yield end.state.cause or Left(Way.LEFT, -1 if last is None else last, end.state.waits)
+                yield end.state.cause or Left(Departure.LEFT, -1 if last is None else last, end.state.waits)
 
     # ----------------------------------------------------------------- steps
 
-    def over_step(self, state: _State, number: int) -> _State | Verdict:
+    def over_step(self, state: _State, number: int) -> _State | Halt:
         followed = self._after(number, state)
         if followed is None:
             self._settle(state)
-            return Verdict.STOP
+            return Halt.STOP
         if followed.renewed and followed.waits >= 0 and not followed.has_name:
-            self._found[Left(Way.RENEWED, self._start, followed.waits)] = None
-            return Verdict.STOP
+            self._found[Left(Departure.RENEWED, self._start, followed.waits)] = None
+            return Halt.STOP
         return followed
 
     def _after(self, number: int, state: _State) -> _State | None:
@@ -161,7 +161,7 @@ class Search:
             carriers.pop(Temp(number), None)
             return structs.replace(state, carriers=tuple(carriers.items()), renewed=True)
         if state.cause is None and isinstance(self._function.steps[number], Return | Raise):
-            state = structs.replace(state, cause=Left(Way.LEFT, number, state.waits))
+            state = structs.replace(state, cause=Left(Departure.LEFT, number, state.waits))
         use = self._uses.of(number, carriers, state.started)
         if use.settles or self._ends_task(number):
             return None
@@ -196,10 +196,10 @@ class Search:
 
     def _catches(self, handler: int, cause: Left | None) -> bool:
         """Tell whether a handler may catch what is on its way through the function."""
-        if cause is None or cause.way is Way.LEFT:
+        if cause is None or cause.way is Departure.LEFT:
             return True
         handlers = self._facts.handlers
-        if cause.way is Way.CANCELLED:
+        if cause.way is Departure.CANCELLED:
             return handlers.catches_cancellation(handler) is not Modality.NEVER
         return not (handlers.is_for_cancellations_only(handler) or handlers.is_for_timeouts_only(handler))
 
@@ -240,7 +240,7 @@ class Search:
             return state
         if state.cause is not None:
             return None  # a second failure, within the clean-up after the first
-        way = Way.CANCELLED if edge.leaves is Leaves.CANCELLED else Way.FAILED
+        way = Departure.CANCELLED if edge.leaves is Leaves.CANCELLED else Departure.FAILED
         return structs.replace(state, cause=Left(way, number, state.waits))
 
     def _can_be_cancelled(self, block: Block, number: int) -> bool:

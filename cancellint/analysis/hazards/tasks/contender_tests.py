@@ -5,7 +5,7 @@ import enum
 from msgspec import Struct
 
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.hazards.tasks.contender_uses import Uses
+from cancellint.analysis.hazards.tasks.contender_uses import ContenderUses
 from cancellint.analysis.hazards.tasks.contenders import (
     Carrier,
     Carriers,
@@ -32,7 +32,7 @@ class Said(enum.IntEnum):
     """the test is about the task, in a way nobody understands here"""
 
 
-class Verdict(Struct, frozen=True):
+class TestVerdict(Struct, frozen=True):
     """What a test tells, and what is known of the other tasks of the group afterwards."""
 
     said: Said
@@ -42,10 +42,10 @@ class Verdict(Struct, frozen=True):
     """the loop whose item has finished"""
 
 
-class Tests:
+class ContenderTests:
     """Reads the tests of one function, and what its waits wait for."""
 
-    def __init__(self, contenders: Contenders, facts: Facts, uses: Uses) -> None:
+    def __init__(self, contenders: Contenders, facts: Facts, uses: ContenderUses) -> None:
         self._contenders = contenders
         self._uses = uses
         self._function = facts.function
@@ -53,7 +53,7 @@ class Tests:
 
     def of(
         self, test: Expr, truth: bool, carriers: Carriers, undone: tuple[Expr, ...] | None, wait: int
-    ) -> Verdict:
+    ) -> TestVerdict:
         """Return what a test tells that comes out so; `wait` is the call that waited for the group last."""
         return _Test(self, carriers, undone, wait).of(test, truth)
 
@@ -94,13 +94,15 @@ class Tests:
 class _Test:
     """One test, where the path that comes to it has left things."""
 
-    def __init__(self, tests: Tests, carriers: Carriers, undone: tuple[Expr, ...] | None, wait: int) -> None:
+    def __init__(
+        self, tests: ContenderTests, carriers: Carriers, undone: tuple[Expr, ...] | None, wait: int
+    ) -> None:
         self._tests = tests
         self._carriers = carriers
         self._undone = undone
         self._wait = wait
 
-    def of(self, test: Expr, truth: bool) -> Verdict:
+    def of(self, test: Expr, truth: bool) -> TestVerdict:
         while isinstance(test, Op) and test.op == "not":
             test, truth = test.operands[0], not truth
         match test:
@@ -119,10 +121,10 @@ class _Test:
             case _:
                 return self._emptiness(test, truth)
 
-    def _told(self, said: Said, loop: int = -1) -> Verdict:
-        return Verdict(said, self._undone, loop)
+    def _told(self, said: Said, loop: int = -1) -> TestVerdict:
+        return TestVerdict(said, self._undone, loop)
 
-    def _emptiness(self, value: Expr, truth: bool) -> Verdict:
+    def _emptiness(self, value: Expr, truth: bool) -> TestVerdict:
         """Return what it means that a value is true, or not empty."""
         found = meaning(value, self._carriers)
         if found is None:
@@ -142,7 +144,7 @@ class _Test:
             case _:
                 return None
 
-    def _among(self, task: Expr, where: Expr, truth: bool) -> Verdict:
+    def _among(self, task: Expr, where: Expr, truth: bool) -> TestVerdict:
         """Return what `task in done` or `task in pending` tells."""
         mine, group = meaning(task, self._carriers), meaning(where, self._carriers)
         if group is None:
@@ -152,13 +154,13 @@ class _Test:
             return self._beside(task) if finished else self._without(task)
         return self._own(mine, finished)
 
-    def _own(self, mine: Carrier, finished: bool) -> Verdict:
+    def _own(self, mine: Carrier, finished: bool) -> TestVerdict:
         """Return what is told of the task itself, or of an item that it may be."""
         if mine.part is Part.MEMBER:
             return self._told(Said.ITEM, mine.step if finished else -1)
         return self._told(Said.FINISHED if finished else Said.RUNNING)
 
-    def _without(self, other: Expr) -> Verdict:
+    def _without(self, other: Expr) -> TestVerdict:
         """Return what is known where another has not finished: if none of them has, this one must have."""
         items = self._tests.items(self._wait)
         if self._undone is None or other not in items:
@@ -167,14 +169,14 @@ class _Test:
         others = [item for item in items if meaning(item, self._carriers) is None]
         all_run = bool(others) and all(item in undone for item in others)
         sure = all_run and not self._tests.is_timed(self._wait)
-        return Verdict(Said.FINISHED if sure else Said.NOTHING, undone)
+        return TestVerdict(Said.FINISHED if sure else Said.NOTHING, undone)
 
-    def _beside(self, other: Expr) -> Verdict:
+    def _beside(self, other: Expr) -> TestVerdict:
         """Return what is known where another has finished: the task may have, or may not."""
         waited_for = other in self._tests.items(self._wait)
-        return Verdict(Said.NOTHING, None if waited_for else self._undone)
+        return TestVerdict(Said.NOTHING, None if waited_for else self._undone)
 
-    def _asked(self, number: int, truth: bool) -> Verdict:
+    def _asked(self, number: int, truth: bool) -> TestVerdict:
         """Return what a call tells, such as `task.done()`."""
         call = self._tests.call(number)
         if call is None:

@@ -64,7 +64,7 @@ NOTHING = Use()
 SETTLED = Use(settles=True)
 
 
-class Uses:
+class ContenderUses:
     """Reads the steps of one function."""
 
     def __init__(self, contenders: Contenders, facts: Facts) -> None:

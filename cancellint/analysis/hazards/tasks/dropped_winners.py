@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.engine.path_search import Verdict
+from cancellint.analysis.engine.path_search import Halt
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.tasks.contender_tests import Said
 from cancellint.analysis.hazards.tasks.contenders import (
@@ -44,7 +44,7 @@ from cancellint.model.summary import RESULT, Path
 from cancellint.model.types import FunctionKey
 
 
-class Ending(enum.IntEnum):
+class RaceEnding(enum.IntEnum):
     """What the function does after it has dropped the result, what is worst first."""
 
     READS_ON = 0
@@ -58,7 +58,7 @@ class Ending(enum.IntEnum):
 class Drop(Struct, frozen=True, order=True):
     """One path on which a result is dropped."""
 
-    ending: Ending
+    ending: RaceEnding
     cancelled: bool
     """the function was cancelled while it waited"""
     wait: int
@@ -68,7 +68,7 @@ class Drop(Struct, frozen=True, order=True):
     by_cancel: bool
 
 
-class Dropped(Struct, frozen=True):
+class DroppedWinner(Struct, frozen=True):
     """A task whose result may be dropped."""
 
     started: int
@@ -92,7 +92,7 @@ class _State(Struct, frozen=True):
 
 def dropped_winners(
     effects: Effects, owners: Owners, contenders: Contenders, key: FunctionKey
-) -> Iterator[Dropped]:
+) -> Iterator[DroppedWinner]:
     """Yield the consuming tasks of a function's races whose result it may drop."""
     starts = tuple(contenders.started(key)) if contenders.has_race(key) else ()
     if not starts or contenders.is_main(key):
@@ -104,7 +104,7 @@ def dropped_winners(
         if sources:
             ways = _Search(contenders, facts, number, sources).run()
             if ways:
-                yield Dropped(number, at_stake, ways)
+                yield DroppedWinner(number, at_stake, ways)
 
 
 class _Search:
@@ -126,13 +126,13 @@ class _Search:
         found = self._paths.run(self._facts.block_of(self._start), self._start + 1, start)
         for end in found.ends:
             if end.exit == RETURN_EXIT and self._gives(end.state.leaving):
-                self._drop(end.state, Ending.RETURNS, end.state.leaving)
+                self._drop(end.state, RaceEnding.RETURNS, end.state.leaving)
             else:
                 last = self._facts.flow.last_step(end.block)
-                self._drop(end.state, Ending.ENDS, -1 if last is None else last)
+                self._drop(end.state, RaceEnding.ENDS, -1 if last is None else last)
         return tuple(sorted(self._found))
 
-    def _drop(self, state: _State, ending: Ending, at: int) -> None:
+    def _drop(self, state: _State, ending: RaceEnding, at: int) -> None:
         by_cancel = state.dropped >= 0
         if state.wait >= 0 and (by_cancel or not state.cancelled):  # else it is left running, and not dropped
             where = state.dropped if by_cancel else at
@@ -140,14 +140,14 @@ class _Search:
 
     # ----------------------------------------------------------------- steps
 
-    def over_step(self, state: _State, number: int) -> _State | Verdict:
+    def over_step(self, state: _State, number: int) -> _State | Halt:
         if number == self._start or self._reads_on(number, state):
-            self._drop(state, Ending.READS_ON, number)
-            return Verdict.STOP
+            self._drop(state, RaceEnding.READS_ON, number)
+            return Halt.STOP
         carriers = dict(state.carriers)
         followed = self._looked_at(number, state, carriers)
         if followed is None:
-            return Verdict.STOP
+            return Halt.STOP
         return structs.replace(followed, carriers=self._paths.after(number, carriers))
 
     def _reads_on(self, number: int, state: _State) -> bool:

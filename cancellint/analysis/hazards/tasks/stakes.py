@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation
 from cancellint.analysis.engine.graph import ControlFlow
-from cancellint.analysis.engine.path_search import Outcome, PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind, may_follow
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
@@ -138,12 +138,12 @@ def _takes_unasked(effects: Effects, callee: Callee, depth: int = DEEPEST) -> bo
         return False
     called = callee.key
 
-    def waited(here: Place[tuple[()]], number: int) -> tuple[()] | Verdict:
+    def waited(here: PathPoint[tuple[()]], number: int) -> tuple[()] | Halt:
         if _sends(effects, called, number):
-            return Verdict.STOP
+            return Halt.STOP
         operations = effects.awaited(called, number)
         taking = any(_takes_unasked(effects, each.callee, depth - 1) for each in operations)
-        return Verdict.FOUND if taking else ()
+        return Halt.FOUND if taking else ()
 
     flow = effects.program.flow(called)
     return PathSearch(flow, waited).run([behind(flow, None)]).outcome is Outcome.FOUND
@@ -216,7 +216,7 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
     handlers, flow = Handlers(effects, key), effects.program.flow(key)
     goes_on = False
 
-    def onward(here: Place[tuple[()]], edge: Edge) -> tuple[()] | None:
+    def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
         nonlocal goes_on
         if not _goes_on(handlers, edge):
             return None

@@ -4,10 +4,10 @@ from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from cancellint.analysis.engine.graph import ControlFlow
-from cancellint.analysis.engine.path_search import Found, PathSearch, Place, Verdict
+from cancellint.analysis.engine.path_search import Found, Halt, PathPoint, PathSearch
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.hazards.tasks.contender_tests import Tests
-from cancellint.analysis.hazards.tasks.contender_uses import Uses
+from cancellint.analysis.hazards.tasks.contender_tests import ContenderTests
+from cancellint.analysis.hazards.tasks.contender_uses import ContenderUses
 from cancellint.analysis.hazards.tasks.contenders import Carrier, Carriers, Contenders
 from cancellint.model.ir import Await, Block, Edge, Expr, Leaves, Next, Temp
 
@@ -23,7 +23,7 @@ State = TypeVar("State", bound=Hashable)
 class Follower(Protocol[State]):
     """What one search makes of the steps and edges on its paths; a None ends the path."""
 
-    def over_step(self, state: State, number: int) -> State | Verdict:
+    def over_step(self, state: State, number: int) -> State | Halt:
         """Return the state after a step."""
         ...
 
@@ -50,8 +50,8 @@ class TaskPaths(Generic[State]):
     def __init__(self, contenders: Contenders, facts: Facts, follower: Follower[State]) -> None:
         self.contenders = contenders
         self.facts = facts
-        self.uses = Uses(contenders, facts)
-        self.tests = Tests(contenders, facts, self.uses)
+        self.uses = ContenderUses(contenders, facts)
+        self.tests = ContenderTests(contenders, facts, self.uses)
         self._follower = follower
         self._steps = facts.function.steps
         self._flow: ControlFlow = facts.flow
@@ -60,7 +60,7 @@ class TaskPaths(Generic[State]):
         """Follow all paths from a step of a block."""
         tests = self.facts.tests
         search = PathSearch(self._flow, self._over_step, self._over_edge, tests=tests, cap=MOST_PLACES)
-        return search.run([Place(block, state, step)])
+        return search.run([PathPoint(block, state, step)])
 
     def after(self, number: int, carriers: Carriers) -> Held:
         """Return what means the task after a step."""
@@ -72,10 +72,10 @@ class TaskPaths(Generic[State]):
         step = self._steps[number] if number >= 0 else None
         return step.value.step if isinstance(step, Await) and isinstance(step.value, Temp) else -1
 
-    def _over_step(self, here: Place[State], number: int) -> State | Verdict:
+    def _over_step(self, here: PathPoint[State], number: int) -> State | Halt:
         return self._follower.over_step(here.state, number)
 
-    def _over_edge(self, here: Place[State], edge: Edge) -> State | None:
+    def _over_edge(self, here: PathPoint[State], edge: Edge) -> State | None:
         block = self._flow.blocks[here.block]
         last = self._flow.last_step(here.block)
         match self._steps[last] if last is not None else None:
