@@ -59,7 +59,7 @@ RARE = {
     "RaisedByName": 18,
     "WithForTry": 2,
 }
-"""How many pairs there are, at the least, of an edit that cannot be made in MOST."""
+"""How many pairs there are, at the least, of an edit that cannot be made in MOST; all examples are tried."""
 
 
 class Pair(NamedTuple):
@@ -106,8 +106,9 @@ def _pairs(edit: type[Edit]) -> Iterator[Pair]:
 
 
 def _every_pair(edit: type[Edit]) -> Iterator[Pair]:
-    first = EDITS.index(edit) * len(CHOSEN) // len(EDITS)
-    for example in (*CHOSEN[first:], *CHOSEN[:first]):
+    examples = _APT if edit.__name__ in RARE else CHOSEN
+    first = EDITS.index(edit) * len(examples) // len(EDITS)
+    for example in (*examples[first:], *examples[:first]):
         before = dict(example.files)
         every = list(variants(edit, before))
         count = min(len(every), PLACES)
@@ -145,7 +146,7 @@ def _told(files: Files) -> list[Told]:
 
 @cache
 def _found_before(example: str) -> list[Told]:
-    return _told(dict(next(each.files for each in CHOSEN if each.name == example)))
+    return _told(dict(next(each.files for each in _APT if each.name == example)))
 
 
 def _rules(told: list[Told]) -> Counter[tuple[str, str]]:

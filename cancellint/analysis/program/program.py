@@ -266,7 +266,7 @@ class Program:
         while isinstance(root, ir.Attr):
             names.append(root.name)
             root = root.base
-        if not isinstance(root, ir.Name):
+        if not isinstance(root, ir.Name | ir.Imported):
             return (Value(scope, expr),)
         found = self.denotes(scope, root, depth + 1)
         for name in reversed(names):
