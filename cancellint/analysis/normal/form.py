@@ -77,9 +77,8 @@ def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
     modules = {
         name: _normal_module(program, expansion, synonyms, attributes, name) for name in program.modules()
     }
-    return Program(modules, program.packages, expansion.absorbed), Origins(
-        expansion.functions, expansion.absorbed
-    )
+    normal = Program(modules, program.packages, expansion.absorbed, before=program)
+    return normal, Origins(expansion.functions, expansion.absorbed)
 
 
 def _normal_module(

@@ -81,6 +81,16 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
     return _without_dead_branches(_with_plain_steps(function, shared))
 
 
+class _Rests(Struct, frozen=True):
+    """What a copy rests on. `on_others`: on attributes or items that others may change while they run."""
+
+    names: frozenset[str]
+    attributes: frozenset[str]
+    outcomes: frozenset[int]
+    on_items: bool
+    on_others: bool
+
+
 class _Propagation:
     """Which copies hold at the start of each block, and the function rewritten by them."""
 
@@ -103,6 +113,7 @@ class _Propagation:
         }
         self._asks_truth = any(isinstance(step, Call) and step.func == _BOOL for step in function.steps)
         self.is_of_use = bool(self._copied) or self._asks_truth
+        self._rested: dict[tuple[str, Expr], _Rests] = {}
         self._entry: tuple[Copies | None, ...] = ()
         if self.is_of_use:
             self._flow = ControlFlow(function.blocks)
@@ -167,26 +178,51 @@ class _Propagation:
         return {name: copied for name, copied in copies.items() if not self._is_changed(name, copied, number)}
 
     def _is_changed(self, name: str, copied: Expr, number: int) -> bool:
-        step = self._function.steps[number]
+        """Tell whether a step may give a variable, or a part of what it stands for, another value.
+
+        What a call does to attributes changes the outcome of a test of them; the object that an access path
+        names is taken to stay the same until somebody else may run, or the attribute is assigned.
+        """
+        rests = self._rests(name, copied)
+        match self._function.steps[number]:
+            case Assign(target=Name(id=bound)) | Delete(target=Name(id=bound)):
+                return bound in rests.names
+            case Assign(target=Attr(name=attribute)) | Delete(target=Attr(name=attribute)):
+                return attribute in rests.attributes
+            case Assign(target=Item()) | Delete(target=Item()):
+                return rests.on_items
+            case Await() | Yield():
+                return rests.on_others or number in rests.outcomes
+            case Call():
+                return number in rests.outcomes or (rests.on_others and isinstance(copied, Op))
+            case _:
+                return number in rests.outcomes
+
+    def _rests(self, name: str, copied: Expr) -> _Rests:
+        asked = (name, copied)
+        if asked not in self._rested:
+            self._rested[asked] = self._find_rests(name, copied)
+        return self._rested[asked]
+
+    def _find_rests(self, name: str, copied: Expr) -> _Rests:
+        every = tuple(parts(copied))
         is_method = name in self._only_called and isinstance(copied, Attr)
-        return any(
-            _may_change(part, copied, step, number)
-            for part in (Name(name), *parts(copied))
-            if not self._stays(part, step) and not (is_method and self._is_method(part, copied, step))
+        return _Rests(
+            names=frozenset((name, *(part.id for part in every if isinstance(part, Name)))),
+            attributes=frozenset(part.name for part in every if isinstance(part, Attr)),
+            outcomes=frozenset(part.step for part in every if isinstance(part, Temp)),
+            on_items=any(isinstance(part, Item) for part in every),
+            on_others=any(
+                isinstance(part, Attr | Item)
+                and not self._settled.holds(part)
+                and not (is_method and part == copied and self._is_method(part))
+                for part in every
+            ),
         )
 
-    def _stays(self, part: Expr, step: Step) -> bool:
-        """Tell whether whoever runs during a step leaves a part of an expression as it is."""
-        return isinstance(step, Await | Yield | Call) and self._settled.holds(part)
-
-    def _is_method(self, part: Expr, copied: Expr, step: Step) -> bool:
-        """Tell whether a part is what a copied path ends in, a method of an object as far as is known."""
-        return (
-            isinstance(step, Await | Yield | Call)
-            and part == copied
-            and isinstance(part, Attr)
-            and part.name not in self._settled.changed
-        )
+    def _is_method(self, part: Expr) -> bool:
+        """Tell whether a path ends in a method of an object, as far as is known."""
+        return isinstance(part, Attr) and part.name not in self._settled.changed
 
     # ------------------------------------------------------------------ rewriting
 
@@ -291,27 +327,6 @@ def _may_copy(function: Function) -> bool:
         and isinstance(step.value, Attr | Name | Imported | Temp | Op)
         for step in function.steps
     )
-
-
-def _may_change(part: Expr, whole: Expr, step: Step, number: int) -> bool:
-    """Tell whether a step may give a part of a copied expression another value.
-
-    What a call does to attributes changes the outcome of a test of them; the object that an access path names
-    is taken to stay the same until somebody else may run, or the attribute is assigned.
-    """
-    match step:
-        case Assign(target=Name() as target) | Delete(target=Name() as target):
-            return part == target
-        case Assign(target=Attr(name=name)) | Delete(target=Attr(name=name)):
-            return isinstance(part, Attr) and part.name == name
-        case Assign(target=Item()) | Delete(target=Item()):
-            return isinstance(part, Item)
-        case Await() | Yield():
-            return isinstance(part, Attr | Item) or part == Temp(number)
-        case Call():
-            return part == Temp(number) or (isinstance(part, Attr | Item) and isinstance(whole, Op))
-        case _:
-            return part == Temp(number)
 
 
 def _is_path(expr: Expr) -> bool:

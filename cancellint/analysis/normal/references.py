@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.normal.rewriting import parts, reads
+from cancellint.analysis.normal.rewriting import reads
 from cancellint.analysis.program.names import Binding, decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import (
@@ -13,14 +13,19 @@ from cancellint.model.ir import (
     Attr,
     Await,
     AwaitKind,
+    Build,
     Call,
     Closure,
     Const,
     Delete,
+    Element,
     Expr,
     Function,
     Imported,
+    Item,
     Name,
+    Op,
+    Star,
     Temp,
 )
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
@@ -63,15 +68,7 @@ class References:
 
     def _read(self, key: FunctionKey) -> None:
         function = self._program.function(key)
-        for expr in _expressions(function):
-            for part in parts(expr):
-                match part:
-                    case Name(id=name) | Attr(name=name) | Const(kind="str", text=name):
-                        self._spoken_of[name] += 1
-                    case Imported(name=str(name)):
-                        self._spoken_of[name] += 1
-                    case _:
-                        pass
+        self._spoken_of.update(_names_in(list(_expressions(function))))
         found = tuple(self._plain_calls(key, function))
         for call in found:
             self._called[self._program.function(call.callee).name] += 1
@@ -164,6 +161,28 @@ class References:
 def has_no_receiver(function: Function) -> bool:
     """Tell whether a function of a class is given no object of the class as its first argument."""
     return not {"staticmethod", "classmethod"}.isdisjoint(decorator_names(function))
+
+
+def _names_in(waiting: list[Expr]) -> list[str]:
+    """Return all that some expressions name, as often as they do: texts may be names to `getattr`."""
+    found: list[str] = []
+    while waiting:
+        match waiting.pop():
+            case Name(id=name) | Const(kind="str", text=name) | Imported(name=str(name)):
+                found.append(name)
+            case Attr(base=inner, name=name):
+                found.append(name)
+                waiting.append(inner)
+            case Star(value=inner) | Element(value=inner):
+                waiting.append(inner)
+            case Item(base=base, key=key):
+                waiting.append(key)
+                waiting.append(base)
+            case Op(operands=inner_parts) | Build(items=inner_parts):
+                waiting.extend(inner_parts)
+            case _:
+                pass
+    return found
 
 
 def _expressions(function: Function) -> Iterator[Expr]:

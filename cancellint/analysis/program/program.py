@@ -37,10 +37,13 @@ class Program:
         modules: Mapping[str, ir.Module],
         packages: Container[str],
         absorbed: frozenset[FunctionKey] = frozenset(),
+        before: "Program | None" = None,
     ) -> None:
         self._modules = dict(sorted(modules.items()))
         self.packages = packages
         self._absorbed = absorbed
+        self._before = before
+        """the same program before some of its functions were changed"""
         self._flows: dict[FunctionKey, ControlFlow] = {}
         self._scopes: dict[str, Scopes] = {}
         self._namespaces = {prefix for name in self._modules for prefix in _prefixes(name)}
@@ -130,7 +133,8 @@ class Program:
         """What the functions of a module bind."""
         found = self._scopes.get(module)
         if found is None:
-            found = self._scopes[module] = Scopes(module, self._modules[module])
+            before = None if self._before is None else self._before.scopes(module)
+            found = self._scopes[module] = Scopes(module, self._modules[module], before)
         return found
 
     def is_module(self, name: str) -> bool:
