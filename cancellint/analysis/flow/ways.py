@@ -101,6 +101,17 @@ class Ways:
     def raises_again(self, handler: int) -> bool:
         return any(isinstance(self.facts.function.steps[step], Raise) for step in self.steps_in(handler))
 
+    def nearest_handler(self, handler: int, step: int) -> int:
+        """Return the handler that a step stands in: what one handler raises again may come to another."""
+        flow, steps = self.facts.flow, self.facts.function.steps
+        dominance = flow.dominance
+        nearest = handler
+        for number in dominance.dominated(handler):
+            catches = any(isinstance(steps[each], Catch) for each in flow.steps(number))
+            if catches and dominance.dominates(number, flow.block_of(step)):
+                nearest = number if dominance.dominates(nearest, number) else nearest
+        return nearest
+
     def may_skip(self, handler: int, step: int) -> bool:
         """Tell whether a handler may raise again without having run one of its steps.
 

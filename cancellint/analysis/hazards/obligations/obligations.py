@@ -353,10 +353,10 @@ class Obligations:
                 continue
             for step, act in self._ways.acts_in(handler):
                 if _undoes(obligation, act):
-                    widened = belief is not Belief.SOME_ERROR
-                    caught = catch_step(self._facts, handler) if widened else -1
-                    sometimes = self._ways.may_skip(handler, step)
-                    return Witness(step, act, belief, caught, sometimes=sometimes)
+                    own = self._ways.nearest_handler(handler, step)
+                    belief = self._ways.belief(own)
+                    caught = catch_step(self._facts, own) if belief is not Belief.SOME_ERROR else -1
+                    return Witness(step, act, belief, caught, sometimes=self._ways.may_skip(own, step))
         return None
 
     def _says_undo(self, handler: int, belief: Belief) -> bool:
