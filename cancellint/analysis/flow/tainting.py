@@ -1,14 +1,13 @@
 """Taint: what a function computes from given values, whatever the path."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
-    Build,
     Call,
-    Element,
     Enter,
     Expr,
     Function,
@@ -16,8 +15,6 @@ from cancellint.model.ir import (
     Load,
     Name,
     Next,
-    Op,
-    Star,
     Temp,
 )
 
@@ -69,20 +66,3 @@ class Taint:
         """What data is put into holds it from then on: a list, a parser."""
         if isinstance(container, Name | Attr):
             self._tainted.add(container)
-
-
-def parts(expr: Expr) -> Iterator[Expr]:
-    """Yield an expression and all it is made of."""
-    waiting = [expr]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        match current:
-            case Attr(base=base) | Element(value=base) | Star(value=base):
-                waiting.append(base)
-            case Item(base=base, key=key):
-                waiting += (base, key)
-            case Op(operands=inner) | Build(items=inner):
-                waiting.extend(inner)
-            case _:
-                pass

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.memory.access_paths import Frame
+from cancellint.analysis.program.expressions import names_in
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -106,23 +107,6 @@ def _free_names(frame: Frame, function: int) -> Iterator[str]:
     own = frozenset(inner.locals) | {param.name for param in inner.params}
     for step in inner.steps:
         for expr in (*read_by(step), *(step.args if isinstance(step, Call) else ())):
-            for name in names(expr):
+            for name in names_in(expr):
                 if name not in own and (frame.is_local(name) or name in frame.params):
                     yield name
-
-
-def names(expr: Expr) -> Iterator[str]:
-    """Yield the variables an expression reads, closures' own reads aside."""
-    waiting = [expr]
-    while waiting:
-        match waiting.pop():
-            case Name(id=name):
-                yield name
-            case Attr(base=base) | Element(value=base) | Star(value=base):
-                waiting.append(base)
-            case Item(base=base, key=key):
-                waiting.extend((base, key))
-            case Op(operands=parts) | Build(items=parts):
-                waiting.extend(parts)
-            case _:
-                pass

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from cancellint.analysis.normal.inlining import Expanded, Inlined, arguments, inline, whole
 from cancellint.analysis.normal.references import PlainCall, References
-from cancellint.analysis.normal.rewriting import parts, reads
+from cancellint.analysis.normal.rewriting import reads
+from cancellint.analysis.program.expressions import parts
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import (

@@ -12,7 +12,8 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import Tally, names_in, parts, rewritten, rewritten_step, tally
+from cancellint.analysis.normal.rewriting import Tally, rewritten, rewritten_step, tally
+from cancellint.analysis.program.expressions import names_in, parts
 from cancellint.model.ir import (
     Assign,
     Attr,

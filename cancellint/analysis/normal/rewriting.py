@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -50,11 +51,11 @@ def rewritten(expr: Expr, replace: Replace) -> Expr:
             new, new_key = rewritten(base, replace), rewritten(key, replace)
             return expr if new is base and new_key is key else Item(new, new_key)
         case Op(op=op, operands=operands):
-            parts = all_rewritten(operands, replace)
-            return expr if parts is operands else Op(op, parts)
+            new_parts = all_rewritten(operands, replace)
+            return expr if new_parts is operands else Op(op, new_parts)
         case Build(kind=kind, items=items):
-            parts = all_rewritten(items, replace)
-            return expr if parts is items else Build(kind, parts)
+            new_parts = all_rewritten(items, replace)
+            return expr if new_parts is items else Build(kind, new_parts)
         case Star(value=value):
             new = rewritten(value, replace)
             return expr if new is value else Star(new)
@@ -103,8 +104,8 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
             new_target = rewritten_target(target, replace)
             return step if new_target is target else Delete(new_target)
         case Catch(types=types):
-            parts = all_rewritten(types, replace)
-            return step if parts is types else structs.replace(step, types=parts)
+            new_parts = all_rewritten(types, replace)
+            return step if new_parts is types else structs.replace(step, types=new_parts)
         case Raise(value=None) | StarImport():
             return step
         case (
@@ -166,41 +167,6 @@ def _read_by_target(target: Expr) -> Iterator[Expr]:
             return
 
 
-def parts(expr: Expr) -> Iterator[Expr]:
-    """Yield an expression and all expressions in it, outermost first."""
-    waiting = [expr]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        match current:
-            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
-                waiting.append(inner)
-            case Item(base=base, key=key):
-                waiting.extend((key, base))
-            case Op(operands=inner_parts) | Build(items=inner_parts):
-                waiting.extend(reversed(inner_parts))
-            case _:
-                pass
-
-
-def names_in(expr: Expr) -> Iterator[str]:
-    """Yield the variables that an expression reads."""
-    waiting = [expr]
-    while waiting:
-        match waiting.pop():
-            case Name(id=name):
-                yield name
-            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
-                waiting.append(inner)
-            case Item(base=base, key=key):
-                waiting.append(key)
-                waiting.append(base)
-            case Op(operands=inner_parts) | Build(items=inner_parts):
-                waiting.extend(inner_parts)
-            case _:
-                pass
-
-
 class Tally(NamedTuple):
     """How often a function reads each variable, and each outcome of a step; and each variable in tests."""
 
@@ -227,19 +193,13 @@ def tally(function: Function) -> Tally:
     return Tally(names, outcomes, tested)
 
 
-def _count(waiting: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
-    while waiting:
-        match waiting.pop():
-            case Name(id=name):
-                names[name] = names.get(name, 0) + 1
-            case Temp(step=step):
-                outcomes[step] = outcomes.get(step, 0) + 1
-            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
-                waiting.append(inner)
-            case Item(base=base, key=key):
-                waiting.append(key)
-                waiting.append(base)
-            case Op(operands=inner_parts) | Build(items=inner_parts):
-                waiting.extend(inner_parts)
-            case _:
-                pass
+def _count(exprs: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
+    for expr in exprs:
+        for part in parts(expr):
+            match part:
+                case Name(id=name):
+                    names[name] = names.get(name, 0) + 1
+                case Temp(step=step):
+                    outcomes[step] = outcomes.get(step, 0) + 1
+                case _:
+                    pass

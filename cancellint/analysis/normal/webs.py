@@ -11,7 +11,8 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import names_in, reads, rewritten, rewritten_step
+from cancellint.analysis.normal.rewriting import reads, rewritten, rewritten_step
+from cancellint.analysis.program.expressions import names_in
 from cancellint.model.ir import (
     Annotation,
     Assign,

@@ -31,7 +31,8 @@ from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.hazards.exchanges.settlements import given_back, is_closed_on_error, is_settled
 from cancellint.analysis.memory.access_paths import cut
 from cancellint.analysis.memory.owners import Owners
-from cancellint.analysis.normal.rewriting import parts, reads
+from cancellint.analysis.normal.rewriting import reads
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Item, Name, Return, Temp
 from cancellint.model.summary import Act, Path, Replaces, Take

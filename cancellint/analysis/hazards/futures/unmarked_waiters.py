@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from cancellint.analysis.engine.graph import CANCELLED, ERROR, NORMAL, ControlFlow, EdgeClass
 from cancellint.analysis.engine.reachability import after_block, may_follow
-from cancellint.analysis.flow.tainting import Taint, parts
+from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.hazards.futures.futures import Futures
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,

@@ -10,9 +10,9 @@ from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
-from cancellint.analysis.flow.tainting import parts
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.library.knowledge import argument
+from cancellint.analysis.program.expressions import parts
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
     Assign,

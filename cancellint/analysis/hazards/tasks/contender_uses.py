@@ -21,7 +21,7 @@ from cancellint.analysis.hazards.tasks.contenders import (
     meaning,
 )
 from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.memory.values import names
+from cancellint.analysis.program.expressions import names_in
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -167,7 +167,7 @@ class ContenderUses:
             nested = self._facts.frame.nested(waiting.pop())
             for step in nested.steps:
                 for expr in _expressions(step):
-                    found.update(names(expr))
+                    found.update(names_in(expr))
             waiting.extend(_closures(nested.steps))
         return frozenset(found)
 

@@ -1,0 +1,27 @@
+"""Expressions and what they are made of."""
+
+from collections.abc import Iterator
+
+from cancellint.model.ir import Attr, Build, Element, Expr, Item, Name, Op, Star
+
+
+def parts(expr: Expr) -> Iterator[Expr]:
+    """Yield an expression and all expressions in it, outermost first."""
+    waiting = [expr]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        match current:
+            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
+                waiting.append(inner)
+            case Item(base=base, key=key):
+                waiting.extend((key, base))
+            case Op(operands=inner_parts) | Build(items=inner_parts):
+                waiting.extend(reversed(inner_parts))
+            case _:
+                pass
+
+
+def names_in(expr: Expr) -> Iterator[str]:
+    """Yield the variables that an expression reads, closures' own reads aside."""
+    return (part.id for part in parts(expr) if isinstance(part, Name))
