@@ -194,6 +194,8 @@ class Handles:
             and self._is_held_elsewhere(key, number, operand)
         ):
             return None
+        if self._gives_nothing(key, operand):
+            return None  # there is no coroutine, and so no task
         made_by = self._made_by(key, operand)
         if made_by and all(Role.STORES in entry.roles for entry in made_by):
             return None  # it cannot fail, and what it waits for holds it
@@ -253,6 +255,25 @@ class Handles:
         known = [self._operations.known(callee) for callee in self._types.callees(key, operand.step)]
         entries = tuple(each.entry for each in known if each is not None)
         return entries if len(entries) == len(known) else ()
+
+    def _gives_nothing(self, key: FunctionKey, operand: Expr | None) -> bool:
+        """Tell whether what is to be run is the result of plain project functions that return nothing."""
+        steps = self._program.function(key).steps
+        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
+            return False
+        return all(
+            isinstance(callee, ProjectCallee) and self._is_procedure(callee)
+            for callee in self._types.callees(key, operand.step)
+        )
+
+    def _is_procedure(self, callee: ProjectCallee) -> bool:
+        """Tell whether a call runs a function at once that returns nothing, and is more than declared."""
+        function = self._program.function(callee.key)
+        at_once = not (function.is_async or function.is_generator or callee.constructs)
+        returned = [step.value for step in function.steps if isinstance(step, Return)]
+        does_something = any(isinstance(step, Call | Assign) for step in function.steps)
+        plain = not function.decorators and does_something
+        return at_once and plain and all(value == Const("none", "None") for value in returned)
 
     def _never_waits(self, key: FunctionKey, operand: Expr | None) -> bool:
         """Tell whether a project coroutine is run that awaits nothing at all."""
