@@ -8,6 +8,7 @@ from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from cancellint.analysis.callgraph.cancellers import Cancellers
 from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
@@ -114,6 +115,11 @@ class Project:
     def contenders(self) -> Contenders:
         """Which tasks are started to be waited for together."""
         return Contenders(self.effects, self.handles)
+
+    @cached_property
+    def cancellers(self) -> Cancellers:
+        """Who can cancel a function, and what lives on then."""
+        return Cancellers(self.effects)
 
     @cached_property
     def older_versions(self) -> OlderVersions:
