@@ -16,7 +16,7 @@ def abandoned_sibling(subject: Subject) -> Iterator[RawFinding]:
     """Tasks that are waited for together are left running on some path, and go on consuming."""
     project = subject.project
     groups: dict[int, list[_Told]] = {}
-    for one in abandoned(project.effects, project.owners, project.contenders, subject.function):
+    for one in abandoned(project.effects, project.facts_of, project.contenders, subject.function):
         told = _told(subject, one)
         if told is not None:
             groups.setdefault(told.left.waits, []).append(told)
