@@ -100,6 +100,7 @@ def finish(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> Iterator[Fi
                 notes=placed_notes(draft.raw.notes, places),
                 help=draft.raw.help,
                 fix=draft.raw.fix,
+                canceller=draft.raw.canceller,
             )
 
 

@@ -325,6 +325,16 @@ class Effects:
             return Raced(known.entry.race, known.name, tuple(dict.fromkeys(found)), values)
         return None
 
+    def body_race(self, key: FunctionKey, value: Expr) -> Known | None:
+        """Return what is known of a context manager, made in place, that may cancel its body."""
+        if not isinstance(value, Temp) or not isinstance(self.program.function(key).steps[value.step], Call):
+            return None
+        for callee in self.types.callees(key, value.step):
+            known = self.operations.known(callee)
+            if known is not None and known.entry.raced == "body" and known.entry.race is not None:
+                return known if Role.RACES in known.entry.roles else None
+        return None
+
     def _gather_operation(
         self, gathered: Gathering, key: FunctionKey, number: int, operation: Operation, used: bool
     ) -> None:
