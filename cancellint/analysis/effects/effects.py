@@ -353,8 +353,13 @@ class Effects:
         if site.function != key:
             inner = self._translated(inner, key, operation)
         wrap_losses(inner, operation)
-        gathered.suspends |= inner.suspends or operation.task
+        gathered.suspends |= inner.suspends or operation.task or self._gives_future(operation.callee)
         merge(gathered, inner)
+
+    def _gives_future(self, callee: Callee) -> bool:
+        """Tell whether a library's call is no coroutine, so that what is awaited is what it gives."""
+        known = self.operations.known(callee)
+        return known is not None and not known.entry.awaitable
 
     # ------------------------------------------------------------------ context managers, iteration
 

@@ -164,6 +164,7 @@ def _varied(entry: Entry, variant: Variant) -> Entry:
         mode=None if cancel is Cancel.SAFE else variant.mode or entry.mode,
         race=variant.race or entry.race,
         delivers=entry.delivers if variant.delivers is None else variant.delivers,
+        fails=entry.fails if variant.fails is None else variant.fails,
         returns=entry.returns if variant.returns is None else variant.returns,
         same_as=entry.same_as if variant.same_as is None else variant.same_as or None,
         note=entry.note if variant.note is None else variant.note,
