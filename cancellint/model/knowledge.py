@@ -206,6 +206,8 @@ class Entry(_Table, frozen=True):
     """what means no limit there: literals' texts, names of constants, `absent`"""
     weak: bool = False
     """of a class of containers: what it holds goes when nobody else holds it"""
+    collected: bool = False
+    """of a class: the last reference to an object closes it, quietly and at once"""
     into: str = "result"
     """of a consumer: where the data goes (`result`, or `arg:0` for `recv_into`)"""
     cancel: Cancel = Cancel.SAFE

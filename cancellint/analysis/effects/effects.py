@@ -137,6 +137,14 @@ class Effects:
             isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
         )
 
+    def is_collected(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether an expression is an object that its last reference closes."""
+        found = options(self.types.of(key, value))
+        return bool(found) and all(
+            isinstance(option, Instance) and self.operations.knowledge.is_collected(option.cls)
+            for option in found
+        )
+
     def is_waiter(self, key: FunctionKey, value: Expr) -> bool:
         """Tell whether an expression is of a class that the tables know, or a pending coroutine or task."""
         return any(

@@ -276,6 +276,11 @@ class Knowledge:
         entry = self.entry(cls)
         return entry is not None and entry.weak
 
+    def is_collected(self, cls: str) -> bool:
+        """Whether the last reference to an object of a class closes it."""
+        entry = self.entry(cls)
+        return entry is not None and entry.collected
+
     def overridden(self, bases: Iterable[str], method: str) -> Entry | None:
         """The entry of the method of a library class that a class with these bases overrides."""
         entries = (self.entry(f"{base}.{method}") for base in bases)
