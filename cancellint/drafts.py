@@ -86,6 +86,34 @@ def fixes_by_module(drafts: Iterable[Draft]) -> Mapping[str, tuple[Fix, ...]]:
     return {module: tuple(fixes) for module, fixes in grouped.items()}
 
 
+SAME_CAUSE = "the same here: "
+"""Begins the notes that list the other places of a cause."""
+
+
+def one_per_cause(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> tuple[Draft, ...]:
+    """The drafts, those of one rule with the same cause told at the firmest, with the others as notes.
+
+    Whether they are errors is told by the worst of them. What a comment silences must be left out before.
+    """
+    by_cause: dict[tuple[str, str | None], list[Draft]] = {}
+    for each in drafts:
+        if each.raw.at in places:
+            by_cause.setdefault((each.code, each.raw.cause), []).append(each)
+    return tuple(_with_others(found, places) for found in by_cause.values())
+
+
+def _with_others(found: list[Draft], places: Mapping[Site, Place]) -> Draft:
+    first, *others = sorted(found, key=lambda each: (STRENGTH.index(each.confidence), places[each.raw.at]))
+    notes = tuple(
+        SiteNote(each.raw.at, SAME_CAUSE + each.raw.message)
+        for each in others
+        if places[each.raw.at] != places[first.raw.at] or each.raw.message != first.raw.message
+    )
+    worst = Severity.ERROR if any(each.severity is Severity.ERROR for each in found) else first.severity
+    raw = msgspec.structs.replace(first.raw, notes=(*first.raw.notes, *notes))
+    return msgspec.structs.replace(first, raw=raw, severity=worst)
+
+
 def finish(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> Iterator[Finding]:
     """The findings whose place is known, with the notes whose place is known."""
     for draft in drafts:

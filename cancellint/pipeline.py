@@ -24,6 +24,7 @@ from cancellint.drafts import (
     fixes_by_module,
     group_by_module,
     in_order,
+    one_per_cause,
     refused,
     sites_by_module,
 )
@@ -101,7 +102,7 @@ def examine(
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         places, fixes = _look_up(drafts, reading, failures)
         silenced = silence(drafts, places, commented)
-        shown = tuple(each for each in silenced.kept if each.is_shown)
+        shown = one_per_cause((each for each in silenced.kept if each.is_shown), places)
         told = (
             *_refusals(reading, choice),
             *finish(_with_possible_fixes(shown, fixes), places),

@@ -15,6 +15,7 @@ import pytest
 from cancellint import __version__, pipeline
 from cancellint.cli import main
 from cancellint.config import load
+from cancellint.drafts import SAME_CAUSE
 from cancellint.model import ir
 from cancellint.selection import catalogue
 
@@ -224,6 +225,25 @@ def test_suppressions_silence_what_they_name(command: Command) -> None:
         ("c.py:11:13:", "CAN201"),
         ("c.py:11:37:", "CAN002"),
     ]
+
+
+@pytest.mark.parametrize("silenced", [(), ("one",), ("two",), ("one", "two")])
+def test_copies_under_two_roots_are_one_finding_that_lists_the_places_no_comment_silences(
+    command: Command, silenced: tuple[str, ...]
+) -> None:
+    for root in ("one", "two"):
+        (command.folder / root).mkdir()
+        comment = "  # cancellint: ignore[CAN201]" if root in silenced else ""
+        (command.folder / root / "cache.py").write_text(LOCKED.replace("sleep(1)", f"sleep(1){comment}"))
+
+    found = json.loads(command("check", "--output-format", "json").out)["findings"]
+
+    places = [
+        (each["path"], *(note["path"] for note in each["notes"] if note["message"].startswith(SAME_CAUSE)))
+        for each in found
+    ]
+    left = tuple(f"{root}/cache.py" for root in ("one", "two") if root not in silenced)
+    assert places == ([left] if left else [])
 
 
 # --------------------------------------------------------------------------- choosing rules

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cancellint.config import Config, Profile
-from cancellint.drafts import Draft, draft, finish, in_order
+from cancellint.drafts import SAME_CAUSE, Draft, draft, finish, in_order, one_per_cause
 from cancellint.frontend.discover import Source
 from cancellint.model.finding import Confidence, Finding, RawFinding, Severity, SiteNote
 from cancellint.model.source import Place, Site, Span
@@ -111,3 +111,29 @@ def test_findings_are_ordered_by_place_then_code_and_said_once() -> None:
 
     assert list(in_order(findings)) == expected
     assert list(in_order(reversed(findings))) == expected
+
+
+def of_cause(step: int, cause: str | None, confidence: Confidence, severity: Severity) -> Draft:
+    raw = RawFinding(Site("m", 1, step), f"message {step}", confidence, cause=cause)
+    return Draft("CAN999", "a-fault", severity, raw, confidence)
+
+
+def test_findings_of_one_cause_are_told_once_at_the_firmest_and_list_the_other_places() -> None:
+    places = {Site("m", 1, step): Place("m.py", Span(step, 1, step, 2), "f") for step in range(1, 6)}
+    drafts = [
+        of_cause(1, "one", LIKELY, Severity.ERROR),
+        of_cause(2, "other", CERTAIN, Severity.WARNING),
+        of_cause(3, "one", CERTAIN, Severity.WARNING),
+        of_cause(4, "one", LIKELY, Severity.WARNING),
+    ]
+
+    found = in_order(finish(one_per_cause(drafts, places), places))
+
+    assert [(each.message, each.severity) for each in found] == [
+        ("message 2", Severity.WARNING),
+        ("message 3", Severity.ERROR),
+    ]
+    assert [(note.message, note.place.span.line) for note in found[1].notes] == [
+        (f"{SAME_CAUSE}message 1", 1),
+        (f"{SAME_CAUSE}message 4", 4),
+    ]

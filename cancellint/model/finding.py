@@ -115,6 +115,8 @@ class RawFinding(Struct, frozen=True):
     """where it is written, if that is in a helper that stands at `at` as well"""
     canceller: Canceller | None = None
     """who cancels, where the claim needs somebody who does"""
+    cause: str | None = None
+    """what one change would mend: findings of a rule with the same cause are one, with a list of places"""
 
 
 class Note(Struct, frozen=True, order=True):

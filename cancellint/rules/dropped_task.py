@@ -31,7 +31,22 @@ def dropped_task(subject: Subject) -> Iterator[RawFinding]:
             notes=tuple(_notes(started.helpers)),
             help=_THREAD_CURE if started.in_thread else _TASK_CURE,
             severity=Severity.ERROR if task.raises else None,
+            cause=_cause(subject, task),
         )
+
+
+def _cause(subject: Subject, task: DroppedTask) -> str | None:
+    """Return the helper that hands over what nobody takes, or what is run: it could keep its task itself.
+
+    Where nobody knows what is run, it is what one class calls by one name.
+    """
+    started = task.dropped.started
+    if started.helpers:
+        return subject.likeness(started.helpers[-1].function, started.helpers[-1].step)
+    if task.runs:
+        return " or ".join(subject.likeness(key, 0) for key in task.runs)
+    cls = subject.project.program.class_of(subject.function)
+    return f"{cls}:{started.runs}" if cls is not None and started.runs else None
 
 
 def _what(dropped: Dropped) -> str:

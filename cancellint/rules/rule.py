@@ -3,8 +3,10 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct, structs
 
 from cancellint.analysis.explain.cancelling import cancelled_by
@@ -21,6 +23,12 @@ class Subject(Struct, frozen=True):
 
     project: Project
     function: FunctionKey
+
+    def likeness(self, function: FunctionKey, step: int) -> str:
+        """Return what a step has in common with its copy, in a file of the same name under another root."""
+        found = self.project.program.function(function)
+        digest = blake2b(msgspec.msgpack.encode(found.steps), digest_size=16).hexdigest()
+        return f"{function.module.rpartition('.')[2]}:{found.qualname}:{step}:{digest}"
 
     def site(self, step: int) -> Site:
         """Return the place of one of the function's own steps."""
@@ -83,7 +91,8 @@ def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
             sites = (raw.at, *(note.at for note in raw.notes))
             older = tuple(subject.project.older_versions.notes(sites))
             raw = structs.replace(raw, notes=(*raw.notes, *older)) if older else raw
-        yield _as_written(raw, subject.project.origins)
+        cause = raw.cause or f"{raw.message}:{subject.likeness(subject.function, raw.at.step)}"
+        yield _as_written(structs.replace(raw, cause=cause), subject.project.origins)
 
 
 def _as_written(raw: RawFinding, origins: Origins) -> RawFinding:

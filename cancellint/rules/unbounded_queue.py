@@ -39,6 +39,7 @@ def unbounded_queue(subject: Subject) -> Iterator[RawFinding]:
             message=f"`{backlog.shown}` grows without bound: {inflow.growth} feeds it with what a peer sends",
             confidence=_confidence(backlog),
             notes=tuple(_notes(backlog)),
+            cause=subject.likeness(backlog.feed.at.function, backlog.feed.at.step),
             help=f"{_CURES[backlog.kind]} {_REST[inflow.growth]}",
         )
 

@@ -15,7 +15,9 @@ import pytest
 
 from cancellint.cli import main
 from cancellint.config import Config
+from cancellint.drafts import SAME_CAUSE
 from cancellint.model.finding import Finding
+from cancellint.model.source import Place
 from cancellint.pipeline import run, summaries
 from cancellint.resources import rule_pages
 from cancellint.selection import Listed, catalogue
@@ -141,24 +143,32 @@ def selected_for(example: Example) -> tuple[str, ...]:
 
 def unmatched(findings: Iterable[Finding], wants: Iterable[Want], folder: Path) -> Iterator[str]:
     left = list(wants)
-    for finding in findings:
-        path = Path(finding.place.path).resolve().relative_to(folder.resolve()).as_posix()
-        line = finding.place.span.line
+    for code, message, place in (told for finding in findings for told in told_by(finding)):
+        path = Path(place.path).resolve().relative_to(folder.resolve()).as_posix()
+        line = place.span.line
         match = next(
             (
                 want
                 for want in left
-                if (want.path, want.line, want.code) == (path, line, finding.code)
-                and re.search(want.message, finding.message)
+                if (want.path, want.line, want.code) == (path, line, code)
+                and re.search(want.message, message)
             ),
             None,
         )
         if match is None:
-            yield f"not wanted: {path}:{line}: {finding.code} {finding.message}"
+            yield f"not wanted: {path}:{line}: {code} {message}"
         else:
             left.remove(match)
     for want in left:
         yield f"not reported: {want.path}:{want.line}: {want.code} {want.message!r}"
+
+
+def told_by(finding: Finding) -> Iterator[tuple[str, str, Place]]:
+    """What a finding says of its own place, and of the other places of its cause."""
+    yield finding.code, finding.message, finding.place
+    for note in finding.notes:
+        if note.message.startswith(SAME_CAUSE):
+            yield finding.code, note.message.removeprefix(SAME_CAUSE), note.place
 
 
 def unbelieved(config: Config, folder: Path, name: str, line: int, subject: str, regex: str) -> str | None:

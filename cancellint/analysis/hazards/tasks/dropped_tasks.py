@@ -8,7 +8,7 @@ from cancellint.analysis.callgraph.handles import Dropped, Handles, Started
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.outcomes import UNKNOWN, Outcome, Outcomes
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.types import FunctionKey, ProjectFunction
+from cancellint.model.types import FunctionKey, ProjectCallee, ProjectFunction
 
 
 class DroppedTask(Struct, frozen=True):
@@ -21,6 +21,8 @@ class DroppedTask(Struct, frozen=True):
     """it may fail, and nobody sees that"""
     raises: bool
     """the error is one that its own code raises"""
+    runs: tuple[FunctionKey, ...] = ()
+    """the project functions that it may be a call of"""
 
 
 class DroppedTasks:
@@ -35,18 +37,28 @@ class DroppedTasks:
         """Yield the tasks that a function drops and that may be lost, or whose error may be."""
         for dropped in self._handles.dropped(key):
             started = dropped.started
-            outcome = self._outcome(key, started)
+            functions = tuple(self._functions(key, started))
+            outcome = self._outcome(key, started, functions)
             collected = outcome.may_be_forgotten and not started.in_thread and not dropped.outlasted
             unseen = outcome.may_fail and not started.told
             if collected or unseen:
-                yield DroppedTask(dropped, collected, unseen, unseen and outcome.raises)
+                yield DroppedTask(dropped, collected, unseen, unseen and outcome.raises, functions)
 
-    def _outcome(self, key: FunctionKey, started: Started) -> Outcome:
+    def _functions(self, key: FunctionKey, started: Started) -> Iterator[FunctionKey]:
+        """Yield the project functions that what is started runs."""
+        if started.work is None:
+            return
+        if started.in_thread:
+            for option in options(self._effects.types.of(key, started.work)):
+                if isinstance(option, ProjectFunction):
+                    yield option.key
+        for operation in self._effects.operations.behind(key, started.work):
+            if isinstance(operation.callee, ProjectCallee):
+                yield operation.callee.key
+
+    def _outcome(self, key: FunctionKey, started: Started, functions: tuple[FunctionKey, ...]) -> Outcome:
         if started.work is None:
             return UNKNOWN
-        found = options(self._effects.types.of(key, started.work))
-        if started.in_thread and found and all(isinstance(each, ProjectFunction) for each in found):
-            return self._outcomes.of_functions(
-                tuple(each.key for each in found if isinstance(each, ProjectFunction))
-            )
+        if started.in_thread and functions:
+            return self._outcomes.of_functions(functions)
         return self._outcomes.of_operations(self._effects.operations.behind(key, started.work))
