@@ -405,6 +405,18 @@ def test_a_helper_that_nobody_waits_for_owes_what_its_caller_undoes() -> None:
     assert [debt.confidence for debt in found.project.debts(found.key("main.Gate._f"))] == [Confidence.LIKELY]
 
 
+def test_a_caller_pays_for_nothing_that_it_has_no_name_for() -> None:
+    found = analysed(
+        HEADER
+        + "        pass\n"
+        + "async def _count(gate):\n    global calls\n    gate.inside += 1\n    await pause()\n"
+        + "    gate.inside -= 1\n"
+        + "async def g():\n    try:\n        await _count(Gate() or Gate())\n    finally:\n        print(1)\n"
+    )
+
+    assert [debt.confidence for debt in found.project.debts(found.key("main._count"))] == [Confidence.LIKELY]
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
