@@ -56,7 +56,7 @@ def draft(
     return Draft(
         code=rule.code,
         name=rule.name,
-        severity=choice.severity(rule.code, rule.severity),
+        severity=choice.severity(rule.code, raw.severity or rule.severity),
         raw=raw,
         confidence=STRENGTH[strength],
         is_shown=strength <= config.weakest_shown.rank,
@@ -100,6 +100,7 @@ def finish(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> Iterator[Fi
                 notes=placed_notes(draft.raw.notes, places),
                 help=draft.raw.help,
                 fix=draft.raw.fix,
+                canceller=draft.raw.canceller,
             )
 
 

@@ -8,13 +8,14 @@ from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from cancellint.analysis.callgraph.cancellers import Cancellers
 from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
 from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import Futures
@@ -28,6 +29,7 @@ from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
 from cancellint.analysis.hazards.tasks.contenders import Contenders
+from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
@@ -78,10 +80,10 @@ class Project:
         self.settings = settings
         self.program = effects.program
         self.effects = effects
-        self.owners = owners
         self._results = results
         self.traces = Traces(effects, results)
-        self._debts = Debts(effects, owners, results)
+        self.facts_of = FactsOf(effects, owners)
+        self._debts = Debts(effects, self.facts_of, results)
 
     def result(self, key: FunctionKey) -> Result:
         """Return what is known of a function; nothing for one that no coroutine reaches."""
@@ -102,7 +104,7 @@ class Project:
             *self.debts(key),
             *self.torn_exchanges.decided_in(key),
             *self.shared_futures.of(key),
-            *orphans(self.effects, self.owners, self.contenders, key),
+            *orphans(self.effects, self.facts_of, self.contenders, key),
             *self.lost_grants.in_function(key),
         )
 
@@ -111,9 +113,19 @@ class Project:
         return key not in self._called
 
     @cached_property
+    def dropped_tasks(self) -> DroppedTasks:
+        """Tasks that nobody keeps, and what that can cost."""
+        return DroppedTasks(self.effects, self.handles)
+
+    @cached_property
     def contenders(self) -> Contenders:
         """Which tasks are started to be waited for together."""
         return Contenders(self.effects, self.handles)
+
+    @cached_property
+    def cancellers(self) -> Cancellers:
+        """Who can cancel a function, and what lives on then."""
+        return Cancellers(self.effects)
 
     @cached_property
     def older_versions(self) -> OlderVersions:
@@ -136,7 +148,7 @@ class Project:
     @cached_property
     def refutations(self) -> Refutations:
         """What is owed behind promises to be cancel-safe."""
-        return Refutations(self.effects, self.owners, self.contracts, self.owed)
+        return Refutations(self.effects, self.facts_of, self.contracts, self.owed)
 
     @cached_property
     def proofs(self) -> Proofs:
@@ -147,7 +159,7 @@ class Project:
     def torn_exchanges(self) -> TornExchanges:
         """Requests of the whole program whose replies a cancellation leaves to others."""
         may = frozenset(key for key, result in self._results.items() if result.may_exchange)
-        return TornExchanges(self.effects, self.owners, may)
+        return TornExchanges(self.effects, self.facts_of, may)
 
     @cached_property
     def shared_futures(self) -> SharedFutures:
@@ -171,10 +183,10 @@ class Project:
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""
+        facts = self.facts_of(key)
         result = self._results.get(key)
         if result is None:
-            result = summarize(self.effects, self.owners, key, self.contracts.made_at(key) is not None)
-        facts = Facts(self.effects, self.owners, key)
+            result = summarize(self.effects, facts, self.contracts.made_at(key) is not None)
         evidence = Evidence(facts, result, self.owed(key), self.contracts.made_at(key))
         described = describe(self.effects, self.traces, evidence)
         return as_written(described, lambda site: self.origins.of(site).origin)
@@ -270,7 +282,8 @@ class _Fixpoint:
         result = Result(NOTHING)
         with self._boundary(key.module):
             promised = self._contracts.made_at(key) is not None
-            result = summarize(self._effects, self._owners, key, promised)
+            facts = Facts(self._effects, self._owners, key)
+            result = summarize(self._effects, facts, promised)
         old = self._results.get(key)
         self._results[key] = result
         for store in result.fills:

@@ -28,6 +28,35 @@ class Confidence(enum.StrEnum):
         return tuple(Confidence).index(self)
 
 
+class Canceller(enum.StrEnum):
+    """A way in which a cancellation reaches a function, the one that leaves most behind first."""
+
+    RACE = "race"
+    """a timeout or the like ends this call alone"""
+    CANCEL_SITE = "cancel-site"
+    """its task is cancelled, and what it worked on lives on"""
+    GROUP = "group"
+    """another task of its group fails, or the function that started its task ends"""
+    PUBLIC = "public"
+    """whoever calls what the program offers may do so"""
+    OWNER_ENDS = "owner-ends"
+    """only what ends the owner of its task for good cancels it"""
+    NONE_KNOWN = "none-known"
+    """nobody in sight does, before the event loop ends"""
+
+    @property
+    def rank(self) -> int:
+        """How many ways come before this one."""
+        return tuple(Canceller).index(self)
+
+    @property
+    def confidence(self) -> Confidence:
+        """How firmly a claim can stand that needs this canceller."""
+        if self in (Canceller.RACE, Canceller.CANCEL_SITE):
+            return Confidence.CERTAIN
+        return Confidence.LIKELY if self in (Canceller.GROUP, Canceller.PUBLIC) else Confidence.POSSIBLE
+
+
 class SiteNote(Struct, frozen=True):
     """One step of the reasoning, at a step of the program."""
 
@@ -80,8 +109,12 @@ class RawFinding(Struct, frozen=True):
     help: str = ""
     """the cure, one sentence"""
     fix: Fix | None = None
+    severity: Severity | None = None
+    """another one than the rule's own, where more is shown to be lost; the configuration goes first"""
     copy_of: Site | None = None
     """where it is written, if that is in a helper that stands at `at` as well"""
+    canceller: Canceller | None = None
+    """who cancels, where the claim needs somebody who does"""
 
 
 class Note(Struct, frozen=True, order=True):
@@ -104,3 +137,5 @@ class Finding(Struct, frozen=True):
     help: str = ""
     fix: Fix | None = None
     """what `--fix` would do"""
+    canceller: Canceller | None = None
+    """as in `RawFinding`"""

@@ -63,6 +63,7 @@ def _finding(finding: Finding) -> Json:
         "symbol": finding.place.symbol,
         "notes": [_note(note) for note in finding.notes],
         "fix": _fix(finding.fix) if finding.fix else None,
+        "canceller": finding.canceller.value if finding.canceller else None,
     }
 
 

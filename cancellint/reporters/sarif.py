@@ -120,7 +120,11 @@ def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
         "message": {"text": _text(finding.message) + help_},
         "locations": [_location(finding.place)],
         "partialFingerprints": {FINGERPRINT: fingerprint},
-        "properties": {"confidence": finding.confidence.value, **_fix(finding.fix)},
+        "properties": {
+            "confidence": finding.confidence.value,
+            **_fix(finding.fix),
+            **({"canceller": finding.canceller.value} if finding.canceller else {}),
+        },
     }
     return {**result, "codeFlows": [_flow(finding)]} if finding.notes else result
 

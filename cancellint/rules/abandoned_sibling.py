@@ -16,12 +16,21 @@ def abandoned_sibling(subject: Subject) -> Iterator[RawFinding]:
     """Tasks that are waited for together are left running on some path, and go on consuming."""
     project = subject.project
     groups: dict[int, list[_Told]] = {}
-    for one in abandoned(project.effects, project.owners, project.contenders, subject.function):
+    for one in abandoned(project.effects, project.facts_of, project.contenders, subject.function):
         told = _told(subject, one)
         if told is not None:
             groups.setdefault(told.left.waits, []).append(told)
     for group in groups.values():
-        yield _finding(subject, group)
+        yield _with_canceller(subject, group, _finding(subject, group))
+
+
+def _with_canceller(subject: Subject, group: list["_Told"], found: RawFinding) -> RawFinding:
+    """Return a finding with who cancels the wait, if it is by a cancellation that the tasks are left."""
+    best = min(group, key=lambda told: (told.confidence.rank, told.left))
+    if best.left.way is not Departure.CANCELLED:
+        return found
+    takes = best.task.stake.taken(again=False)
+    return subject.cancelled(found, takes[0].source if takes else RESULT, best.left.at)
 
 
 class _Told(Struct, frozen=True):

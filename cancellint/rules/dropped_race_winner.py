@@ -20,7 +20,7 @@ def dropped_race_winner(subject: Subject) -> Iterator[RawFinding]:
     """Several tasks of a race may be done at once, and what one of them has taken is dropped."""
     project = subject.project
     found: dict[int, list[_Told]] = {}
-    for dropped in dropped_winners(project.effects, project.owners, project.contenders, subject.function):
+    for dropped in dropped_winners(project.effects, project.facts_of, project.contenders, subject.function):
         judged = [(way, _confidence(subject, dropped, way)) for way in dropped.ways]
         told = [(confidence.rank, way, confidence) for way, confidence in judged if confidence is not None]
         if told:
@@ -36,7 +36,7 @@ def dropped_race_winner(subject: Subject) -> Iterator[RawFinding]:
 def _left(subject: Subject) -> frozenset[int]:
     """Return the tasks that the function leaves running by a statement of its own."""
     project = subject.project
-    found = abandoned(project.effects, project.owners, project.contenders, subject.function)
+    found = abandoned(project.effects, project.facts_of, project.contenders, subject.function)
     return frozenset(
         one.started
         for one in found

@@ -16,13 +16,18 @@ def leaked_acquire(subject: Subject) -> Iterator[RawFinding]:
     for debt in subject.project.debts(subject.function):
         if debt.kind is ObligationKind.HELD and debt.handler < 0:
             left = left_undone(subject.project.traces, subject.function, debt)
-            yield RawFinding(
-                at=subject.site(debt.cancelled),
-                message=f"{left} if this await is cancelled",
-                confidence=debt.confidence,
-                notes=tuple(_notes(subject, debt)),
-                help=_CURE,
-                fix=_fix(subject, debt),
+            yield subject.cancelled(
+                RawFinding(
+                    at=subject.site(debt.cancelled),
+                    message=f"{left} if this await is cancelled",
+                    confidence=debt.confidence,
+                    notes=tuple(_notes(subject, debt)),
+                    help=_CURE,
+                    fix=_fix(subject, debt),
+                ),
+                debt.act.subject,
+                debt.taken,
+                debt.cancelled,
             )
 
 

@@ -6,6 +6,7 @@ from cancellint.analysis.hazards.futures.lost_grants import LostGrant
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
+from cancellint.model.summary import RESULT
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
 
@@ -21,7 +22,7 @@ def _kept(subject: Subject) -> Iterator[RawFinding]:
     """Yield the waits that keep what they have just been given."""
     for lost in subject.project.lost_grants.in_function(subject.function):
         giver = subject.project.program.function(lost.grant.at.function).qualname
-        yield RawFinding(
+        found = RawFinding(
             at=subject.site(lost.wait.at.step),
             message=_message(giver, lost),
             confidence=max(lost.confidence, Confidence.LIKELY, key=lambda each: each.rank),
@@ -29,6 +30,7 @@ def _kept(subject: Subject) -> Iterator[RawFinding]:
             help=f"when cancelled, see whether `{shown(lost.wait.value)}` is done and not cancelled, "
             "and then serve the next one",
         )
+        yield subject.cancelled(found, RESULT, lost.wait.at.step)
 
 
 def _not_refused(subject: Subject) -> Iterator[RawFinding]:
@@ -37,7 +39,7 @@ def _not_refused(subject: Subject) -> Iterator[RawFinding]:
     for waiter in subject.project.unmarked_waiters.in_function(subject.function):
         mark = f"{program.function(subject.function).params[0].name}.{waiter.mark}"
         giver = program.function(waiter.giver).qualname
-        yield RawFinding(
+        found = RawFinding(
             at=subject.site(waiter.awaited),
             message=f"if this wait is cancelled, `{mark}` stays unset, and `{giver}` hands `{waiter.what}` "
             "to a waiter that is gone",
@@ -51,6 +53,7 @@ def _not_refused(subject: Subject) -> Iterator[RawFinding]:
             ),
             help=f"set `{mark}` whenever the wait does not succeed: `except BaseException`, and raise again",
         )
+        yield subject.cancelled(found, RESULT, waiter.awaited)
 
 
 def _message(giver: str, lost: LostGrant) -> str:

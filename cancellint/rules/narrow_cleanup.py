@@ -17,13 +17,18 @@ def narrow_cleanup(subject: Subject) -> Iterator[RawFinding]:
         if debt.handler >= 0:
             left = left_undone(subject.project.traces, subject.function, debt)
             handler = subject.site(debt.handler)
-            yield RawFinding(
-                at=handler,
-                message=f"{left} after a cancellation: this handler sees errors only",
-                confidence=debt.confidence,
-                notes=tuple(_notes(subject, debt)),
-                help=_CURE,
-                fix=Fix(Edit.WIDEN_HANDLER, (handler,)),
+            yield subject.cancelled(
+                RawFinding(
+                    at=handler,
+                    message=f"{left} after a cancellation: this handler sees errors only",
+                    confidence=debt.confidence,
+                    notes=tuple(_notes(subject, debt)),
+                    help=_CURE,
+                    fix=Fix(Edit.WIDEN_HANDLER, (handler,)),
+                ),
+                debt.act.subject,
+                debt.cancelled,
+                debt.handler,
             )
 
 

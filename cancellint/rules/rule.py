@@ -7,10 +7,12 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.explain.cancelling import cancelled_by
 from cancellint.analysis.normal.form import Origins, names_as_written
 from cancellint.analysis.project import Project
 from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
+from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
 
 
@@ -23,6 +25,21 @@ class Subject(Struct, frozen=True):
     def site(self, step: int) -> Site:
         """Return the place of one of the function's own steps."""
         return Site(self.function.module, self.function.function, step)
+
+    def cancelled(self, raw: RawFinding, on: Path, *steps: int) -> RawFinding:
+        """Return a finding that needs a canceller with the one there is, no firmer than that allows.
+
+        `on` is what suffers; a timeout round all the steps, in the function itself, counts as well.
+        """
+        owned = on.root == "param:0" and self.project.program.class_of(self.function) is not None
+        cancellation = self.project.cancellers.of(self.function, owned=owned, steps=steps)
+        note = cancelled_by(self.project.program, cancellation)
+        return structs.replace(
+            raw,
+            confidence=max(raw.confidence, cancellation.canceller.confidence, key=lambda each: each.rank),
+            notes=(*raw.notes, note) if note is not None else raw.notes,
+            canceller=cancellation.canceller,
+        )
 
 
 T = TypeVar("T")

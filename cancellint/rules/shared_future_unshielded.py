@@ -6,6 +6,7 @@ from cancellint.analysis.hazards.futures.shared_futures import Shared, Sharing
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
+from cancellint.model.summary import Path
 from cancellint.rules.rule import Subject, rule
 
 _NOTES = {
@@ -20,7 +21,7 @@ def shared_future_unshielded(subject: Subject) -> Iterator[RawFinding]:
     """A future that several callers wait for is awaited without a shield: any of them cancels it for all."""
     for shared in subject.project.shared_futures.of(subject.function):
         future = shown(shared.future)
-        yield RawFinding(
+        found = RawFinding(
             at=subject.site(shared.at.step),
             message=_message(subject, shared),
             confidence=shared.confidence,
@@ -30,6 +31,7 @@ def shared_future_unshielded(subject: Subject) -> Iterator[RawFinding]:
             else f"await `asyncio.shield({future})`",
             fix=_fix(subject, shared),
         )
+        yield subject.cancelled(found, Path("param:0"), shared.at.step)
 
 
 def _message(subject: Subject, shared: Shared) -> str:

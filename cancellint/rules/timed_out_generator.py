@@ -16,7 +16,7 @@ _CURE = "keep the task that waits for the next item and wait for it again, or ma
 def timed_out_generator(subject: Subject) -> Iterator[RawFinding]:
     """A timeout cancels one step of an asynchronous generator, which finishes it, and it is used again."""
     told: set[int] = set()
-    for cut in cuts(subject.project.effects, subject.project.owners, subject.function):
+    for cut in cuts(subject.project.effects, subject.project.facts_of, subject.function):
         if cut.race in told:
             continue
         told.add(cut.race)

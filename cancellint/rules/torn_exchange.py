@@ -23,13 +23,14 @@ def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
         return
     for torn in subject.project.torn_exchanges.decided_in(subject.function):
         name = subject.project.traces.shown(subject.function, torn.connection)
-        yield RawFinding(
+        found = RawFinding(
             at=_site(torn.at),
             message=f"the reply stays unread on `{name}` if this await is cancelled, and {_harm(torn)}",
             confidence=torn.confidence,
             notes=tuple(_notes(subject, torn, name)),
             help=_CURE,
         )
+        yield subject.cancelled(found, torn.connection, torn.at.step)
 
 
 def _has_handler_that_closes(subject: Subject) -> bool:

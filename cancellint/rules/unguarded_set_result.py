@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from cancellint.analysis.hazards.futures.abandoned_futures import Harm, Unguarded
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.analysis.program.program import Program
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
+from cancellint.model.summary import RESULT
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
 
@@ -18,7 +21,7 @@ def unguarded_set_result(subject: Subject) -> Iterator[RawFinding]:
     for unguarded in subject.project.abandoned_futures.unguarded_in(subject.function):
         completion = unguarded.completion
         future = shown(completion.future)
-        yield RawFinding(
+        found = RawFinding(
             at=subject.site(completion.at.step),
             message=f"if whoever waits for `{future}` was cancelled, this raises InvalidStateError"
             f"{_harm(program, unguarded)}",
@@ -27,6 +30,19 @@ def unguarded_set_result(subject: Subject) -> Iterator[RawFinding]:
             help=f"complete it only `if not {future}.done()`",
             fix=Fix(Edit.GUARD_COMPLETION, (subject.site(completion.at.step),), safe=True),
         )
+        yield found if _ends_itself(unguarded) else _waiting(subject, unguarded).cancelled(found, RESULT)
+
+
+def _ends_itself(unguarded: Unguarded) -> bool:
+    """Tell whether the wait has a time limit of its own."""
+    return unguarded.wait is not None and unguarded.wait.is_timed
+
+
+def _waiting(subject: Subject, unguarded: Unguarded) -> Subject:
+    """Return the function that waits for the future, or hands it to whoever does."""
+    wait = unguarded.wait
+    waiting = unguarded.made.handed_by[-1] if wait is None else (wait.helper or wait.at).function
+    return structs.replace(subject, function=waiting)
 
 
 def _harm(program: Program, unguarded: Unguarded) -> str:

@@ -1,7 +1,7 @@
 """The facts of one function under the summaries known so far, each solved when first asked for."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 
 from msgspec import structs
 
@@ -124,6 +124,10 @@ class Facts:
         """What each step takes on that is to be undone, and what it undoes."""
         return acts_by_step(self.frame, self.function, self.effects)
 
+    def is_collected(self, value: Expr) -> bool:
+        """Tell whether a value is an object that its last reference closes."""
+        return self._all_effects.is_collected(self.key, value)
+
     def is_waiter(self, value: Expr) -> bool:
         """Tell whether a value is a library's object to wait for: a future, an event, a stream, a queue."""
         return self._all_effects.is_waiter(self.key, value)
@@ -226,6 +230,20 @@ class Facts:
             if store is not None:
                 yield store, number
 
+
+class FactsOf:
+    """The facts of functions when all are summarised. Whoever asks for them shares them."""
+
+    def __init__(self, effects: Effects, owners: Owners) -> None:
+        self._of = lru_cache(MOST_KEPT)(partial(Facts, effects, owners))
+
+    def __call__(self, key: FunctionKey) -> Facts:
+        """Return the facts of a function."""
+        return self._of(key)
+
+
+MOST_KEPT = 512
+"""Functions whose facts are kept. Those of others are solved again, which costs time and changes nothing."""
 
 STORE = "store"
 """Origin of data that was removed from a container the program itself fills."""

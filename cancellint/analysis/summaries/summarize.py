@@ -14,7 +14,6 @@ from cancellint.analysis.flow.losses import Lost, losses, of_either_kind
 from cancellint.analysis.flow.races import RaceVerdict, verdicts
 from cancellint.analysis.flow.reading_on import Start, reads_on
 from cancellint.analysis.flow.undoing import may_owe
-from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.summaries.kinds import kinds
 from cancellint.analysis.summaries.parameters import parameter_fates
 from cancellint.model.finding import Confidence
@@ -74,9 +73,8 @@ class Result(Struct, frozen=True):
     """what it loses although it is declared cancel-safe; callers are not told"""
 
 
-def summarize(effects: Effects, owners: Owners, key: FunctionKey, promised: bool = False) -> Result:
+def summarize(effects: Effects, facts: Facts, promised: bool = False) -> Result:
     """Solve one function under the summaries known so far. `promised`: it is declared cancel-safe."""
-    facts = Facts(effects, owners, key)
     lost = tuple(sorted(losses(facts), key=lambda each: _told_later(facts, each))) if _has_data(facts) else ()
     races = tuple(verdicts(effects, facts, lost))
     locks = Locks(facts)

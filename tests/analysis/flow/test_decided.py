@@ -5,7 +5,6 @@ from textwrap import dedent, indent
 import pytest
 
 from cancellint.analysis.flow.decided import Truth
-from cancellint.analysis.flow.facts import Facts
 from cancellint.model.ir import Call, Const, Name
 from tests.analysed import analysed
 
@@ -27,7 +26,7 @@ class Gate:
 def known(body: str) -> dict[str, str]:
     """What is known where a method calls `mark()`."""
     found = analysed(HEADER + indent(dedent(body).strip("\n"), "        ") + "\n")
-    facts = Facts(found.project.effects, found.project.owners, found.key("main.Gate.f"))
+    facts = found.project.facts_of(found.key("main.Gate.f"))
     marks = [
         number
         for number, step in enumerate(facts.function.steps)

@@ -10,12 +10,11 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ERROR
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.losses import race_exits
 from cancellint.analysis.flow.reading_on import Loser, Start, reads_on
 from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Temp
@@ -63,12 +62,12 @@ class _Step(Struct, frozen=True):
     path: Path
 
 
-def cuts(effects: Effects, owners: Owners, key: FunctionKey) -> Iterator[Cut]:
+def cuts(effects: Effects, facts_of: FactsOf, key: FunctionKey) -> Iterator[Cut]:
     """Yield the steps of generators that a function cuts short and repeats."""
     function = effects.program.function(key)
     if not (_asks(function) and (function.regions or _has_limit(function))):
         return
-    facts = Facts(effects, owners, key)
+    facts = facts_of(key)
     steps = tuple(_steps(effects, facts))
     for step in steps:
         made = _maker(effects, key, _original(effects, facts, step.generator))

@@ -26,11 +26,10 @@ from cancellint.analysis.flow.exchanges import (
     is_same,
     replies,
 )
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.hazards.exchanges.settlements import given_back, is_closed_on_error, is_settled
 from cancellint.analysis.memory.access_paths import cut
-from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.normal.rewriting import reads
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.finding import Confidence
@@ -85,11 +84,10 @@ class _Decided(Struct, frozen=True):
 class TornExchanges:
     """The exchanges of the whole program that a cancellation tears."""
 
-    def __init__(self, effects: Effects, owners: Owners, may: frozenset[FunctionKey]) -> None:
+    def __init__(self, effects: Effects, facts_of: FactsOf, may: frozenset[FunctionKey]) -> None:
         self._effects = effects
-        self._owners = owners
+        self._facts_of = facts_of
         self._may = may
-        self._facts: dict[FunctionKey, Facts] = {}
         self._exchanges = Exchanges(self._facts_of)
         self._callers = Callers(effects)
 
@@ -104,11 +102,6 @@ class TornExchanges:
             for torn in self._in(key):
                 found.setdefault(torn.at.function, {}).setdefault(torn.at, torn)
         return {key: tuple(torn.values()) for key, torn in found.items()}
-
-    def _facts_of(self, key: FunctionKey) -> Facts:
-        if key not in self._facts:
-            self._facts[key] = Facts(self._effects, self._owners, key)
-        return self._facts[key]
 
     # ------------------------------------------------------------------ one function
 

@@ -8,11 +8,10 @@ from cancellint.analysis.callgraph.callers import Caller, Callers
 from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.cancellation_paths import way_out
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Obligations
-from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence
 from cancellint.model.summary import Path
@@ -22,14 +21,13 @@ from cancellint.model.types import FunctionKey
 class Debts:
     """Answers which obligations a cancelled function leaves undischarged; solved when asked for, once."""
 
-    def __init__(self, effects: Effects, owners: Owners, results: Mapping[FunctionKey, Result]) -> None:
+    def __init__(self, effects: Effects, facts_of: FactsOf, results: Mapping[FunctionKey, Result]) -> None:
         self._effects = effects
-        self._owners = owners
+        self._facts_of = facts_of
         self._results = results
         self._callers = Callers(effects)
         self._attributes = effects.attributes
         self._found: dict[FunctionKey, tuple[Debt, ...]] = {}
-        self._facts: dict[FunctionKey, Facts] = {}
 
     def of(self, key: FunctionKey) -> tuple[Debt, ...]:
         """Return what is left undone if the function is cancelled, by the await that is."""
@@ -47,11 +45,6 @@ class Debts:
             key=lambda debt: (debt.cancelled, debt.taken, debt.kind),
         )
         return tuple(self._after_callers(key, found))
-
-    def _facts_of(self, key: FunctionKey) -> Facts:
-        if key not in self._facts:
-            self._facts[key] = Facts(self._effects, self._owners, key)
-        return self._facts[key]
 
     # ------------------------------------------------------------------ callers
 

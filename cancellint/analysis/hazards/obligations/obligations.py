@@ -280,6 +280,8 @@ class Obligations:
             return None
         if witness is not None and witness.handler < 0 and _is_merely_closed(obligation, witness):
             return None
+        if self._is_collected(obligation):
+            return None
         if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
             return None
         confidence = _confidence(obligation, witness)
@@ -289,6 +291,16 @@ class Obligations:
             confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _is_collected(self, obligation: Obligation) -> bool:
+        """Tell whether an object of this function alone is closed as soon as the function has ended."""
+        subject = obligation.act.subject
+        return (
+            obligation.kind is ObligationKind.HELD
+            and subject.root.startswith("local:")
+            and not subject.fields
+            and self._facts.is_collected(Name(subject.root.removeprefix("local:")))
+        )
 
     def _may_end_by_itself(self, obligation: Obligation, witness: Witness | None) -> bool:
         """Tell whether state that stays behind may do no harm: its object ends, or somebody else removes it.

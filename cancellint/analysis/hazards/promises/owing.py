@@ -9,13 +9,13 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.hazards.exchanges.torn_exchanges import Torn
 from cancellint.analysis.hazards.futures.lost_grants import LostGrant
 from cancellint.analysis.hazards.futures.shared_futures import Shared
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.tasks.abandonment import Departure, abandoned
 from cancellint.analysis.hazards.tasks.contenders import Contenders
-from cancellint.analysis.memory.owners import Owners
 from cancellint.model.finding import Confidence
 from cancellint.model.source import Site
 from cancellint.model.summary import RESULT, Path
@@ -31,9 +31,11 @@ class Orphan(Struct, frozen=True):
     confidence: Confidence
 
 
-def orphans(effects: Effects, owners: Owners, contenders: Contenders, key: FunctionKey) -> Iterator[Orphan]:
+def orphans(
+    effects: Effects, facts_of: FactsOf, contenders: Contenders, key: FunctionKey
+) -> Iterator[Orphan]:
     """Yield the tasks that a cancelled function leaves running, and whose next result is lost."""
-    for task in abandoned(effects, owners, contenders, key):
+    for task in abandoned(effects, facts_of, contenders, key):
         lost = [take for take in task.stake.takes if take.into == RESULT]
         ways = [way for way in task.ways if way.way is Departure.CANCELLED]
         if lost and ways:

@@ -6,9 +6,8 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.cancellation_paths import way_out
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.promises.owing import Owed
-from cancellint.analysis.memory.owners import Owners
 from cancellint.analysis.program.promises import Contracts
 from cancellint.model.ir import Await, AwaitKind, Call
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
@@ -31,12 +30,12 @@ class Refutations:
     def __init__(
         self,
         effects: Effects,
-        owners: Owners,
+        facts_of: FactsOf,
         contracts: Contracts,
         owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
     ) -> None:
         self._effects = effects
-        self._owners = owners
+        self._facts_of = facts_of
         self._contracts = contracts
         self._owed_by = owed_by
 
@@ -59,7 +58,7 @@ class Refutations:
 
     def _unprotected(self, key: FunctionKey) -> Iterator[tuple[CallSite, FunctionKey]]:
         """Yield the coroutines that a function awaits where nothing runs if that is cancelled."""
-        facts = Facts(self._effects, self._owners, key)
+        facts = self._facts_of(key)
         for block, step in facts.awaits():
             way = way_out(facts, block)
             if way is None or any(_may_pay(facts, number) for number in way.steps):

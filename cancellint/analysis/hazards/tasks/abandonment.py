@@ -13,14 +13,13 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY
 from cancellint.analysis.engine.path_search import End, Halt, Outcome
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.unwinding import Shield
 from cancellint.analysis.hazards.tasks.contender_tests import Said
 from cancellint.analysis.hazards.tasks.contenders import Carrier, Carriers, Contenders, Part, Waiting, meaning
 from cancellint.analysis.hazards.tasks.stakes import Stake, stake
 from cancellint.analysis.hazards.tasks.task_paths import Held, TaskPaths
 from cancellint.analysis.library.exceptions import Modality
-from cancellint.analysis.memory.owners import Owners
 from cancellint.model.ir import (
     Assign,
     Await,
@@ -307,7 +306,7 @@ class Abandoned(Struct, frozen=True):
 
 
 def abandoned(
-    effects: Effects, owners: Owners, contenders: Contenders, key: FunctionKey
+    effects: Effects, facts_of: FactsOf, contenders: Contenders, key: FunctionKey
 ) -> Iterator[Abandoned]:
     """Yield the tasks that a function starts, waits for and leaves running."""
     if not any(isinstance(step, Await) for step in effects.program.function(key).steps):
@@ -316,7 +315,7 @@ def abandoned(
     params = tuple(contenders.given(key))
     if not (starts or params) or contenders.is_main(key):
         return
-    facts = Facts(effects, owners, key)
+    facts = facts_of(key)
     siblings = _meanings(facts, {number for number, started in starts.items() if started})
     for number, started in sorted(starts.items()):
         found = Search(contenders, facts, siblings).from_step(number, started)

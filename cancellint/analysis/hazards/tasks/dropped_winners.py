@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.path_search import Halt
-from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.tasks.contender_tests import Said
 from cancellint.analysis.hazards.tasks.contenders import (
     PICKS,
@@ -25,7 +25,6 @@ from cancellint.analysis.hazards.tasks.contenders import (
 )
 from cancellint.analysis.hazards.tasks.stakes import Stake, stake
 from cancellint.analysis.hazards.tasks.task_paths import Held, TaskPaths
-from cancellint.analysis.memory.owners import Owners
 from cancellint.model.ir import (
     RETURN_EXIT,
     Attr,
@@ -91,13 +90,13 @@ class _State(Struct, frozen=True):
 
 
 def dropped_winners(
-    effects: Effects, owners: Owners, contenders: Contenders, key: FunctionKey
+    effects: Effects, facts_of: FactsOf, contenders: Contenders, key: FunctionKey
 ) -> Iterator[DroppedWinner]:
     """Yield the consuming tasks of a function's races whose result it may drop."""
     starts = tuple(contenders.started(key)) if contenders.has_race(key) else ()
     if not starts or contenders.is_main(key):
         return
-    facts = Facts(effects, owners, key)
+    facts = facts_of(key)
     for number in starts:
         at_stake = stake(effects, key, number)
         sources = tuple(take.source for take in at_stake.taken(again=True) if take.into == RESULT)

@@ -63,7 +63,7 @@ def found(
     source = LOOP.format(made=made, step=step, caught=caught, then=then, limit=limit)
     program = Analysed({"main": HEAD + source})
     project = program.project
-    return len(list(cuts(project.effects, project.owners, program.key("main.follow"))))
+    return len(list(cuts(project.effects, project.facts_of, program.key("main.follow"))))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def owed(found: Analysed) -> list[str]:
 
 
 def facts(found: Analysed, symbol: str) -> Facts:
-    return Facts(found.project.effects, found.project.owners, found.key(symbol))
+    return found.project.facts_of(found.key(symbol))
 
 
 OWED = {

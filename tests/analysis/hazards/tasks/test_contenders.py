@@ -32,7 +32,7 @@ def ways(body: str) -> list[str]:
     """The ways on which `job` is left running."""
     program = method(body)
     project = program.project
-    found = abandoned(project.effects, project.owners, project.contenders, program.key("main.Box.run"))
+    found = abandoned(project.effects, project.facts_of, project.contenders, program.key("main.Box.run"))
     first = min(project.contenders.started(program.key("main.Box.run")))
     return [left.way.name.lower() for one in found if one.started == first for left in one.ways]
 
@@ -41,7 +41,9 @@ def drops(body: str) -> Iterator[str]:
     """How the result of `job` may be dropped."""
     program = method(body)
     project = program.project
-    found = dropped_winners(project.effects, project.owners, project.contenders, program.key("main.Box.run"))
+    found = dropped_winners(
+        project.effects, project.facts_of, project.contenders, program.key("main.Box.run")
+    )
     first = min(project.contenders.started(program.key("main.Box.run")))
     for one in found:
         for drop in one.ways if one.started == first else ():
@@ -176,7 +178,7 @@ def test_what_is_started_anew_is_left_unless_a_container_has_it() -> None:
         name: [
             left.way.name
             for one in abandoned(
-                project.effects, project.owners, project.contenders, program.key(f"main.Box.{name}")
+                project.effects, project.facts_of, project.contenders, program.key(f"main.Box.{name}")
             )
             for left in one.ways
         ]

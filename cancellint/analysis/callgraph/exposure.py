@@ -1,0 +1,92 @@
+"""Which functions users of a library can call themselves, and which only the program does."""
+
+from functools import cached_property
+
+from cancellint.analysis.program.names import External
+from cancellint.analysis.program.program import Program
+from cancellint.model.ir import Expr, Op
+from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
+
+
+class Exposure:
+    """Answers by names, exports and decorators."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def is_nameable(self, key: FunctionKey) -> bool:
+        """Tell whether a function has a name that its users may write, by the underscores of Python."""
+        function = self._program.function(key)
+        if function.kind != "function":
+            return False
+        named = self._outermost(key)
+        return all(_is_public(part) for part in self._program.function(named).qualname.split("."))
+
+    def is_exported(self, key: FunctionKey) -> bool:
+        """Tell whether a package offers a function, or a class that has it, by importing it."""
+        cls = self._program.class_of(key)
+        if cls is None:
+            return key in self._exported_functions
+        return cls in self._exported_classes
+
+    def is_registered(self, key: FunctionKey) -> bool:
+        """Tell whether a decorator of somebody else's object hands a function over to be called."""
+        function = self._program.function(key)
+        scope = FunctionKey(key.module, max(function.parent, 0))
+        return any(self._registers(scope, decorator) for decorator in function.decorators)
+
+    def _registers(self, scope: FunctionKey, decorator: Expr) -> bool:
+        """Tell whether a decorator is called on an object: `@app.get("/")`, and no function of a module."""
+        called = isinstance(decorator, Op) and decorator.op == "call"
+        named = decorator.operands[0] if isinstance(decorator, Op) and called else decorator
+        found = self._program.denotes(scope, named)
+        return (
+            not any(isinstance(each, External | ProjectFunction | ClassObject) for each in found) and called
+        )
+
+    def _outermost(self, key: FunctionKey) -> FunctionKey:
+        """Return the method or function of a module that a function is written in: that hands it out."""
+        parent = FunctionKey(key.module, max(self._program.function(key).parent, 0))
+        return self._outermost(parent) if self._program.function(parent).kind == "function" else key
+
+    @cached_property
+    def _exported(self) -> tuple[ClassObject | ProjectFunction, ...]:
+        """What packages bind in their own module under a public name, wherever it was made."""
+        found: dict[ClassObject | ProjectFunction, None] = {}
+        for module in self._program.modules():
+            if module not in self._program.packages:
+                continue
+            bindings = self._program.scopes(module).bindings(0)
+            names = [name for name in bindings.locals if not name.startswith("_")]
+            names += [name for star in bindings.stars for name in self._star(module, star.module, star.level)]
+            for name in names:
+                for each in self._program.resolve(module, name):
+                    if isinstance(each, ClassObject | ProjectFunction):
+                        found[each] = None
+        return tuple(found)
+
+    def _star(self, module: str, imported: str, level: int) -> tuple[str, ...]:
+        source = self._program.absolute(module, imported, level)
+        if source not in self._modules:
+            return ()
+        return tuple(
+            name for name in self._program.scopes(source).bindings(0).locals if not name.startswith("_")
+        )
+
+    @cached_property
+    def _modules(self) -> frozenset[str]:
+        return frozenset(self._program.modules())
+
+    @cached_property
+    def _exported_functions(self) -> frozenset[FunctionKey]:
+        return frozenset(each.key for each in self._exported if isinstance(each, ProjectFunction))
+
+    @cached_property
+    def _exported_classes(self) -> frozenset[str]:
+        """Exported classes with all they inherit from: a method of a base is one of theirs."""
+        names = [each.cls for each in self._exported if isinstance(each, ClassObject)]
+        return frozenset(base for name in names for base in (name, *self._program.bases(name)))
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") or (name.startswith("__") and name.endswith("__"))
