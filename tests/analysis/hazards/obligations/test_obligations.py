@@ -125,7 +125,10 @@ OWED = {
         await pool.release(conn)
     """,
     "a local object beside names that are stored": """
-        conn = pool.make(1)
+        if flag:
+            conn = pool.make(1)
+        else:
+            conn = pool.make(2)
         self.name = name
         await pause()  # owed
         pool.release(conn)
@@ -366,6 +369,13 @@ def test_a_flag_that_a_helper_sets_may_be_a_state_of_its_own() -> None:
     assert confidences(direct.replace("self.busy = True", "self.begin()")) == [Confidence.POSSIBLE]
 
 
+def test_what_may_have_been_there_already_is_possibly_owed() -> None:
+    body = "conn = await pool.acquire()\nawait conn.ask()\nawait pool.release(conn)"
+
+    assert confidences(body) == [Confidence.LIKELY]
+    assert confidences(body.replace("await", "flag or await", 1)) == [Confidence.POSSIBLE]
+
+
 def test_what_any_error_removes_is_certainly_owed_unless_somebody_else_removes_it_too() -> None:
     body = OWED["a narrow handler"]
     others = "    def leave_late(self, name): del self.names[name]\n"
@@ -375,8 +385,7 @@ def test_what_any_error_removes_is_certainly_owed_unless_somebody_else_removes_i
 
 
 def test_of_what_one_await_leaves_equally_firmly_the_first_is_told() -> None:
-    taken = "self.inside += 1\nself.waiting += 1\n"
-    found = program(f"{taken}await pause()\nself.waiting -= 1\nself.inside -= 1")
+    found = program("self.inside += 1\nself.busy = True\nawait pause()\nself.busy = False\nself.inside -= 1")
 
     assert [debt.act.subject.fields for debt in debts(found)] == [("inside",)]
 
@@ -411,7 +420,8 @@ def test_a_caller_pays_for_nothing_that_it_has_no_name_for() -> None:
         + "        pass\n"
         + "async def _count(gate):\n    global calls\n    gate.inside += 1\n    await pause()\n"
         + "    gate.inside -= 1\n"
-        + "async def g():\n    try:\n        await _count(Gate() or Gate())\n    finally:\n        print(1)\n"
+        + "async def g(other):\n    try:\n        await _count(Gate() or Gate())\n"
+        + "    finally:\n        other.leave()\n"
     )
 
     assert [debt.confidence for debt in found.project.debts(found.key("main._count"))] == [Confidence.LIKELY]
