@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from cancellint.analysis.effects.acts import UNDOES
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
 from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, ObligationKind, Witness
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Attr, Const
+from cancellint.model.ir import Assign, Attr, Const, Name, Temp
 from cancellint.model.summary import Act, Path, Replaces, Verb
 
 Undone = tuple[tuple[int, Act], ...]
@@ -34,7 +35,9 @@ def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterat
                 seen.add(caught)
                 step, act = min(undone, key=_plainest)
                 witness = Witness(step, act, Belief.ANY_ERROR, caught)
-                yield Debt(ObligationKind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler))
+                yield Debt(
+                    ObligationKind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler, await_)
+                )
 
 
 class _Cleanups:
@@ -127,21 +130,36 @@ class _Cleanups:
         received_on = {Path(take.source.root) for take in self._facts.effect(await_).takes}
         return frozenset(self._objects(steps)) | received_on
 
-    def confidence(self, act: Act, handler: int) -> Confidence:
+    def confidence(self, act: Act, handler: int, await_: int) -> Confidence:
         """Return how firmly a cleanup is owed of which nobody sees the beginning.
 
-        It is likely where the `try` itself has been at work on what is closed, or where a flag is set that
-        other code asks. That an entry is taken out which somebody else has put there may be an eviction.
+        It is likely where the `try` itself has been at work on what is closed, where the function has filled
+        on its way what is emptied, or where a flag is set that other code asks. That an entry is taken out
+        which somebody else has put there may be an eviction.
         """
         match act.verb:
             case Verb.REMOVES:
                 return Confidence.POSSIBLE
             case Verb.SETS:
                 return Confidence.LIKELY
+            case Verb.RESETS if self._has_filled(act.subject, await_):
+                return Confidence.LIKELY
             case _:
                 near = self._at_work(handler)
                 related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)
                 return Confidence.LIKELY if related else Confidence.POSSIBLE
+
+    def _has_filled(self, subject: Path, await_: int) -> bool:
+        """Tell whether the function gives an attribute an object before an await."""
+        flow, frame = self._facts.flow, self._facts.frame
+        return any(
+            isinstance(step, Assign)
+            and isinstance(step.target, Attr)
+            and isinstance(step.value, Name | Temp)
+            and frame.path(step.target) == subject
+            and precedes(flow, number, await_)
+            for number, step in enumerate(self._facts.function.steps)
+        )
 
     def _at_work(self, handler: int) -> frozenset[Path]:
         """Return the objects that the body of a handler's `try` is at work on."""
