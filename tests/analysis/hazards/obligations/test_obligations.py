@@ -418,13 +418,26 @@ def test_a_caller_pays_for_nothing_that_it_has_no_name_for() -> None:
     found = analysed(
         HEADER
         + "        pass\n"
-        + "async def _count(gate):\n    global calls\n    gate.inside += 1\n    await pause()\n"
+        + "async def _count(gate=Gate()):\n    global calls\n    gate.inside += 1\n    await pause()\n"
         + "    gate.inside -= 1\n"
-        + "async def g(other):\n    try:\n        await _count(Gate() or Gate())\n"
+        + "async def g(other):\n    try:\n        await _count()\n"
         + "    finally:\n        other.leave()\n"
     )
 
     assert [debt.confidence for debt in found.project.debts(found.key("main._count"))] == [Confidence.LIKELY]
+
+
+def test_what_a_handler_cleans_up_is_owed_once_however_many_awaits_it_guards() -> None:
+    body = """
+        try:
+            await self.conn.send(name)
+            await self.conn.send(flag)
+        except Exception:
+            self.conn.close()
+            raise
+    """
+
+    assert len(debts(program(body))) == 1
 
 
 @pytest.mark.parametrize(
