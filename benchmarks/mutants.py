@@ -3,7 +3,8 @@
 python benchmarks/mutants.py --tests tests/analysis/engine cancellint/analysis/engine/solver.py …
 
 Each mutant is one module with one change (a comparison turned round, `and` for `or`, a constant off by one, a
-statement left out). Survivors are printed: each is a missing test, or a change that means the same.
+statement left out). Survivors are printed: each is a missing test, or a change that means the same. First the
+tests have to pass on each module as it is, written by `ast.unparse`: where they fail anyway, none survives.
 """
 
 import argparse
@@ -90,15 +91,15 @@ def _is_type(node: ast.BinOp) -> bool:
     return isinstance(node.op, ast.BitOr) and isinstance(node.right, ast.Name | ast.Constant | ast.Attribute)
 
 
-def survives(mutant: Mutant, folder: Path, tests: list[str]) -> bool:
+def survives(mutant: Mutant, folder: Path, tests: list[str], only: str) -> bool:
     """Tell whether all tests pass with a mutant in the place of its module."""
     target = folder / mutant.path.relative_to(ROOT)
     original = target.read_text("utf-8")
     target.write_text(mutant.text, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
+    asked = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-k", only, *tests]
     try:
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "pytest", *asked],
             cwd=folder,
             env={"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
             capture_output=True,
@@ -116,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("modules", nargs="+", type=Path)
     parser.add_argument("--tests", nargs="+", required=True)
+    parser.add_argument("--only", default="", help="which of these tests, as pytest's -k")
     parser.add_argument("--sample", type=int, default=0, help="how many mutants to try, all of them if 0")
     options = parser.parse_args()
     every = [mutant for path in options.modules for mutant in mutants(path.resolve())]
@@ -124,8 +126,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "checkout"
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", "__pycache__", ".*_cache"))
+        for path in dict.fromkeys(mutant.path for mutant in chosen):
+            unchanged = Mutant(path, 0, "unchanged", ast.unparse(ast.parse(path.read_text("utf-8"))))
+            if not survives(unchanged, folder, options.tests, options.only):
+                parser.error(f"the tests fail on {path.relative_to(ROOT)} as it is")
         for mutant in chosen:
-            if survives(mutant, folder, options.tests):
+            if survives(mutant, folder, options.tests, options.only):
                 survivors += 1
                 print(f"{mutant.path.relative_to(ROOT)}:{mutant.line}: {mutant.change}", flush=True)
     print(f"{survivors} of {len(chosen)} mutants survive ({len(every)} there are)")

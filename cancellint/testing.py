@@ -60,7 +60,7 @@ __all__ = [
     "Moment",
     "NeverSuspendsError",
     "NotCancelSafeError",
-    "Report",
+    "Outcomes",
     "StuckError",
     "cancel_at_every_suspension",
 ]
@@ -131,7 +131,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Outcomes:
     """What became of every case."""
 
     suspensions: int
@@ -226,7 +226,7 @@ def cancel_at_every_suspension(
     check: Callable[[T], object] | None = None,
     moments: Iterable[Moment] = MOMENTS,
     limit: int = 10_000,
-) -> Report:
+) -> Outcomes:
     """Runs the scenario undisturbed, then once for each suspension and moment with a cancellation there.
 
     A run fails if the scenario raises, is stuck, or if `check`, given what it returned, raises
@@ -253,7 +253,7 @@ def cancel_at_every_suspension(
     plan += [(number + 1, moment) for moment in moments for number in range(undisturbed.suspensions)]
     plan.sort(key=_by_number)
     cases = tuple(_case(scenario, verify, number, moment, limit) for number, moment in plan)
-    return Report(undisturbed.suspensions, cases)
+    return Outcomes(undisturbed.suspensions, cases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,10 +244,6 @@ class Entry(_Table, frozen=True):
     """of a race: level-triggered, every checkpoint in the cancelled body raises again"""
     lock: Literal["thread", "async"] | None = None
     """of a class: `thread`, `async`, for locks and semaphores; of anything else None"""
-    reentrant: bool = False
-    group: tuple[str, ...] = ()
-    """of a constructor: the result's parts, which are closed together (`["result.0", "result.1"]`); of a
-    class: attributes, or constructor arguments, that stand or fall with it"""
     when: tuple[Variant, ...] = ()
     sources: tuple[str, ...] = ()
     """documentation, source file and line, or measured experiment behind the entry; at least one"""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.callgraph.handle_trails import Ending
 from cancellint.analysis.callgraph.handles import Dropped
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTask
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
@@ -27,7 +27,7 @@ def dropped_task(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(dropped.step),
             message=f"{_what(dropped)}: {_harm(task)}",
-            confidence=started.confidence,
+            confidence=started.confidence if task.loses_error else Confidence.POSSIBLE,
             notes=tuple(_notes(started.helpers)),
             help=_THREAD_CURE if started.in_thread else _TASK_CURE,
             severity=Severity.ERROR if task.raises else None,

@@ -101,7 +101,8 @@ def _as_written(raw: RawFinding, origins: Origins) -> RawFinding:
     It stands in the innermost helper that all of its story within the function is a part of.
     """
     at = origins.of(raw.at)
-    around = [origins.of(note.at).chain for note in raw.notes if _function(note.at) == _function(raw.at)]
+    story = [note.at for note in raw.notes if _function(note.at) == _function(raw.at) and note.at.step >= 0]
+    around = [origins.of(site).chain for site in story]
     place = at.chain[0]
     for depth, site in enumerate(at.chain if at.is_part else ()):
         if any(len(chain) <= depth or _function(chain[depth]) != _function(site) for chain in around):

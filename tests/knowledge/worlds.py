@@ -20,7 +20,7 @@ import trio
 import trio.testing
 from anyio.lowlevel import cancel_shielded_checkpoint
 
-from cancellint.testing import MOMENTS, Cancelled, Case, Moment, Report, cancel_at_every_suspension
+from cancellint.testing import MOMENTS, Cancelled, Case, Moment, Outcomes, cancel_at_every_suspension
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ SOON = tuple(Moment(after_event=False, iterations=number) for number in (1, 2, 3
 """A little later: what nobody lets happen, a connection being made, happens meanwhile."""
 
 
-def sweep(world: World, scenario: Scenario) -> Report:
+def sweep(world: World, scenario: Scenario) -> Outcomes:
     """Cancels the scenario at every suspension; it must return what it returns undisturbed."""
     if world is World.ASYNCIO:
         return cancel_at_every_suspension(scenario)
@@ -74,7 +74,7 @@ def sweep(world: World, scenario: Scenario) -> Report:
     numbers = range(1, undisturbed.suspensions + 1)
     plan = [(0, MOMENTS[0]), *((number, moment) for number in numbers for moment in moments)]
     cases = (_case(world, scenario, undisturbed.result, number, moment) for number, moment in plan)
-    return Report(undisturbed.suspensions, tuple(cases))
+    return Outcomes(undisturbed.suspensions, tuple(cases))
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Found(Struct, Generic[State], frozen=True):
     step: int | None = None
 
 
-class DecidedTests(Protocol):
+class PathMemory(Protocol):
     """Remembers what the steps and tests of a path have decided, so that no later test contradicts it."""
 
     def over_step(self, decided: Decided, step: int) -> Decided:
@@ -118,7 +118,7 @@ class PathSearch(Generic[State]):
         on_edge: OnEdge[State] | None = None,
         *,
         taken: EdgeClass = ALL,
-        tests: DecidedTests | None = None,
+        tests: PathMemory | None = None,
         cap: int | None = None,
     ) -> None:
         self._flow = flow

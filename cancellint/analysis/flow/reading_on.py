@@ -8,10 +8,10 @@ from cancellint.analysis.effects.effect import Effect, Fate
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import (
     Decided,
-    DecidedTests,
     End,
     Halt,
     Outcome,
+    PathMemory,
     PathPoint,
     PathSearch,
 )
@@ -127,7 +127,7 @@ class _Search:
         leaving |= {_as_left(start.travelling) for start in starts if start.block < 0}
         return ReadOn(None, None, tuple(sorted(leaving)))
 
-    def _search(self, tests: DecidedTests | None) -> PathSearch[_After]:
+    def _search(self, tests: PathMemory | None) -> PathSearch[_After]:
         cap = MOST_PLACES if tests is not None else None
         return PathSearch(self._facts.flow, self._after, self._along, tests=tests, cap=cap)
 

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import Tally, rewritten, rewritten_step, tally
+from cancellint.analysis.normal.rewriting import Tally, rewritten, rewritten_step, tally, with_steps
 from cancellint.analysis.program.expressions import names_in, parts
 from cancellint.model.ir import (
     Assign,
@@ -23,7 +23,6 @@ from cancellint.model.ir import (
     Const,
     Delete,
     Edge,
-    Enter,
     Evaluate,
     Exit,
     Expr,
@@ -33,7 +32,6 @@ from cancellint.model.ir import (
     Leaves,
     Name,
     Op,
-    Region,
     Return,
     Step,
     Temp,
@@ -242,14 +240,7 @@ class _Propagation:
                 test = self._tested(block.test, copies)
                 if test is not block.test:
                     blocks[number] = structs.replace(block, test=test)
-        regions = tuple(_as_entered(region, steps) for region in self._function.regions)
-        for at, step in enumerate(steps):
-            match step:
-                case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
-                    steps[at] = structs.replace(step, value=regions[region].value)
-                case _:
-                    pass
-        whole = structs.replace(self._function, steps=tuple(steps), blocks=tuple(blocks), regions=regions)
+        whole = with_steps(self._function, steps, blocks)
         return self._without_idle_questions(whole) if self._asks_truth else whole
 
     def _without_idle_questions(self, function: Function) -> Function:
@@ -341,14 +332,6 @@ def _root(expr: Expr) -> str | None:
     while isinstance(expr, Attr):
         expr = expr.base
     return expr.id if isinstance(expr, Name) else None
-
-
-def _as_entered(region: Region, steps: list[Step]) -> Region:
-    match steps[region.enter]:
-        case Enter(value=value) | Await(value=value):
-            return structs.replace(region, value=value)
-        case _:
-            return region
 
 
 def _simplified(test: Op) -> Expr:

@@ -1,6 +1,6 @@
 """Expressions and steps with parts of them replaced."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import structs
@@ -10,6 +10,8 @@ from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
+    AwaitKind,
+    Block,
     Build,
     Call,
     Catch,
@@ -26,6 +28,7 @@ from cancellint.model.ir import (
     Next,
     Op,
     Raise,
+    Region,
     Return,
     Star,
     StarImport,
@@ -96,7 +99,7 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
                 return step
             return structs.replace(step, func=new_func, args=new_args, keywords=named)
         case Assign(target=target, value=value):
-            new_target, new = rewritten_target(target, replace), rewritten(value, replace)
+            new, new_target = rewritten(value, replace), rewritten_target(target, replace)
             if new_target is target and new is value:
                 return step
             return structs.replace(step, target=new_target, value=new)
@@ -124,47 +127,39 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
             return step if new is value else structs.replace(step, value=new)
 
 
-def reads(step: Step) -> Iterator[Expr]:
-    """Yield the expressions that a step evaluates."""
-    match step:
-        case Call(func=func, args=args, keywords=keywords):
-            yield func
-            yield from args
-            for _, value in keywords:
-                yield value
-        case Assign(target=target, value=value):
-            yield value
-            yield from _read_by_target(target)
-        case Delete(target=target):
-            yield from _read_by_target(target)
-        case Catch(types=types):
-            yield from types
-        case Raise(value=None) | StarImport():
-            return
-        case (
-            Await(value=value)
-            | Yield(value=value)
-            | Enter(value=value)
-            | Exit(value=value)
-            | Next(value=value)
-            | Load(value=value)
-            | Raise(value=value)
-            | Return(value=value)
-            | Evaluate(value=value)
-        ):
-            assert value is not None
-            yield value
+def reads(step: Step) -> tuple[Expr, ...]:
+    """Return the expressions that a step evaluates."""
+    found: list[Expr] = []
+
+    def noted(expr: Expr) -> Expr:
+        found.append(expr)
+        return expr
+
+    rewritten_step(step, noted)
+    return tuple(found)
 
 
-def _read_by_target(target: Expr) -> Iterator[Expr]:
-    match target:
-        case Attr(base=base):
-            yield base
-        case Item(base=base, key=key):
-            yield base
-            yield key
+def with_steps(function: Function, steps: list[Step], blocks: list[Block]) -> Function:
+    """Return a function with other steps and blocks, in which a `with` leaves what it now enters."""
+    regions = tuple(_as_entered(region, steps) for region in function.regions)
+    left = tuple(_as_left(step, regions) for step in steps)
+    return structs.replace(function, steps=left, blocks=tuple(blocks), regions=regions)
+
+
+def _as_entered(region: Region, steps: list[Step]) -> Region:
+    match steps[region.enter]:
+        case Enter(value=value) | Await(value=value):
+            return structs.replace(region, value=value)
         case _:
-            return
+            return region
+
+
+def _as_left(step: Step, regions: tuple[Region, ...]) -> Step:
+    match step:
+        case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+            return structs.replace(step, value=regions[region].value)
+        case _:
+            return step
 
 
 class Tally(NamedTuple):
@@ -181,7 +176,7 @@ def tally(function: Function) -> Tally:
     outcomes: dict[int, int] = {}
     tested: dict[str, int] = {}
     for step in function.steps:
-        waiting = list(reads(step))
+        waiting = [*reads(step)]
         if isinstance(step, Assign) and step.op and isinstance(step.target, Name):
             waiting.append(step.target)
         _count(waiting, names, outcomes)

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import reads, rewritten, rewritten_step
+from cancellint.analysis.normal.rewriting import reads, rewritten, rewritten_step, with_steps
 from cancellint.analysis.program.expressions import names_in
 from cancellint.model.ir import (
     Annotation,
@@ -20,7 +20,6 @@ from cancellint.model.ir import (
     AwaitKind,
     Delete,
     Edge,
-    Enter,
     Exit,
     Expr,
     Function,
@@ -166,23 +165,10 @@ class _Splitting:
                 steps[at] = self._renamed_step(steps[at], at, before)
             if block.test is not None:
                 blocks[number] = structs.replace(block, test=self._renamed(block.test, state))
-        regions = tuple(
-            structs.replace(region, value=_entered(steps[region.enter], region.value))
-            for region in self._function.regions
-        )
-        for at, step in enumerate(steps):
-            match step:
-                case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
-                    steps[at] = structs.replace(step, value=regions[region].value)
-                case _:
-                    pass
         new = {web: name for web, name in self._names.items() if name != web[0]}
         types = {each.name: each.type for each in self._function.annotations}
         return structs.replace(
-            self._function,
-            steps=tuple(steps),
-            blocks=tuple(blocks),
-            regions=regions,
+            with_steps(self._function, steps, blocks),
             locals=tuple(sorted({*self._function.locals, *new.values()})),
             annotations=(
                 *self._function.annotations,
@@ -216,15 +202,7 @@ def _used_by(step: Step) -> tuple[Expr, ...]:
     """Return what a step uses: the exit of a `with` looks at nothing that its enter has not seen."""
     if isinstance(step, Exit) or (isinstance(step, Await) and step.kind is AwaitKind.EXIT):
         return ()
-    return tuple(reads(step))
-
-
-def _entered(step: Step, value: Expr) -> Expr:
-    match step:
-        case Enter(value=entered) | Await(value=entered):
-            return entered
-        case _:
-            return value
+    return reads(step)
 
 
 def _fresh(name: str, taken: set[str]) -> str:

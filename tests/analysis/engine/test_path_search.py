@@ -1,5 +1,6 @@
 """The path search against all paths, its caps, and what tests that were decided on the way rule out."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,3 +151,13 @@ def test_a_test_that_was_decided_comes_out_the_same_again():
 
 def test_what_has_been_changed_is_decided_anew():
     assert runs(changed=1) == {(0, 1, 2), (0, 1, 3), (1, 2), (1, 3)}
+
+
+@pytest.mark.parametrize(("changed", "count"), [(-1, 2), (1, 4)])
+def test_what_steps_decide_is_carried_on_though_the_state_stays_the_same(changed: int, count: int):
+    def noted(here: PathPoint[tuple[int, ...]], edge: Edge) -> tuple[int, ...]:
+        return (*here.state, edge.to)
+
+    graph = asked_twice()
+    search = PathSearch(graph, None, noted, tests=_Same(graph, (0, 2), changed))
+    assert len({end.state for end in search.run([PathPoint(0, ())]).ends}) == count

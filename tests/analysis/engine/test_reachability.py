@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cancellint.analysis.engine.graph import ALL, ERROR, NORMAL, ControlFlow
-from cancellint.analysis.engine.reachability import after_block, may_follow, reachable, reaches
+from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow, reachable, reaches
 from cancellint.model.ir import RAISE_EXIT, RETURN_EXIT, Block, Edge, Leaves
 from tests.analysis.engine.graphs import digraph, flow, flows, leads
 
@@ -31,6 +31,11 @@ def test_within_one_block_a_step_follows_those_before_it_only():
         False,
         False,
     ]
+
+
+def test_a_path_begins_right_behind_the_step_it_starts_at():
+    assert leads_to(GUARDED, 0, 1)
+    assert [leads_to(GUARDED, 1, goal) for goal in (0, 1, 2, 3)] == [False, False, True, True]
 
 
 def test_in_a_loop_a_step_follows_itself_and_what_comes_after_it():

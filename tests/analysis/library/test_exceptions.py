@@ -24,14 +24,14 @@ def program(files: Mapping[str, str]) -> Program:
 
 
 def codes(files: Mapping[str, str], tables: tuple[Table, ...] = ()) -> list[str]:
-    """The rules that report something with certainty."""
+    """The rules that report something, as firmly as a public name allows."""
     project = analyse(program(files), load(tables), AnalysisSettings())
     return [
         rule.code
         for rule in all_rules()
         for key in sorted(project.program.functions())
         for finding in rule.check(Subject(project, key))
-        if finding.confidence is Confidence.CERTAIN
+        if finding.confidence is not Confidence.POSSIBLE
     ]
 
 

@@ -224,7 +224,7 @@ class Search:
         assert isinstance(step, Await)
         if edge.leaves is Leaves.CANCELLED and not self._can_be_cancelled(block, number):
             return None
-        if step.kind is AwaitKind.NEXT and edge.leaves in (Leaves.ITEM, Leaves.EXHAUSTED):
+        if step.kind is AwaitKind.NEXT and edge.leaves is Leaves.EXHAUSTED:
             return self.over_turn(state, number, edge)
         found = meaning(step.value, dict(state.carriers))
         if found is not None and self._is_over(found, edge.leaves):

@@ -33,9 +33,6 @@ from cancellint.model.knowledge import Role
 from cancellint.model.summary import RESULT, Path, Take
 from cancellint.model.types import Callee, FunctionKey, ProjectCallee
 
-_AFTER = frozenset({Leaves.RESUMED, Leaves.EXHAUSTED})
-"""Edges that are taken when what is awaited has ended."""
-
 DEEPEST = 3
 """Coroutines that await coroutines that never return: how many levels are followed."""
 
@@ -221,12 +218,7 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
         if not _goes_on(handlers, edge):
             return None
         last = flow.last_step(here.block)
-        if (
-            edge.leaves in _AFTER
-            and depth
-            and last is not None
-            and _waits_for_ever(effects, key, last, depth)
-        ):
+        if depth and last is not None and _waits_for_ever(effects, key, last, edge, depth):
             goes_on = True
             return None
         goes_on = goes_on or flow.is_back_edge(here.block, edge)
@@ -247,10 +239,12 @@ def _goes_on(handlers: Handlers, edge: Edge) -> bool:
             return edge.to >= 0 or edge.to == RETURN_EXIT
 
 
-def _waits_for_ever(effects: Effects, key: FunctionKey, number: int, depth: int) -> bool:
-    """Tell whether an await waits for what never returns, or a loop iterates over what never ends."""
+def _waits_for_ever(effects: Effects, key: FunctionKey, number: int, edge: Edge, depth: int) -> bool:
+    """Tell whether an edge is that after the end of what never returns, or of a loop over what never ends."""
     step = effects.program.function(key).steps[number]
     if not isinstance(step, Await) or not isinstance(step.value, Temp):
+        return False
+    if edge.leaves is not (Leaves.EXHAUSTED if step.kind is AwaitKind.NEXT else Leaves.RESUMED):
         return False
     made = effects.program.function(key).steps[step.value.step]
     callees = effects.types.callees(key, step.value.step) if isinstance(made, Call) else ()

@@ -10,6 +10,8 @@ import pytest
 from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.ways import Ways
+from cancellint.analysis.hazards.obligations.obligations import Debt
+from cancellint.model.finding import Confidence
 from cancellint.model.summary import Verb
 from tests.analysed import Analysed, analysed, marked
 
@@ -22,6 +24,7 @@ class Gate:
         self.busy = False
         self.names = set()
         self.lock = asyncio.Lock()
+        self.conn = None
     def enter(self): self.inside += 1
     def leave(self): self.inside -= 1
     def try_enter(self):
@@ -32,7 +35,8 @@ class Gate:
     def bump(self):
         self.inside += 1
         self.inside -= 1
-    def is_full(self): return self.inside > 9 or self.busy
+    def is_full(self): return self.inside > 9 or self.busy or self.conn
+    def begin(self): self.busy = True
     async def f(self, name, pool, flag):
 """
 
@@ -114,9 +118,86 @@ OWED = {
             self.lock.release()
             raise
     """,
+    "a pooled object while another one is stored": """
+        conn = await pool.acquire()
+        self.names.add(name)
+        await conn.ask()  # owed
+        await pool.release(conn)
+    """,
+    "a local object beside names that are stored": """
+        if flag:
+            conn = pool.make(1)
+        else:
+            conn = pool.make(2)
+        self.name = name
+        await pause()  # owed
+        pool.release(conn)
+    """,
+    "a pooled object in the branch where there is nothing else": """
+        conn = await pool.acquire()
+        other = pool.find(name)
+        if other is None:
+            await conn.ask()  # owed
+        await pool.release(conn)
+    """,
+    "a flag in the branch of another one": """
+        self.busy = True
+        if flag:
+            self.busy = False
+        else:
+            await pause()  # owed
+            self.busy = False
+    """,
+    "an entry of a container that is emptied": """
+        self.names.add(name)
+        await pause()  # owed
+        self.names.clear()
+    """,
+    "an attribute that any error makes None again": """
+        self.conn = flag
+        try:
+            await pause()
+        except Exception:  # owed
+            self.conn = None
+            raise
+    """,
+    "a connection at work that any error closes": """
+        try:
+            await self.conn.send(name)
+        except Exception:  # owed
+            self.conn.close()
+            raise
+    """,
 }
 
 NOT_OWED = {
+    "a pooled object that is stored": """
+        conn = await pool.acquire()
+        self.names.add(conn)
+        await conn.ask()
+        await pool.release(conn)
+    """,
+    "errors that are counted": """
+        try:
+            await pause()
+        except Exception:
+            self.inside += 1
+            raise
+    """,
+    "an attribute made None that was not set here": """
+        try:
+            await pause()
+        except Exception:
+            self.conn = None
+            raise
+    """,
+    "another connection that any error closes": """
+        try:
+            await pause()
+        except Exception:
+            self.conn.close()
+            raise
+    """,
     "undone in finally": "self.inside += 1\ntry:\n    await pause()\nfinally:\n    self.inside -= 1",
     "undone before": "self.inside += 1\nself.inside -= 1\nawait pause()",
     "never undone": "self.inside += 1\nawait pause()",
@@ -207,6 +288,17 @@ def test_what_the_cancelled_path_undoes_or_nobody_has_to_is_not_owed(body: str) 
     assert owed(program(body)) == []
 
 
+def debts(found: Analysed) -> tuple[Debt, ...]:
+    return found.project.debts(found.key("main.Gate.f"))
+
+
+def confidences(body: str, others: str = "") -> list[Confidence]:
+    """How firmly the debts of a body stand, in a class with these other methods."""
+    text = source(body)
+    whole = text.replace("    async def f(", f"{others}    async def f(")
+    return [debt.confidence for debt in debts(analysed(whole))]
+
+
 def verbs(found: Analysed, symbol: str) -> set[tuple[Verb, tuple[str, ...]]]:
     return {(act.verb, act.subject.fields) for act in found.summary(symbol).acts}
 
@@ -255,3 +347,110 @@ def test_a_private_helper_owes_nothing_that_all_its_callers_undo() -> None:
     )
 
     assert found.project.debts(found.key("main.Gate._f")) == ()
+
+
+def test_a_container_of_the_module_is_shared() -> None:
+    text = """\
+import asyncio
+running = set()
+async def f(name):
+    running.add(name)
+    await asyncio.sleep(1)  # owed
+    running.discard(name)
+"""
+
+    assert owed(analysed(text)) == list(marked(text, "owed"))
+
+
+def test_a_flag_that_a_helper_sets_may_be_a_state_of_its_own() -> None:
+    direct = "self.busy = True\nawait pause()\nself.busy = False"
+
+    assert confidences(direct) == [Confidence.LIKELY]
+    assert confidences(direct.replace("self.busy = True", "self.begin()")) == [Confidence.POSSIBLE]
+
+
+def test_what_may_have_been_there_already_is_possibly_owed() -> None:
+    body = "conn = await pool.acquire()\nawait conn.ask()\nawait pool.release(conn)"
+
+    assert confidences(body) == [Confidence.LIKELY]
+    assert confidences(body.replace("await", "flag or await", 1)) == [Confidence.POSSIBLE]
+
+
+def test_what_any_error_removes_is_certainly_owed_unless_somebody_else_removes_it_too() -> None:
+    body = OWED["a narrow handler"]
+    others = "    def leave_late(self, name): del self.names[name]\n"
+
+    assert confidences(body) == [Confidence.CERTAIN]
+    assert confidences(body, others) == [Confidence.LIKELY]
+
+
+def test_of_what_one_await_leaves_equally_firmly_the_first_is_told() -> None:
+    found = program("self.inside += 1\nself.busy = True\nawait pause()\nself.busy = False\nself.inside -= 1")
+
+    assert [debt.act.subject.fields for debt in debts(found)] == [("inside",)]
+
+
+@pytest.mark.parametrize(("name", "left"), [("f", [Confidence.POSSIBLE]), ("_f", [])])
+def test_what_all_callers_in_sight_undo_only_others_may_be_owed(name: str, left: list[Confidence]) -> None:
+    found = analysed(
+        HEADER.replace("async def f(", f"async def {name}(")
+        + "        global calls\n"
+        + "        self.inside += 1\n        await pause()\n        self.inside -= 1\n"
+        + f"    async def g(self):\n        try:\n            await self.{name}(1, 2, 3)\n"
+        + "        finally:\n            self.inside = 0\n            self.leave()\n"
+    )
+
+    assert [debt.confidence for debt in found.project.debts(found.key(f"main.Gate.{name}"))] == left
+
+
+def test_a_helper_that_nobody_waits_for_owes_what_its_caller_undoes() -> None:
+    found = analysed(
+        HEADER.replace("async def f(", "async def _f(")
+        + "        self.inside += 1\n        await pause()\n        self.inside -= 1\n"
+        + "    async def g(self):\n        try:\n            asyncio.create_task(self._f(1, 2, 3))\n"
+        + "            await pause()\n        finally:\n            self.leave()\n"
+    )
+
+    assert [debt.confidence for debt in found.project.debts(found.key("main.Gate._f"))] == [Confidence.LIKELY]
+
+
+def test_a_caller_pays_for_nothing_that_it_has_no_name_for() -> None:
+    found = analysed(
+        HEADER
+        + "        pass\n"
+        + "async def _count(gate=Gate()):\n    global calls\n    gate.inside += 1\n    await pause()\n"
+        + "    gate.inside -= 1\n"
+        + "async def g(other):\n    try:\n        await _count()\n"
+        + "    finally:\n        other.leave()\n"
+    )
+
+    assert [debt.confidence for debt in found.project.debts(found.key("main._count"))] == [Confidence.LIKELY]
+
+
+def test_what_a_handler_cleans_up_is_owed_once_however_many_awaits_it_guards() -> None:
+    body = """
+        try:
+            await self.conn.send(name)
+            await self.conn.send(flag)
+        except Exception:
+            self.conn.close()
+            raise
+    """
+
+    assert len(debts(program(body))) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ("self.pool.release(self.conn)", [("conn",)]),
+        ("self.lock.release()", []),
+        ("self.conn.close()", []),
+    ],
+)
+def test_what_the_end_of_an_object_gives_back_to_its_pool_was_held(body: str, fields: list[str]) -> None:
+    found = analysed(
+        HEADER.replace("async def f(", "async def close(") + f"        await pause()\n        {body}\n"
+    )
+
+    assert [debt.act.subject.fields for debt in found.project.debts(found.key("main.Gate.close"))] == fields

@@ -73,6 +73,11 @@ def drops(body: str) -> Iterator[str]:
             "for one in asyncio.as_completed([job, *given]):\n    return await one",
             ["left", "cancelled", "failed"],
         ),
+        ("async for one in asyncio.as_completed([job, *given]):\n    print(one)", ["cancelled", "failed"]),
+        (
+            "async for one in asyncio.as_completed([job, *given]):\n    return await one",
+            ["left", "cancelled", "cancelled", "failed", "failed"],
+        ),
         ("for one in [job, *given]:\n    await one", ["cancelled", "failed"]),
         ("for one in [job, *given]:\n    one.cancel()", []),
     ],
@@ -258,6 +263,8 @@ def test_a_cancelled_race_drops_what_it_cancels_without_waiting(handler: str, ex
         ("raise NotImplementedError", False),
         ("await self.forever()", True),
         ("async for one in self.items():\n            print(one)", True),
+        ("async for one in self.items():\n            return", False),
+        ("async for one in self.items():\n            if one:\n                break", False),
         (
             "while True:\n            try:\n                await self.jobs.get()\n"
             "            except OSError:\n                return",
