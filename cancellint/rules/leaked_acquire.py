@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.explain.wording import left_undone, taken_on
-from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Witness
 from cancellint.model.finding import Confidence, Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.model.source import Site
+from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "hold it in `async with`, or give it back in the `finally` of a `try` that begins right after"
@@ -34,12 +36,18 @@ def leaked_acquire(subject: Subject) -> Iterator[RawFinding]:
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
     if debt.taken >= 0:
         yield SiteNote(subject.site(debt.taken), taken_on(debt))
-    if debt.witness is not None:
-        yield SiteNote(subject.site(debt.witness.step), "it is given back here, out of a cancellation's way")
+    match debt.witness:
+        case Witness(elsewhere=CallSite(function=there, step=step)):
+            site = Site(there.module, there.function, step)
+            yield SiteNote(site, "only this gives it back, and it does not run if entering is cancelled")
+        case Witness(step=step):
+            yield SiteNote(subject.site(step), "it is given back here, out of a cancellation's way")
+        case None:
+            pass
 
 
 def _fix(subject: Subject, debt: Debt) -> Fix | None:
-    if debt.witness is None or debt.taken < 0:
+    if debt.witness is None or debt.witness.elsewhere is not None or debt.taken < 0:
         return None
     is_lock = debt.act.item is None and debt.confidence is Confidence.CERTAIN
     edit = Edit.HOLD_IN_ASYNC_WITH if is_lock else Edit.RELEASE_IN_FINALLY

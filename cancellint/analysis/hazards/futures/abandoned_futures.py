@@ -22,6 +22,7 @@ from cancellint.model.ir import (
     Call,
     Catch,
     Closure,
+    Const,
     Delete,
     Exit,
     Expr,
@@ -70,6 +71,8 @@ _LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
 _ASKS = frozenset({"done", "cancelled"})
 _DEEPEST = 4
 """Callers of a completion that are looked at to see what its error ends."""
+ANY_KEY = Const("ellipsis", "...")
+"""Stands for whatever key something has in a container."""
 _DEEPEST_CLEANUP = 2
 """Calls on a cancelled path that are followed to see whether they deregister a future."""
 
@@ -189,12 +192,12 @@ class AbandonedFutures:
         return Confidence.LIKELY if public else Confidence.POSSIBLE
 
     def _is_last(self, at: CallSite) -> bool:
-        """Tell whether nothing is called after a step."""
+        """Tell whether nothing is called after a step, and nothing kept in an object changes."""
         function = self._program.function(at.function)
         flow = self._program.flow(at.function)
         rest, blocks = after_step(flow, at.step)
         following = (*rest, *flow.steps_of(blocks))
-        return not any(isinstance(function.steps[each], Call | Await) for each in following)
+        return not any(_has_effect(function.steps[each]) for each in following)
 
     def _is_public(self, key: FunctionKey) -> bool:
         parts = self._program.function(key).qualname.split(".")
@@ -268,21 +271,53 @@ class AbandonedFutures:
             ):
                 return True
             case Call() | Await() | Exit() if depth:
-                return any(self._function_removes(each, homes, depth - 1) for each in self._run(key, number))
+                return self._removes_from_given(key, number, homes) or any(
+                    self._function_removes(each, homes, depth - 1) for each in self._run(key, number)
+                )
             case _:
                 return False
+
+    def _removes_from_given(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
+        """Tell whether what a step runs takes something out of a container that it is given."""
+        for callee in self._called(key, number):
+            for param, value in self._futures.arguments(callee):
+                if self._is_in(key, Item(value, ANY_KEY), homes) and self._takes_from(callee.key, param):
+                    return True
+        return False
+
+    def _takes_from(self, key: FunctionKey, container: str) -> bool:
+        """Tell whether a function takes something out of a container that is its parameter."""
+        for step in self._program.function(key).steps:
+            match step:
+                case Delete(target=Item(base=Name(id=name))) if name == container:
+                    return True
+                case Call(func=Attr(base=Name(id=name), name=method)) if name == container:
+                    if method in _REMOVES:
+                        return True
+                case _:
+                    pass
+        return False
+
+    def _called(self, key: FunctionKey, number: int) -> Iterator[ProjectCallee]:
+        """Yield the calls that a step is, or that made what it leaves or waits for."""
+        steps = self._program.function(key).steps
+        made: int | None = None
+        match steps[number]:
+            case Call():
+                made = number
+            case Exit(value=Temp(step=step)) | Await(value=Temp(step=step)) if isinstance(steps[step], Call):
+                made = step
+            case _:
+                pass
+        for callee in self._types.callees(key, made) if made is not None else ():
+            if isinstance(callee, ProjectCallee):
+                yield callee
 
     def _run(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
         """Yield the project functions that a step runs, the generator behind a context manager included."""
         yield from self._futures.effects.callees(key, number)
-        match self._program.function(key).steps[number]:
-            case Exit(value=Temp(step=made)) | Await(value=Temp(step=made)):
-                if isinstance(self._program.function(key).steps[made], Call):
-                    for callee in self._types.callees(key, made):
-                        if isinstance(callee, ProjectCallee):
-                            yield callee.key
-            case _:
-                pass
+        if not isinstance(self._program.function(key).steps[number], Call):
+            yield from (callee.key for callee in self._called(key, number))
 
     def _function_removes(self, key: FunctionKey, homes: frozenset[Home], depth: int) -> bool:
         return any(
@@ -424,3 +459,12 @@ def _handlers(function: Function, flow: ControlFlow, block: int) -> tuple[int, .
     raised = [PathPoint(to, ()) for to in flow.targets(block, ERROR) if to >= 0]
     PathSearch(flow, caught, taken=ERROR | {Leaves.CAUGHT, Leaves.NORMAL}).run(raised)
     return tuple(found)
+
+
+def _has_effect(step: Step) -> bool:
+    """Tell whether it matters to others that a step does not run."""
+    match step:
+        case Call() | Await() | Delete() | Assign(target=Attr() | Item()):
+            return True
+        case _:
+            return False

@@ -196,13 +196,39 @@ class SharedFutures:
 
     def _is_made_for(self, key: FunctionKey, maker: int, number: int) -> bool:
         """Tell whether what a step puts there is what the function, or its next caller, waits for."""
-        if not self._keeps_new(key, maker):
+        if not self._keeps_new(key, maker) or self._has_own_key(key, maker):
             return False
         flow = self._futures.unwinding(key).flow
         if may_follow(flow, maker, number):
             return True
         calls = isinstance(self._program.function(key).steps[maker], Call)
         return not calls and not may_follow(flow, number, maker)
+
+    def _has_own_key(self, key: FunctionKey, maker: int) -> bool:
+        """Tell whether a step puts something under a key that each call counts up for itself first."""
+        match self._program.function(key).steps[maker]:
+            case Assign(target=Item(key=Attr() | Name() as counter)):
+                flow = self._futures.unwinding(key).flow
+                counting = frozenset(self._counts(key, counter))
+                return bool(counting) and not leads_to(flow, None, maker, avoiding=counting)
+            case _:
+                return False
+
+    def _counts(self, key: FunctionKey, counter: Expr) -> Iterator[int]:
+        """Yield the steps of a function that give a counter its next value."""
+        steps = self._program.function(key).steps
+        for number, step in enumerate(steps):
+            match step:
+                case Assign(target=target, op="+" | "-") if target == counter:
+                    yield number
+                case Assign(target=target, value=Temp(step=made)) if target == counter:
+                    match steps[made]:
+                        case Call(func=Name(id="next")):
+                            yield number
+                        case _:
+                            pass
+                case _:
+                    pass
 
     def _always_fills(self, key: FunctionKey, number: int, homes: frozenset[Home], depth: int) -> bool:
         """Tell whether a step puts something there whenever it comes back."""

@@ -38,13 +38,22 @@ class Debts:
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
         ways = Ways(self._facts_of(key))
-        own = Obligations(ways, self._attributes).debts()
+        own = Obligations(ways, self._attributes, self._counterpart(key)).debts()
         told = frozenset(debt.handler for debt in own if debt.handler >= 0)
         found = sorted(
             (*own, *cleanups(ways, self._attributes, told)),
             key=lambda debt: (debt.cancelled, debt.taken, debt.kind),
         )
         return tuple(self._after_callers(key, found))
+
+    def _counterpart(self, key: FunctionKey) -> Facts | None:
+        """Return what leaves a manager that a function enters: it does not run if entering is cancelled."""
+        program = self._effects.program
+        cls = program.class_of(key)
+        if cls is None or program.function(key).name != "__aenter__":
+            return None
+        leaving = program.methods(cls, "__aexit__")
+        return self._facts_of(leaving[0]) if leaving else None
 
     # ------------------------------------------------------------------ callers
 

@@ -122,9 +122,14 @@ _MOST_COPIES = 3
 
 
 class Obligations:
-    """The solved analysis of one function; `attributes` tells what the rest of the program does."""
+    """The solved analysis of one function; `attributes` tells what the rest of the program does.
 
-    def __init__(self, ways: Ways, attributes: Attributes) -> None:
+    `counterpart` is the function that alone gives back what this one has taken, and runs only once this one
+    has come to its end: of an `__aenter__` the `__aexit__`.
+    """
+
+    def __init__(self, ways: Ways, attributes: Attributes, counterpart: Facts | None = None) -> None:
+        self._counterpart = counterpart
         self._facts = ways.facts
         self._ways = ways
         self._attributes = attributes
@@ -273,7 +278,12 @@ class Obligations:
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
     ) -> Debt | None:
-        found = (self._witness(obligation, block), elsewhere, self._answered(obligation, await_))
+        found = (
+            self._witness(obligation, block),
+            elsewhere,
+            self._answered(obligation, await_),
+            self._given_back_by_counterpart(obligation),
+        )
         witnesses = [each for each in found if each is not None]
         witness = min(witnesses, key=lambda each: each.belief.value, default=None)
         if witness is None and not _is_known_to_be_owed(obligation):
@@ -461,6 +471,19 @@ class Obligations:
             return None
         act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)
         return Witness(-1, act, Belief.ANSWERED, elsewhere=place)
+
+    def _given_back_by_counterpart(self, obligation: Obligation) -> Witness | None:
+        """Return where the function that runs at the end of it all gives it back."""
+        there = self._counterpart
+        if there is None or obligation.kind is not ObligationKind.HELD:
+            return None
+        if not obligation.act.subject.is_visible_to_callers:
+            return None
+        for step, acts in there.acts.items():
+            for act in acts:
+                if _undoes(obligation, act):
+                    return Witness(step, act, Belief.CLEANUP, elsewhere=CallSite(there.key, step))
+        return None
 
     def _undone_at(self, obligation: Obligation, steps: Iterable[int]) -> tuple[int, Act] | None:
         """Return the first of the steps that undoes it, and its act."""

@@ -30,6 +30,7 @@ from cancellint.model.ir import (
     Op,
     Return,
     Star,
+    Step,
     Temp,
     Yield,
 )
@@ -358,8 +359,24 @@ class Backlogs:
         tests = [block.test for block in function.blocks if block.test is not None]
         values = [step.value for step in function.steps if isinstance(step, Assign | Return)]
         if any(isinstance(step, Return) and step.value == outcome for step in function.steps):
-            return True
+            return function.name == "__len__" or function.name in self._compared
         return any(_compares(each, outcome) for each in (*tests, *values))
+
+    @cached_property
+    def _compared(self) -> frozenset[str]:
+        """The names of attributes and calls that the program compares with a limit."""
+        found: set[str] = set()
+        for key in self._program.functions():
+            function = self._program.function(key)
+            tests = [block.test for block in function.blocks if block.test is not None]
+            values = [step.value for step in function.steps if isinstance(step, Assign | Return)]
+            for part in (part for each in (*tests, *values) for part in parts(each)):
+                match part:
+                    case Op(op="<" | ">" | "<=" | ">=" | "==" | "!=", operands=operands):
+                        found.update(_read(function.steps, operands))
+                    case _:
+                        pass
+        return frozenset(found)
 
     def _answers(self, drain: CallSite) -> bool:
         """Tell whether a drain waits for the answer to what its function has just sent."""
@@ -525,6 +542,15 @@ def _cleans_up(use: _Use) -> bool:
 def _is_data(data: tuple[Expr, ...]) -> bool:
     """Tell whether what is put is more than a sentinel."""
     return bool(data) and not all(isinstance(each, Const) for each in data)
+
+
+def _read(steps: tuple[Step, ...], operands: tuple[Expr, ...]) -> Iterator[str]:
+    """Yield the last names of the attributes and calls among operands."""
+    for operand in operands:
+        made = steps[operand.step] if isinstance(operand, Temp) else None
+        name = last_name(made.func if isinstance(made, Call) else operand)
+        if name is not None:
+            yield name
 
 
 def _compares(expr: Expr, outcome: Expr) -> bool:

@@ -413,8 +413,16 @@ def test_a_length_that_is_given_away_is_looked_at_by_others() -> None:
                 self.q.put(data)
         """
 
+    told = source.replace("__len__", "size")
+    asked = """
+        def limit(q: Q):
+            if q.size() > 100:
+                raise ValueError
+        """
+
     assert not is_reported(source)
-    assert not is_reported(source.replace("__len__", "size"))
+    assert is_reported(told)
+    assert not is_reported(told + asked)
     assert is_reported(source.replace("return len(self.items)", "print(len(self.items))"))
 
 
