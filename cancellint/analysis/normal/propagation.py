@@ -12,7 +12,15 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import Tally, rewritten, rewritten_step, tally
+from cancellint.analysis.normal.rewriting import (
+    Tally,
+    rewritten,
+    rewritten_block,
+    rewritten_region,
+    rewritten_step,
+    tally,
+    with_parts,
+)
 from cancellint.analysis.program.expressions import names_in, parts
 from cancellint.model.ir import (
     Assign,
@@ -74,8 +82,7 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
 
     `shared` are variables that functions inside of it read or write as well. Steps keep their numbers.
     """
-    if synonyms.names or synonyms.paths:
-        function = without_synonyms(function, synonyms)
+    function = without_synonyms(function, synonyms)
     propagation = _Propagation(function, shared, synonyms.settled)
     if propagation.is_of_use:
         function = propagation.result()
@@ -242,14 +249,16 @@ class _Propagation:
                 test = self._tested(block.test, copies)
                 if test is not block.test:
                     blocks[number] = structs.replace(block, test=test)
-        regions = tuple(_as_entered(region, steps) for region in self._function.regions)
+        regions = [_as_entered(region, steps) for region in self._function.regions]
         for at, step in enumerate(steps):
             match step:
-                case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+                case (
+                    Exit(region=region, value=value) | Await(kind=AwaitKind.EXIT, region=region, value=value)
+                ) if value is not regions[region].value:
                     steps[at] = structs.replace(step, value=regions[region].value)
                 case _:
                     pass
-        whole = structs.replace(self._function, steps=tuple(steps), blocks=tuple(blocks), regions=regions)
+        whole = with_parts(self._function, steps, blocks, regions)
         return self._without_idle_questions(whole) if self._asks_truth else whole
 
     def _without_idle_questions(self, function: Function) -> Function:
@@ -345,7 +354,7 @@ def _root(expr: Expr) -> str | None:
 
 def _as_entered(region: Region, steps: list[Step]) -> Region:
     match steps[region.enter]:
-        case Enter(value=value) | Await(value=value):
+        case Enter(value=value) | Await(value=value) if value is not region.value:
             return structs.replace(region, value=value)
         case _:
             return region
@@ -402,6 +411,8 @@ def _truth(test: Expr) -> bool | None:
 
 def without_synonyms(function: Function, synonyms: Replaced) -> Function:
     """Return a function in which what has a name of its own is called by it."""
+    if not synonyms.names and not synonyms.paths:
+        return function
 
     def replace(expr: Expr) -> Expr | None:
         match expr:
@@ -412,18 +423,11 @@ def without_synonyms(function: Function, synonyms: Replaced) -> Function:
             case _:
                 return None
 
-    return structs.replace(
+    return with_parts(
         function,
-        steps=tuple([rewritten_step(step, replace) for step in function.steps]),
-        blocks=tuple(
-            [
-                block if block.test is None else structs.replace(block, test=rewritten(block.test, replace))
-                for block in function.blocks
-            ]
-        ),
-        regions=tuple(
-            [structs.replace(each, value=rewritten(each.value, replace)) for each in function.regions]
-        ),
+        [rewritten_step(step, replace) for step in function.steps],
+        [rewritten_block(block, replace) for block in function.blocks],
+        [rewritten_region(region, replace) for region in function.regions],
     )
 
 

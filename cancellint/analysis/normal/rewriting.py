@@ -1,6 +1,7 @@
 """Expressions and steps with parts of them replaced."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from operator import is_
 from typing import NamedTuple
 
 from msgspec import structs
@@ -10,6 +11,7 @@ from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
+    Block,
     Build,
     Call,
     Catch,
@@ -26,6 +28,7 @@ from cancellint.model.ir import (
     Next,
     Op,
     Raise,
+    Region,
     Return,
     Star,
     StarImport,
@@ -69,7 +72,7 @@ def rewritten(expr: Expr, replace: Replace) -> Expr:
 def all_rewritten(exprs: tuple[Expr, ...], replace: Replace) -> tuple[Expr, ...]:
     """Return the expressions rewritten; the same tuple if none changes."""
     new = tuple([rewritten(each, replace) for each in exprs])
-    return exprs if all(a is b for a, b in zip(new, exprs, strict=True)) else new
+    return exprs if _are_same(new, exprs) else new
 
 
 def rewritten_target(target: Expr, replace: Replace) -> Expr:
@@ -122,6 +125,34 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
             assert value is not None
             new = rewritten(value, replace)
             return step if new is value else structs.replace(step, value=new)
+
+
+def rewritten_block(block: Block, replace: Replace) -> Block:
+    """Return a block with its test rewritten; the same object if nothing changes."""
+    if block.test is None:
+        return block
+    new = rewritten(block.test, replace)
+    return block if new is block.test else structs.replace(block, test=new)
+
+
+def rewritten_region(region: Region, replace: Replace) -> Region:
+    """Return a region with its manager rewritten; the same object if nothing changes."""
+    new = rewritten(region.value, replace)
+    return region if new is region.value else structs.replace(region, value=new)
+
+
+def with_parts(
+    function: Function, steps: Sequence[Step], blocks: Sequence[Block], regions: Sequence[Region]
+) -> Function:
+    """Return a function made of other parts, one for each of its own; the same object if all are its own."""
+    own = function.steps, function.blocks, function.regions
+    if all(map(_are_same, (steps, blocks, regions), own)):
+        return function
+    return structs.replace(function, steps=tuple(steps), blocks=tuple(blocks), regions=tuple(regions))
+
+
+def _are_same(new: Sequence[object], old: Sequence[object]) -> bool:
+    return all(map(is_, new, old))
 
 
 def reads(step: Step) -> Iterator[Expr]:
