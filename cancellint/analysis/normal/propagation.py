@@ -123,7 +123,9 @@ class _Propagation:
         self.is_of_use = bool(self._copied) or self._asks_truth
         self._rested: dict[tuple[str, Expr], _Rests] = {}
         self._entry: tuple[Copies | None, ...] = ()
+        self._disturbing: frozenset[int] = frozenset()
         if self.is_of_use:
+            self._disturbing = self._find_disturbing()
             self._flow = ControlFlow(function.blocks)
             self._entry = solve(self._flow, self).entry
 
@@ -158,6 +160,8 @@ class _Propagation:
         node = self._function.steps[step]
         bound = self._copied.get(step)
         if not state and bound is None:
+            return state
+        if bound is None and step not in self._disturbing:
             return state
         value = self._replaced(node.value, state) if isinstance(node, Assign) and bound else None
         copies = self._unchanged(state, step)
@@ -205,6 +209,21 @@ class _Propagation:
                 return number in rests.outcomes or (rests.on_others and isinstance(copied, Op))
             case _:
                 return number in rests.outcomes
+
+    def _find_disturbing(self) -> frozenset[int]:
+        """Return the steps by which some copy may be one no longer; most steps change none."""
+        values = [self._assigned(step) for step in self._copied]
+        made = {part.step for value in values for part in parts(value) if isinstance(part, Temp)}
+        changing: tuple[type[Step], ...] = (Assign, Delete, Await, Yield)
+        if any(isinstance(value, Op) for value in values):
+            changing = (*changing, Call)
+        steps = enumerate(self._function.steps)
+        return frozenset(number for number, step in steps if number in made or isinstance(step, changing))
+
+    def _assigned(self, number: int) -> Expr:
+        step = self._function.steps[number]
+        assert isinstance(step, Assign)
+        return step.value
 
     def _rests(self, name: str, copied: Expr) -> _Rests:
         asked = (name, copied)
@@ -330,13 +349,21 @@ class _Propagation:
 
 def _may_copy(function: Function) -> bool:
     """Tell cheaply whether a function binds anything to a variable that may be worth looking through."""
-    return any(
-        isinstance(step, Assign)
-        and not step.op
-        and isinstance(step.target, Name)
-        and isinstance(step.value, Attr | Name | Imported | Temp | Op)
-        for step in function.steps
-    )
+    for step in function.steps:
+        match step:
+            case Assign(target=Name(id=name), value=value, op=""):
+                match value:
+                    case Temp(step=made) if isinstance(function.steps[made], Call):
+                        return True
+                    case Imported(name=str(imported)) if imported != name:
+                        return True
+                    case Op(op=op) if op in _TESTS:
+                        return True
+                    case Attr() | Name() if _is_path(value):
+                        return True
+            case _:
+                pass
+    return False
 
 
 def _is_path(expr: Expr) -> bool:

@@ -73,7 +73,7 @@ class References:
 
     def _read(self, key: FunctionKey) -> None:
         function = self._program.function(key)
-        mentioned = _names_in(list(_expressions(function)))
+        mentioned = _names_in(_expressions(function))
         self._mentioned[key] = tuple(dict.fromkeys(mentioned))
         self._spoken_of.update(mentioned)
         found = tuple(self._plain_calls(key, function))
@@ -175,11 +175,15 @@ def _names_in(waiting: list[Expr]) -> list[str]:
     found: list[str] = []
     while waiting:
         match waiting.pop():
-            case Name(id=name) | Const(kind="str", text=name) | Imported(name=str(name)):
+            case Name(id=name):
                 found.append(name)
             case Attr(base=inner, name=name):
                 found.append(name)
                 waiting.append(inner)
+            case Temp():
+                pass
+            case Const(kind="str", text=name) | Imported(name=str(name)):
+                found.append(name)
             case Star(value=inner) | Element(value=inner):
                 waiting.append(inner)
             case Item(base=base, key=key):
@@ -192,16 +196,13 @@ def _names_in(waiting: list[Expr]) -> list[str]:
     return found
 
 
-def _expressions(function: Function) -> Iterator[Expr]:
+def _expressions(function: Function) -> list[Expr]:
+    found = list(function.decorators)
     for step in function.steps:
-        yield from reads(step)
-    for block in function.blocks:
-        if block.test is not None:
-            yield block.test
-    for param in function.params:
-        if param.default is not None:
-            yield param.default
-    yield from function.decorators
+        found.extend(reads(step))
+    found.extend(block.test for block in function.blocks if block.test is not None)
+    found.extend(param.default for param in function.params if param.default is not None)
+    return found
 
 
 def _binds(step: object, name: str) -> bool:

@@ -1,12 +1,11 @@
 """Expressions and steps with parts of them replaced."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from operator import is_
 from typing import NamedTuple
 
 from msgspec import structs
 
-from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -155,47 +154,42 @@ def _are_same(new: Sequence[object], old: Sequence[object]) -> bool:
     return all(map(is_, new, old))
 
 
-def reads(step: Step) -> Iterator[Expr]:
-    """Yield the expressions that a step evaluates."""
+def reads(step: Step) -> tuple[Expr, ...]:
+    """Return the expressions that a step evaluates."""
     match step:
         case Call(func=func, args=args, keywords=keywords):
-            yield func
-            yield from args
-            for _, value in keywords:
-                yield value
+            return (func, *args, *[value for _, value in keywords])
         case Assign(target=target, value=value):
-            yield value
-            yield from _read_by_target(target)
+            return (value, *_read_by_target(target))
         case Delete(target=target):
-            yield from _read_by_target(target)
+            return _read_by_target(target)
         case Catch(types=types):
-            yield from types
+            return types
         case Raise(value=None) | StarImport():
-            return
+            return ()
         case (
             Await(value=value)
+            | Return(value=value)
+            | Evaluate(value=value)
             | Yield(value=value)
             | Enter(value=value)
             | Exit(value=value)
             | Next(value=value)
             | Load(value=value)
             | Raise(value=value)
-            | Return(value=value)
-            | Evaluate(value=value)
         ):
             assert value is not None
-            yield value
+            return (value,)
 
 
-def _read_by_target(target: Expr) -> Iterator[Expr]:
+def _read_by_target(target: Expr) -> tuple[Expr, ...]:
     match target:
         case Attr(base=base):
-            yield base
+            return (base,)
         case Item(base=base, key=key):
-            yield base
-            yield key
+            return base, key
         case _:
-            return
+            return ()
 
 
 class Tally(NamedTuple):
@@ -211,26 +205,31 @@ def tally(function: Function) -> Tally:
     names: dict[str, int] = {}
     outcomes: dict[int, int] = {}
     tested: dict[str, int] = {}
+    waiting: list[Expr] = []
     for step in function.steps:
-        waiting = list(reads(step))
+        waiting.extend(reads(step))
         if isinstance(step, Assign) and step.op and isinstance(step.target, Name):
             waiting.append(step.target)
-        _count(waiting, names, outcomes)
-    for block in function.blocks:
-        if block.test is not None:
-            _count([block.test], tested, outcomes)
+    _count(waiting, names, outcomes)
+    _count([block.test for block in function.blocks if block.test is not None], tested, outcomes)
     for name, count in tested.items():
         names[name] = names.get(name, 0) + count
     return Tally(names, outcomes, tested)
 
 
-def _count(exprs: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
-    for expr in exprs:
-        for part in parts(expr):
-            match part:
-                case Name(id=name):
-                    names[name] = names.get(name, 0) + 1
-                case Temp(step=step):
-                    outcomes[step] = outcomes.get(step, 0) + 1
-                case _:
-                    pass
+def _count(waiting: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
+    """Count the variables and outcomes in some expressions, in whatever order: this runs over everything."""
+    while waiting:
+        match waiting.pop():
+            case Name(id=name):
+                names[name] = names.get(name, 0) + 1
+            case Temp(step=step):
+                outcomes[step] = outcomes.get(step, 0) + 1
+            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
+                waiting.append(inner)
+            case Item(base=base, key=key):
+                waiting.extend((base, key))
+            case Op(operands=inner_parts) | Build(items=inner_parts):
+                waiting.extend(inner_parts)
+            case _:
+                pass
