@@ -41,7 +41,12 @@ class Program:
     ) -> None:
         self._modules = dict(sorted(modules.items()))
         self.packages = packages
-        self._absorbed = absorbed
+        self._all_functions = tuple(
+            FunctionKey(name, index)
+            for name, tree in self._modules.items()
+            for index in range(len(tree.functions))
+        )
+        self._functions = tuple(key for key in self._all_functions if key not in absorbed)
         self._flows: dict[FunctionKey, ControlFlow] = {}
         self._scopes = dict(scopes)
         self._namespaces = {prefix for name in self._modules for prefix in _prefixes(name)}
@@ -98,15 +103,11 @@ class Program:
 
         Helpers that are no more than parts of their callers are left out.
         """
-        for key in self.all_functions():
-            if key not in self._absorbed:
-                yield key
+        yield from self._functions
 
     def all_functions(self) -> Iterator[FunctionKey]:
         """The same with those helpers."""
-        for name, tree in self._modules.items():
-            for index in range(len(tree.functions)):
-                yield FunctionKey(name, index)
+        yield from self._all_functions
 
     def classes(self) -> Iterator[ClassInfo]:
         yield from self._classes.values()
