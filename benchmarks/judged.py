@@ -1,10 +1,12 @@
 """Puts the verdicts of one or two judges to the findings that `benchmarks/sample.py` drew.
 
     python benchmarks/judged.py SHEETS [--records [--mode default]]
+    python benchmarks/judged.py SHEETS --precision --batch NAME --commit REVISION
 
 Prints how many of the judged findings are true per rule and confidence, and how often the judges disagree.
 Where SHEETS holds settled.toml, of the same form as first.toml, it decides on what it names. With `--records`
-prints the tables for `benchmarks/findings.toml` instead.
+prints the tables for `benchmarks/findings.toml` instead, with `--precision` the rows of a first look for
+`benchmarks/precision.toml`, with Wilson's interval of 95 %.
 """
 
 import argparse
@@ -54,14 +56,44 @@ def main() -> int:
     parser.add_argument("sheets", type=Path)
     parser.add_argument("--records", action="store_true", help="print the tables for findings.toml")
     parser.add_argument("--mode", default="default", help="the mode to write into the records")
+    parser.add_argument("--precision", action="store_true", help="print the rows for precision.toml")
+    parser.add_argument("--batch", default="", help="the batch's name, to write into the rows")
+    parser.add_argument("--commit", default="", help="the revision that was run, to write into the rows")
     options = parser.parse_args()
     try:
         judged = read(options.sheets)
     except VerdictError as error:
         print(error, file=sys.stderr)
         return 2
-    print("\n".join(records(judged, options.mode) if options.records else table(judged)))
+    if options.precision:
+        print("\n".join(precision(judged, options.batch, options.commit)))
+    else:
+        print("\n".join(records(judged, options.mode) if options.records else table(judged)))
     return 0
+
+
+def precision(judged: Sequence[Judged], batch: str, commit: str) -> Iterator[str]:
+    """A TOML table per rule and confidence: how many were judged, and how many of them are true."""
+    for group in sorted({each.group for each in judged}):
+        words = Counter(each.verdict for each in judged if each.group == group and each.verdict)
+        low, high = wilson(words["true"], words.total())
+        yield "[[look]]"
+        yield from (row(key, value) for key, value in (("batch", batch), ("commit", commit)))
+        yield from (row(key, value) for key, value in zip(("code", "confidence"), group, strict=True))
+        yield from (row(word, words[word]) for word in WORDS)
+        yield row("interval", [round(low, 2), round(high, 2)])
+        yield ""
+
+
+def wilson(some: int, all_of_them: int) -> tuple[float, float]:
+    """The interval of 95 % of a part, by Wilson's score: good for few trials too. E. B. Wilson, 1927."""
+    if not all_of_them:
+        return 0.0, 1.0
+    z, part_ = 1.96, some / all_of_them
+    middle = part_ + z * z / (2 * all_of_them)
+    spread = z * (part_ * (1 - part_) / all_of_them + z * z / (4 * all_of_them * all_of_them)) ** 0.5
+    scale = 1 + z * z / all_of_them
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
 def read(sheets: Path) -> tuple[Judged, ...]:

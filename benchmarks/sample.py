@@ -39,11 +39,13 @@ Follow the calls, also into other files of the package. Write into {verdicts}, f
 * `harmless`: it can happen as claimed, but nothing that anybody cares about comes of it.
 * `false`: it cannot happen, or what is claimed (lost, kept, never given back) is not so.
 
-Take it as given that the await is cancelled: a library cannot see who will. What decides is what is left
-afterwards. It is harmless if the object, task or entry cannot live on: it was made for this call alone, or
-whoever can cancel here ends it too.
+A claim about a cancellation needs somebody who cancels: a race, a `cancel()`, a task group, or whoever calls
+what the library offers, who may be expected to have a time limit. It is harmless if nobody but the final end
+of the owner, or of the event loop, cancels there, or if what is left behind cannot live on: it was made for
+this call alone, or whoever cancels clears it up.
 
-and in `why` the lines that decide it, in a sentence or two. Do not guess: open the file.
+Write in `canceller` who cancels (or `none`), and in `why` the lines that decide it, in a sentence or two. Do
+not guess: open the file.
 """
 
 
@@ -147,7 +149,7 @@ def verdicts(findings: Sequence[Finding]) -> str:
     rows: list[str] = []
     for finding in mixed(findings):
         place = f"{finding['package']} {finding['path']}:{finding['line']}"
-        rows += [f'["{number(finding)}"]  # {place}', 'verdict = ""', 'why = ""', ""]
+        rows += [f'["{number(finding)}"]  # {place}', 'verdict = ""', 'canceller = ""', 'why = ""', ""]
     return "\n".join(rows)
 
 

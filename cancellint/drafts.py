@@ -56,7 +56,7 @@ def draft(
     return Draft(
         code=rule.code,
         name=rule.name,
-        severity=choice.severity(rule.code, rule.severity),
+        severity=choice.severity(rule.code, raw.severity or rule.severity),
         raw=raw,
         confidence=STRENGTH[strength],
         is_shown=strength <= config.weakest_shown.rank,

@@ -29,6 +29,7 @@ from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
 from cancellint.analysis.hazards.tasks.contenders import Contenders
+from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
@@ -110,6 +111,11 @@ class Project:
     def is_root(self, key: FunctionKey) -> bool:
         """Whether nothing in the project is known to call a function."""
         return key not in self._called
+
+    @cached_property
+    def dropped_tasks(self) -> DroppedTasks:
+        """Tasks that nobody keeps, and what that can cost."""
+        return DroppedTasks(self.effects, self.handles)
 
     @cached_property
     def contenders(self) -> Contenders:

@@ -109,6 +109,8 @@ class RawFinding(Struct, frozen=True):
     help: str = ""
     """the cure, one sentence"""
     fix: Fix | None = None
+    severity: Severity | None = None
+    """another one than the rule's own, where more is shown to be lost; the configuration goes first"""
     copy_of: Site | None = None
     """where it is written, if that is in a helper that stands at `at` as well"""
     canceller: Canceller | None = None

@@ -154,6 +154,7 @@ class Variant(_Table, frozen=True):
     mode: Mode | None = None
     race: RaceKind | None = None
     delivers: bool | None = None
+    fails: bool | None = None
     returns: str | None = None
     same_as: str | None = None
     """empty: a class of its own after all"""
@@ -189,6 +190,10 @@ class Entry(_Table, frozen=True):
     awaitable: bool = False
     """calling it gives something to await; the roles act when that is awaited"""
     suspends: Suspends = Suspends.MAYBE
+    fails: bool = True
+    """it may raise an ordinary exception, be it that of what it waits for"""
+    holds: Literal["loop", "self"] | None = None
+    """of what waits: who refers to the task that waits until it goes on, the event loop or the receiver"""
     of: str = "self"
     """what the role acts on: the source consumed, the lock acquired, the thing closed"""
     source: SourceKind | None = None
@@ -201,6 +206,8 @@ class Entry(_Table, frozen=True):
     """what means no limit there: literals' texts, names of constants, `absent`"""
     weak: bool = False
     """of a class of containers: what it holds goes when nobody else holds it"""
+    collected: bool = False
+    """of a class: the last reference to an object closes it, quietly and at once"""
     into: str = "result"
     """of a consumer: where the data goes (`result`, or `arg:0` for `recv_into`)"""
     cancel: Cancel = Cancel.SAFE

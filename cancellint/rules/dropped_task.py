@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from cancellint.analysis.callgraph.handle_trails import Ending
 from cancellint.analysis.callgraph.handles import Dropped
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTask
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
@@ -15,19 +16,21 @@ _TASK_CURE = (
 _THREAD_CURE = "keep the future and look at its result, or handle errors in what is submitted"
 
 
-@rule("CAN401", Severity.ERROR)
+@rule("CAN401", Severity.WARNING)
 def dropped_task(subject: Subject) -> Iterator[RawFinding]:
-    """Nobody keeps the handle of a task, so it may be collected in flight and its error is lost."""
-    for dropped in subject.project.handles.dropped(subject.function):
+    """Nobody keeps the handle of a task, so it may be collected in flight or its error is lost."""
+    for task in subject.project.dropped_tasks.of(subject.function):
+        dropped = task.dropped
         if dropped.ending is Ending.DISCARDED and not subject.project.settings.underscore_drops:
             continue
         started = dropped.started
         yield RawFinding(
             at=subject.site(dropped.step),
-            message=f"{_what(dropped)}: {_harm(dropped)}",
-            confidence=started.confidence,
+            message=f"{_what(dropped)}: {_harm(task)}",
+            confidence=started.confidence if task.loses_error else Confidence.POSSIBLE,
             notes=tuple(_notes(started.helpers)),
             help=_THREAD_CURE if started.in_thread else _TASK_CURE,
+            severity=Severity.ERROR if task.raises else None,
         )
 
 
@@ -49,16 +52,17 @@ def _what(dropped: Dropped) -> str:
             return f"{name} has only a weak reference"
 
 
-def _harm(dropped: Dropped) -> str:
-    started = dropped.started
-    if started.in_thread:
-        return "nobody sees its error"
+def _harm(task: DroppedTask) -> str:
+    started = task.dropped.started
+    unseen = "nobody sees its error"
+    if not task.may_be_collected:
+        return unseen
     collected = "it may be garbage-collected before it is done"
     if started.told:
         return f"its done-callback sees the error but keeps no reference, so {collected}"
     if started.watched:
-        return f"its done-callback keeps no reference, so {collected}, and nobody sees its error"
-    return f"{collected}, and nobody sees its error"
+        collected = f"its done-callback keeps no reference, so {collected}"
+    return f"{collected}, and {unseen}" if task.loses_error else collected
 
 
 def _notes(helpers: tuple[CallSite, ...]) -> Iterator[SiteNote]:

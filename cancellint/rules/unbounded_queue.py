@@ -47,8 +47,16 @@ def _confidence(backlog: Backlog) -> Confidence:
     """Return how firmly a backlog stands.
 
     That a plain container is a queue is seen from its use alone. Where names tell that a peer sends,
-    every call further on makes it less likely that everything it sends gets that far.
+    every call further on makes it less likely that everything it sends gets that far. Whether the consumer
+    of a generator falls behind is not seen either.
     """
+    stands = _fed(backlog)
+    weaker = min(stands.rank + 1, len(tuple(Confidence)) - 1)
+    return tuple(Confidence)[weaker] if backlog.handed_on else stands
+
+
+def _fed(backlog: Backlog) -> Confidence:
+    """Return how firmly it stands that a peer fills a queue."""
     inflow = backlog.feed.inflow
     if inflow.confidence is Confidence.CERTAIN:
         return Confidence.LIKELY if backlog.kind.is_plain else Confidence.CERTAIN

@@ -6,11 +6,15 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+judged, newest = import_module("judged"), import_module("newest")
 
 MODULE = """\
 import asyncio
@@ -113,3 +117,40 @@ def test_the_pinned_packages_are_many_and_mostly_unseen() -> None:
 
     assert len({each["name"] for each in pinned}) == len(pinned) >= 30
     assert sum(not each["seen"] for each in pinned) >= 12
+
+
+def test_the_interval_of_a_part_is_wilsons():
+    """Figures of Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20 and 1 of 29."""
+    pairs = [judged.wilson(*each) for each in ((81, 263), (15, 148), (0, 20), (1, 29))]
+
+    assert [tuple(round(each, 4) for each in pair) for pair in pairs] == [
+        (0.2553, 0.3662),
+        (0.0624, 0.1605),
+        (0.0, 0.1611),
+        (0.0061, 0.1718),
+    ]
+
+
+def test_an_archive_is_unpacked_with_what_it_says_of_itself(tmp_path):
+    wheel = tmp_path / "a-1.2-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a/__init__.py", "async def f(): ...\n")
+        archive.writestr("a/data.bin", "x")
+        archive.writestr("../outside.py", "x")
+        archive.writestr("a-1.2.dist-info/METADATA", "Name: a\nVersion: 1.2\nRequires-Python: >=3.9\n")
+
+    newest.unpack(wheel, tmp_path / "tree")
+
+    assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()) == [
+        "a-1.2-py3-none-any.whl",
+        "tree/a/__init__.py",
+        "tree/pyproject.toml",
+    ]
+    assert 'version = "1.2"' in (tmp_path / "tree/pyproject.toml").read_text()
+
+
+def test_a_package_without_coroutines_is_left_out(tmp_path):
+    (tmp_path / "a.py").write_text("def f(): ...\n")
+
+    with pytest.raises(newest.LeftOut, match="no async function"):
+        newest.check(tmp_path)

@@ -215,6 +215,7 @@ def test_the_json_form_has_exactly_the_promised_keys() -> None:
                     }
                 ],
                 "fix": None,
+                "canceller": None,
             }
         ],
         "failures": [],

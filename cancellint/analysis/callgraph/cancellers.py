@@ -15,6 +15,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
 from cancellint.analysis.engine.reachability import after_block
+from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Canceller, Confidence
 from cancellint.model.ir import (
     Assign,
@@ -31,7 +32,7 @@ from cancellint.model.ir import (
     Temp,
 )
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
+from cancellint.model.types import CallSite, ClassObject, FunctionKey, ProjectCallee
 
 MOST_FUNCTIONS = 200
 """Functions that are looked at outwards from one; beyond them nothing is known."""
@@ -300,8 +301,8 @@ class Cancellers:
             return True
         if not isinstance(step, Call):
             return False
-        callees = self._effects.types.callees(key, made.step)
-        return bool(callees) and all(isinstance(each, ProjectCallee) and each.constructs for each in callees)
+        found = options(self._effects.types.of(key, step.func))
+        return bool(found) and all(isinstance(each, ClassObject) for each in found)
 
     def _is_let_out(self, step: object, name: Name) -> bool:
         """Tell whether a step stores an object where others find it, or gives it to a call."""

@@ -112,6 +112,8 @@ class Followed(Struct, frozen=True):
     holder: str = ""
     watched: bool = False
     told: bool = False
+    outlasted: bool = False
+    """a variable has it while the function blocks its thread, as one does that runs the event loop"""
 
 
 class Trails:
@@ -155,6 +157,11 @@ class Trails:
     def only_looks(self, callee: Callee) -> bool:
         known = self._operations.known(callee)
         return known is not None and known.entry.roles == (Role.LOOKS,)
+
+    def blocks(self, key: FunctionKey, number: int) -> bool:
+        """Whether a call blocks the thread, such as one that runs the event loop."""
+        known = (self._operations.known(callee) for callee in self.callees(key, number))
+        return any(each is not None and Role.BLOCKS in each.entry.roles for each in known)
 
     def is_weak(self, key: FunctionKey, expr: Expr) -> bool:
         """Whether a container holds its elements weakly."""
@@ -215,6 +222,7 @@ class _Trail:
     def follow(self, made: Expr, number: int) -> Followed:
         """Return what becomes of what step `number` made, or of a parameter."""
         fate, watched, told, ending, last = HandleFate.LOST, False, False, Ending.UNBOUND, ""
+        outlasted = False
         waiting: list[_Held | None] = [None if isinstance(made, Temp) else _Held(_name(made), number, False)]
         seen: set[_Held] = set()
         while waiting and fate is not HandleFate.KEPT:
@@ -227,13 +235,23 @@ class _Trail:
                 seen.add(held)
                 ending, last = _ending(held), held.name if not held.name.startswith("$") else last
                 uses = tuple(self._uses_of_variable(held))
+                outlasted = outlasted or self._blocks_after(held)
             for use in uses:
                 fate = max(fate, use.fate)
                 watched, told = watched or use.watched, told or use.told
                 ending = Ending.WEAK if use.weak else ending
                 if use.moved is not None:
                     waiting.append(use.moved)
-        return Followed(fate, ending, last, watched, told)
+        return Followed(fate, ending, last, watched, told, outlasted)
+
+    def _blocks_after(self, held: _Held) -> bool:
+        """Whether a plain function goes on to block its thread while a variable has the handle."""
+        return not self._function.is_async and any(
+            number != RETURN_EXIT
+            and isinstance(self._function.steps[number], Call)
+            and self._trails.blocks(self._key, number)
+            for number in _reachable(self._function, self._flow, held.after, held.name)
+        )
 
     def uses_of_variable(self, name: str, after: int) -> Iterator[_Use]:
         """Yield what is done with a variable from a step on."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
-from cancellint.analysis.effects.operations import Known, Operations, operands
+from cancellint.analysis.effects.operations import Known, Operations, operands, pendings
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
@@ -62,6 +62,8 @@ class Started(Struct, frozen=True):
     runs: str
     in_thread: bool
     confidence: Confidence
+    work: Expr | None = None
+    """the coroutine, or what another thread calls, in terms of the function that drops the handle"""
     helpers: tuple[CallSite, ...] = ()
     watched: bool = False
     told: bool = False
@@ -75,6 +77,8 @@ class Dropped(Struct, frozen=True):
     ending: Ending
     holder: str = ""
     """the variable that held it last"""
+    outlasted: bool = False
+    """that variable is one of a function that runs the event loop, and keeps the task while it does"""
 
 
 class Handles:
@@ -99,7 +103,7 @@ class Handles:
                 started, watched=started.watched or found.watched, told=started.told or found.told
             )
             if not (started.in_thread and started.told):
-                yield Dropped(number, started, found.ending, found.holder)
+                yield Dropped(number, started, found.ending, found.holder, found.outlasted)
 
     # ----------------------------------------------------------------- what starts a task
 
@@ -182,7 +186,7 @@ class Handles:
     ) -> Started | None:
         if isinstance(callee, ProjectCallee):
             given = None if callee.constructs else self._gives(callee.key, names)
-            return structs.replace(given, runs=self._first_written(key, callee)) if given else None
+            return self._given_to(key, callee, given) if given is not None else None
         known = self._operations.known(callee) or self._known_by_name(callee)
         if known is None or not self._gives_handle(known.name, known.entry):
             return None
@@ -194,6 +198,8 @@ class Handles:
             and self._is_held_elsewhere(key, number, operand)
         ):
             return None
+        if self._gives_nothing(key, operand):
+            return None  # there is no coroutine, and so no task
         made_by = self._made_by(key, operand)
         if made_by and all(Role.STORES in entry.roles for entry in made_by):
             return None  # it cannot fail, and what it waits for holds it
@@ -204,7 +210,13 @@ class Handles:
         runs = "" if operand is None else self._written(key, operand)
         goes_on = bool(made_by) and all(entry.mode is Mode.THREAD_CONTINUES for entry in made_by)
         in_thread = known.entry.calls is not None or goes_on
-        return Started(runs, in_thread, known.confidence)
+        return Started(runs, in_thread, known.confidence, operand)
+
+    def _given_to(self, key: FunctionKey, helper: ProjectCallee, given: Started) -> Started:
+        """Return what a helper starts, in terms of the function that calls it."""
+        coroutines = (value for value in helper.args if any(pendings(self._types.of(key, value))))
+        work = next(coroutines, None)
+        return structs.replace(given, runs=self._first_written(key, helper), work=work)
 
     def _known_by_name(self, callee: Callee) -> Known | None:
         """Return the entry of a method that is named like a starter, on an object named like its owner."""
@@ -253,6 +265,25 @@ class Handles:
         known = [self._operations.known(callee) for callee in self._types.callees(key, operand.step)]
         entries = tuple(each.entry for each in known if each is not None)
         return entries if len(entries) == len(known) else ()
+
+    def _gives_nothing(self, key: FunctionKey, operand: Expr | None) -> bool:
+        """Tell whether what is to be run is the result of plain project functions that return nothing."""
+        steps = self._program.function(key).steps
+        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
+            return False
+        return all(
+            isinstance(callee, ProjectCallee) and self._is_procedure(callee)
+            for callee in self._types.callees(key, operand.step)
+        )
+
+    def _is_procedure(self, callee: ProjectCallee) -> bool:
+        """Tell whether a call runs a function at once that returns nothing, and is more than declared."""
+        function = self._program.function(callee.key)
+        at_once = not (function.is_async or function.is_generator or callee.constructs)
+        returned = [step.value for step in function.steps if isinstance(step, Return)]
+        does_something = any(isinstance(step, Call | Assign) for step in function.steps)
+        plain = not function.decorators and does_something
+        return at_once and plain and all(value == Const("none", "None") for value in returned)
 
     def _never_waits(self, key: FunctionKey, operand: Expr | None) -> bool:
         """Tell whether a project coroutine is run that awaits nothing at all."""

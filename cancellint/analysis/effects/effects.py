@@ -140,6 +140,14 @@ class Effects:
             isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
         )
 
+    def is_collected(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether an expression is an object that its last reference closes."""
+        found = options(self.types.of(key, value))
+        return bool(found) and all(
+            isinstance(option, Instance) and self.operations.knowledge.is_collected(option.cls)
+            for option in found
+        )
+
     def is_waiter(self, key: FunctionKey, value: Expr) -> bool:
         """Tell whether an expression is of a class that the tables know, or a pending coroutine or task."""
         return any(
@@ -348,8 +356,13 @@ class Effects:
         if site.function != key:
             inner = self._translated(inner, key, operation)
         wrap_losses(inner, operation)
-        gathered.suspends |= inner.suspends or operation.task
+        gathered.suspends |= inner.suspends or operation.task or self._gives_future(operation.callee)
         merge(gathered, inner)
+
+    def _gives_future(self, callee: Callee) -> bool:
+        """Tell whether a library's call is no coroutine, so that what is awaited is what it gives."""
+        known = self.operations.known(callee)
+        return known is not None and not known.entry.awaitable
 
     # ------------------------------------------------------------------ context managers, iteration
 

@@ -124,6 +124,10 @@ class Facts:
         """What each step takes on that is to be undone, and what it undoes."""
         return acts_by_step(self.frame, self.function, self.effects)
 
+    def is_collected(self, value: Expr) -> bool:
+        """Tell whether a value is an object that its last reference closes."""
+        return self._all_effects.is_collected(self.key, value)
+
     def is_waiter(self, value: Expr) -> bool:
         """Tell whether a value is a library's object to wait for: a future, an event, a stream, a queue."""
         return self._all_effects.is_waiter(self.key, value)

@@ -164,6 +164,7 @@ def _varied(entry: Entry, variant: Variant) -> Entry:
         mode=None if cancel is Cancel.SAFE else variant.mode or entry.mode,
         race=variant.race or entry.race,
         delivers=entry.delivers if variant.delivers is None else variant.delivers,
+        fails=entry.fails if variant.fails is None else variant.fails,
         returns=entry.returns if variant.returns is None else variant.returns,
         same_as=entry.same_as if variant.same_as is None else variant.same_as or None,
         note=entry.note if variant.note is None else variant.note,
@@ -274,6 +275,11 @@ class Knowledge:
         """Whether a class of containers holds its elements weakly."""
         entry = self.entry(cls)
         return entry is not None and entry.weak
+
+    def is_collected(self, cls: str) -> bool:
+        """Whether the last reference to an object of a class closes it."""
+        entry = self.entry(cls)
+        return entry is not None and entry.collected
 
     def overridden(self, bases: Iterable[str], method: str) -> Entry | None:
         """The entry of the method of a library class that a class with these bases overrides."""

@@ -333,6 +333,8 @@ class SharedFutures:
                 in_container = stored is not None and self._fills_container(stored)
                 firm = in_container and not function.name.startswith("_")
                 return Confidence.LIKELY if firm else Confidence.POSSIBLE
+            case Sharing.JOINED if stored is None:
+                return Confidence.POSSIBLE
             case Sharing.JOINED:
                 public = function.cls >= 0 and not any(
                     part.startswith("_") for part in function.qualname.split(".")

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from cancellint.analysis.effects.acts import UNDOES
+from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
 from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, ObligationKind, Witness
 from cancellint.analysis.program.attributes import Attributes
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Attr, Const
+from cancellint.model.ir import Assign, Attr, Const, Element, Name, Temp
 from cancellint.model.summary import Act, Path, Replaces, Verb
 
 Undone = tuple[tuple[int, Act], ...]
@@ -34,7 +36,9 @@ def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterat
                 seen.add(caught)
                 step, act = min(undone, key=_plainest)
                 witness = Witness(step, act, Belief.ANY_ERROR, caught)
-                yield Debt(ObligationKind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler))
+                yield Debt(
+                    ObligationKind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler, await_)
+                )
 
 
 class _Cleanups:
@@ -58,7 +62,8 @@ class _Cleanups:
         undone = tuple(
             (step, act)
             for step, act in self._ways.acts_in(handler)
-            if self._outlives(act) and (self._closes(act, touched) or self._marks(step, act, handler, await_))
+            if self._outlives(act)
+            and (self._closes(act, touched, await_) or self._marks(step, act, handler, await_))
         )
         names = frozenset(act.subject for _, act in undone)
         cured = not undone or self._ways.is_cured(block, partial(_touches_any, undone), names)
@@ -73,7 +78,7 @@ class _Cleanups:
         """Tell whether a cleanup matters after the function has ended, and is this function's own doing."""
         return act.subject.is_visible_to_callers and bool(act.subject.fields) and act.calls <= MOST_CALLS
 
-    def _closes(self, act: Act, touched: frozenset[Path]) -> bool:
+    def _closes(self, act: Act, touched: frozenset[Path], await_: int) -> bool:
         """Tell whether a handler takes out, gives back, or closes what the function has been at work on.
 
         That it closes something else, itself as a whole for instance, is what it thinks of the error.
@@ -82,9 +87,31 @@ class _Cleanups:
             case Verb.REMOVES:
                 return act.calls == 0 or act.item is not None
             case Verb.CLOSES | Verb.RELEASES:
-                return any(act.subject.is_within(path) or path.is_within(act.subject) for path in touched)
+                return self._exists(act.subject, await_) and any(
+                    act.subject.is_within(path) or path.is_within(act.subject) for path in touched
+                )
             case _:
                 return False
+
+    def _exists(self, subject: Path, await_: int) -> bool:
+        """Tell whether there is something to close when an await is cancelled.
+
+        An attribute that the function itself fills, and only afterwards, is empty until then.
+        """
+        given = tuple(self._given(subject))
+        flow = self._facts.flow
+        return not given or any(precedes(flow, number, await_) for number in given)
+
+    def _given(self, subject: Path) -> Iterator[int]:
+        """Yield the steps that give an attribute, or what it is part of, an object."""
+        for number, step in enumerate(self._facts.function.steps):
+            match step:
+                case Assign(target=Attr() as target, value=Name() | Temp() | Element() | Attr()):
+                    path = self._facts.frame.path(target)
+                    if path is not None and path.fields and subject.is_within(path):
+                        yield number
+                case _:
+                    pass
 
     def _marks(self, step: int, act: Act, handler: int, await_: int) -> bool:
         """Tell whether a handler, whatever the error, sets a flag that other code decides by.
@@ -127,21 +154,35 @@ class _Cleanups:
         received_on = {Path(take.source.root) for take in self._facts.effect(await_).takes}
         return frozenset(self._objects(steps)) | received_on
 
-    def confidence(self, act: Act, handler: int) -> Confidence:
+    def confidence(self, act: Act, handler: int, await_: int) -> Confidence:
         """Return how firmly a cleanup is owed of which nobody sees the beginning.
 
-        It is likely where the `try` itself has been at work on what is closed, or where a flag is set that
-        other code asks. That an entry is taken out which somebody else has put there may be an eviction.
+        It is likely where the `try` itself has been at work on what is closed, where the function has filled
+        on its way what is emptied, or where a flag is set that other code asks. That an entry is taken out
+        which somebody else has put there may be an eviction.
         """
         match act.verb:
             case Verb.REMOVES:
                 return Confidence.POSSIBLE
             case Verb.SETS:
                 return Confidence.LIKELY
+            case Verb.RESETS if not self._asks(act.subject):
+                return Confidence.POSSIBLE
+            case Verb.RESETS if self._has_filled(act.subject, await_):
+                return Confidence.LIKELY
             case _:
                 near = self._at_work(handler)
                 related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)
                 return Confidence.LIKELY if related else Confidence.POSSIBLE
+
+    def _has_filled(self, subject: Path, await_: int) -> bool:
+        """Tell whether the function gives an attribute an object before an await."""
+        return any(precedes(self._facts.flow, number, await_) for number in self._given(subject))
+
+    def _asks(self, subject: Path) -> bool:
+        """Tell whether the function itself decides by an attribute, as it will when it is called again."""
+        tests = (block.test for block in self._facts.flow.blocks if block.test is not None)
+        return any(self._facts.frame.path(part) == subject for test in tests for part in parts(test))
 
     def _at_work(self, handler: int) -> frozenset[Path]:
         """Return the objects that the body of a handler's `try` is at work on."""

@@ -280,15 +280,27 @@ class Obligations:
             return None
         if witness is not None and witness.handler < 0 and _is_merely_closed(obligation, witness):
             return None
+        if self._is_collected(obligation):
+            return None
         if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
             return None
         confidence = _confidence(obligation, witness)
-        if self._is_latch(obligation, block):
+        if self._is_latch(obligation, block) or not self._refuses(obligation):
             confidence = Confidence.POSSIBLE
         elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
             confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _is_collected(self, obligation: Obligation) -> bool:
+        """Tell whether an object of this function alone is closed as soon as the function has ended."""
+        subject = obligation.act.subject
+        return (
+            obligation.kind is ObligationKind.HELD
+            and subject.root.startswith("local:")
+            and not subject.fields
+            and self._facts.is_collected(Name(subject.root.removeprefix("local:")))
+        )
 
     def _may_end_by_itself(self, obligation: Obligation, witness: Witness | None) -> bool:
         """Tell whether state that stays behind may do no harm: its object ends, or somebody else removes it.
@@ -305,6 +317,16 @@ class Obligations:
     def _removed_at(self, obligation: Obligation) -> CallSite | None:
         """Return where another function takes entries out of the same container."""
         return self._attributes.removed_at(attribute_of(obligation.act.subject), self._facts.key)
+
+    def _refuses(self, obligation: Obligation) -> bool:
+        """Tell whether the function itself asks for a flag that stays set, when it is called again.
+
+        What other functions make of a flag is seldom to stop for good, and the next call sets it right.
+        """
+        if obligation.act.verb is not Verb.SETS:
+            return True
+        tests = (block.test for block in self._facts.flow.blocks)
+        return any(test is not None and self._asks_for(obligation, test) for test in tests)
 
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
         """Tell whether a flag is set only the first time: who finds it set goes on to the same await.

@@ -26,10 +26,12 @@ from cancellint.model.ir import (
     Expr,
     Item,
     Name,
+    Next,
     Op,
     Return,
     Star,
     Temp,
+    Yield,
 )
 from cancellint.model.knowledge import Entry, Role
 from cancellint.model.types import (
@@ -73,6 +75,8 @@ class Backlog(Struct, frozen=True):
     shown: str
     feed: Feed
     drains: tuple[CallSite, ...]
+    handed_on: bool = False
+    """what waits for items is a generator that yields them: its consumer, whoever that is, sets the pace"""
 
 
 class _Made(Struct, frozen=True):
@@ -303,13 +307,15 @@ class Backlogs:
             return None
         if self._goes_round(made.kind, uses):
             return None
-        if all(self._answers(each) for each in drains):
+        if all(self._answers(each) for each in drains) or self._keeps_up(drains):
             return None
         found = [feed for use in feeds if (feed := self._feed(use, drains)) is not None]
         if not found:
             return None
         best = min(found, key=lambda feed: (strength(feed.inflow.confidence), feed.at))
-        return Backlog(made.site, made.kind, made.shown, best, tuple(drains))
+        waiting = [each for each in drains if self._is_patient(each)]
+        handed_on = bool(waiting) and all(map(self._is_handed_on, waiting))
+        return Backlog(made.site, made.kind, made.shown, best, tuple(drains), handed_on)
 
     def _feed(self, use: _Use, drains: list[CallSite]) -> Feed | None:
         inflow = self._inflows.of(use.at.function, use.at.step, use.data)
@@ -370,6 +376,44 @@ class Backlogs:
             for number, step in enumerate(function.steps)
         )
 
+    def _keeps_up(self, drains: list[CallSite]) -> bool:
+        """Tell whether some drain is a loop that waits for nothing but the queue: it is never behind."""
+        return any(self._waits_for_items_only(drain, drains) for drain in drains)
+
+    def _waits_for_items_only(self, drain: CallSite, drains: list[CallSite]) -> bool:
+        """Tell whether a loop that has no number of turns waits for the queue alone."""
+        key = drain.function
+        function, flow = self._program.function(key), self._program.flow(key)
+        turn = tuple(flow.steps_of(flow.cycle(flow.block_of(drain.step))))
+        waits = [number for number in turn if self._suspends(key, number)]
+        ends = any(isinstance(function.steps[number], Yield | Next) for number in turn)
+        return bool(waits) and not ends and all(self._waits_for(key, each, drains) for each in waits)
+
+    def _suspends(self, key: FunctionKey, number: int) -> bool:
+        step = self._program.function(key).steps[number]
+        return isinstance(step, Await) and self._effects.of(key, number).suspends
+
+    def _waits_for(self, key: FunctionKey, number: int, drains: list[CallSite]) -> bool:
+        """Tell whether an await waits for the queue, be it with a time limit, and for nothing else."""
+        if CallSite(key, number) in drains:
+            return True
+        awaited = self._effects.awaited(key, number)
+        return bool(awaited) and all(operation.site in drains for operation in awaited)
+
+    def _is_patient(self, drain: CallSite) -> bool:
+        """Tell whether a drain waits until there is something to take."""
+        match self._program.function(drain.function).steps[drain.step]:
+            case Call(func=Attr(name=name)):
+                return name in _PATIENT
+            case step:
+                return isinstance(step, Await)
+
+    def _is_handed_on(self, drain: CallSite) -> bool:
+        """Tell whether a generator yields what it takes in the same turn of its loop."""
+        function, flow = self._program.function(drain.function), self._program.flow(drain.function)
+        turn = flow.steps_of(flow.cycle(flow.block_of(drain.step)))
+        return any(isinstance(function.steps[number], Yield) for number in turn)
+
     def _works_off(self, key: FunctionKey, draining: set[FunctionKey]) -> bool:
         """Tell whether a feeder itself runs, or has run, what drains the queue."""
         reached = {key: 0}
@@ -389,6 +433,7 @@ class Backlogs:
         for number, step in enumerate(self._program.function(key).steps):
             if not isinstance(step, Call):
                 continue
+            yield from self._called_back_by(key, step)
             for callee in self._effects.types.callees(key, number):
                 if isinstance(callee, ProjectCallee) and not self._program.function(callee.key).is_async:
                     yield callee.key
@@ -397,6 +442,35 @@ class Backlogs:
                     kind = self._effects.types.of(key, operand)
                     if isinstance(kind, ProjectFunction):
                         yield kind.key
+
+    def _called_back_by(self, key: FunctionKey, step: Call) -> Iterator[FunctionKey]:
+        """Yield the done-callbacks of the future that a call completes: the loop calls them next."""
+        match step.func:
+            case Attr(base=base, name=name) if name in self._completing:
+                home = self._homes.of(key, base)
+                yield from self._done_callbacks.get(home, ()) if home is not None else ()
+            case _:
+                pass
+
+    @cached_property
+    def _completing(self) -> frozenset[str]:
+        """The methods that complete a future."""
+        return frozenset(name.rpartition(".")[2] for name in self._knowledge.with_role(Role.COMPLETES))
+
+    @cached_property
+    def _done_callbacks(self) -> dict[Home, tuple[FunctionKey, ...]]:
+        """Plain functions that are called when the future that somebody keeps is done."""
+        found: dict[Home, dict[FunctionKey, None]] = {}
+        for key in self._program.functions():
+            for step in self._program.function(key).steps:
+                match step:
+                    case Call(func=Attr(base=base, name="add_done_callback"), args=(callback, *_)):
+                        home, kind = self._homes.of(key, base), self._effects.types.of(key, callback)
+                        if home is not None and isinstance(kind, ProjectFunction):
+                            found.setdefault(home, {})[kind.key] = None
+                    case _:
+                        pass
+        return {home: tuple(callbacks) for home, callbacks in found.items()}
 
     def _holds_back(self, key: FunctionKey) -> bool:
         """Tell whether a function, what it runs, or a method of its object, lets the peer wait."""

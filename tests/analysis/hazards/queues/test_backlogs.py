@@ -186,7 +186,9 @@ def test_what_was_read_is_put_whatever_is_done_to_it(loop: str) -> None:
         ("return self.q.get_nowait()", True),
         ("self.writer.write(b'?')\nreturn await self.q.get()", False),
         ("await self.send_request()\nreturn await self.q.get()", False),
-        ("while True:\n    line = await self.q.get()\n    self.writer.write(line)", True),
+        ("while True:\n    line = await self.q.get()\n    await self.writer.drain()", True),
+        ("while True:\n    line = await self.q.get()\n    self.writer.write(line)", False),
+        ("return [await self.q.get() for _ in range(3)]", True),
         ("return self.q", False),
         ("return len(self.q._queue)", False),
     ],
@@ -334,9 +336,9 @@ jobs = asyncio.Queue()  # backlog
 async def add(request):
     await jobs.put(await request.json())
 
-async def work():
+async def work(archive):
     while True:
-        print(await jobs.get())
+        await archive.store(await jobs.get())
 """
 
 
