@@ -211,16 +211,22 @@ def analyse(
     program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary = _no_boundary
 ) -> Project:
     """Summarise all coroutines and whatever they reach, callees first, until nothing changes."""
-    return _Fixpoint(program, knowledge, settings, boundary).project()
+    program, origins = normal_form(program, knowledge)  # and what was written is needed no more
+    return _Fixpoint(program, origins, knowledge, settings, boundary).project()
 
 
 class _Fixpoint:
     """The summaries while they grow."""
 
     def __init__(
-        self, program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary
+        self,
+        program: Program,
+        origins: Origins,
+        knowledge: Knowledge,
+        settings: AnalysisSettings,
+        boundary: Boundary,
     ) -> None:
-        program, self._origins = normal_form(program, knowledge)
+        self._origins = origins
         types = Types(program, knowledge)
         operations = Operations(program, types, knowledge, settings.target)
         self._settings = settings

@@ -27,7 +27,7 @@ def dropped_task(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(dropped.step),
             message=f"{_what(dropped)}: {_harm(task)}",
-            confidence=started.confidence if task.loses_error else Confidence.POSSIBLE,
+            confidence=_confidence(task),
             notes=tuple(_notes(started.helpers)),
             help=_THREAD_CURE if started.in_thread else _TASK_CURE,
             severity=Severity.ERROR if task.raises else None,
@@ -47,6 +47,14 @@ def _cause(subject: Subject, task: DroppedTask) -> str | None:
         return " or ".join(subject.likeness(key, 0) for key in task.runs)
     cls = subject.project.program.class_of(subject.function)
     return f"{cls}:{started.runs}" if cls is not None and started.runs else None
+
+
+def _confidence(task: DroppedTask) -> Confidence:
+    """Return how firmly it stands that something is lost; of code that is not known, its error may be."""
+    if not task.loses_error:
+        return Confidence.POSSIBLE
+    known = Confidence.CERTAIN if task.is_known else Confidence.LIKELY
+    return max(known, task.dropped.started.confidence, key=lambda each: each.rank)
 
 
 def _what(dropped: Dropped) -> str:

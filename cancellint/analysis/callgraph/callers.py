@@ -7,7 +7,6 @@ from itertools import islice
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Name, Return, Temp
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee, ProjectFunction
@@ -38,6 +37,7 @@ class Callers:
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
         self._program = effects.program
+        self._calls = effects.calls
 
     def of(self, key: FunctionKey) -> tuple[Caller, ...]:
         """Return the calls that are known to reach a function, the first few, and where a closure is made."""
@@ -46,7 +46,7 @@ class Callers:
 
     def _calling(self, key: FunctionKey) -> Iterator[Caller]:
         name = self._program.function(key).name
-        sites = [*self._calls.get(name, []), *self._calls_of_variables(key.module, name)]
+        sites = [*self._calls.called.get(name, ()), *self._calls_of_variables(key.module, name)]
         near = sorted(sites, key=lambda site: site.function.module != key.module)
         for site in near[:_MOST_NAMESAKES]:
             for callee in self._effects.types.callees(site.function, site.step):
@@ -121,7 +121,7 @@ class Callers:
     def _calls_of_variables(self, module: str, name: str) -> Iterator[CallSite]:
         """Yield the calls of variables that may hold a function of this name, in its own module."""
         for variable in self._variables.get(name, ()):
-            for site in self._calls.get(variable, ()):
+            for site in self._calls.called.get(variable, ()):
                 if site.function.module == module and variable != name:
                     yield site
 
@@ -136,14 +136,4 @@ class Callers:
                         found.setdefault(name, {})[variable] = None
                     case _:
                         pass
-        return found
-
-    @cached_property
-    def _calls(self) -> dict[str, list[CallSite]]:
-        """Call steps by the last name of what is called."""
-        found: dict[str, list[CallSite]] = {}
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                if isinstance(step, Call) and (name := last_name(step.func)) is not None:
-                    found.setdefault(name, []).append(CallSite(key, number))
         return found

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import structs
 
 from cancellint.analysis.effects.acts import SAID, acts_by_name, acts_of_container, acts_of_known
+from cancellint.analysis.effects.calls_by_name import CallsByName
 from cancellint.analysis.effects.effect import NO_EFFECT, Argument, Effect, Fate, Raced
 from cancellint.analysis.effects.gathering import (
     Gathering,
@@ -42,6 +43,7 @@ from cancellint.model.ir import (
     Load,
     Name,
     Next,
+    Op,
     Raise,
     Return,
     Star,
@@ -99,6 +101,7 @@ class Effects:
         self._summary_of = summary_of
         self.conventions: Conventions = operations.knowledge.conventions
         self.attributes = Attributes(program)
+        self.calls = CallsByName(program)
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
         self._nesting = 0
@@ -196,7 +199,7 @@ class Effects:
         if isinstance(callee, ProjectCallee):
             yield callee.key
         for value in _all_arguments(callee):
-            if not isinstance(value, Const | Build):
+            if not isinstance(value, Const | Build) and not _is_computed(value):
                 for function in _functions_in(self.types.of(key, value)):
                     yield function.key
 
@@ -676,6 +679,9 @@ class Effects:
         return outer
 
 
+_SELECTING = frozenset({"or", "and", "ifexp", "call"})
+"""Operators whose outcome is one of their operands, or what calling it gives."""
+
 _MEASURES = ("bool", "int")
 """Types of results that tell something about an object but contain none of its data."""
 
@@ -745,6 +751,11 @@ def _by_site(operations: tuple[Operation, ...]) -> Iterator[list[Operation]]:
     for operation in operations:
         groups.setdefault(operation.site, []).append(operation)
     yield from groups.values()
+
+
+def _is_computed(value: Expr) -> bool:
+    """Tell whether a value is what an operator gives that never gives one of its operands."""
+    return isinstance(value, Op) and value.op not in _SELECTING
 
 
 def _are_all(callees: Iterable[Callee]) -> bool:

@@ -2,7 +2,6 @@
 
 import enum
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from itertools import islice
 
 from msgspec import Struct
@@ -64,6 +63,7 @@ class Inflows:
         self._effects = effects
         self._conventions = effects.conventions
         self._program = effects.program
+        self._calls = effects.calls
         self._reads: dict[FunctionKey, Confidence | None] = {}
 
     def of(self, key: FunctionKey, step: int, data: Iterable[Expr]) -> Inflow | None:
@@ -226,7 +226,7 @@ class Inflows:
 
     def _registered(self, key: FunctionKey) -> tuple[Growth, Confidence] | None:
         """Tell whether a function is given to a call that calls it back with connections or data."""
-        for site, operand in self._given.get(self._program.function(key).name, ()):
+        for site, operand in self._calls.given.get(self._program.function(key).name, ()):
             if not self._means(site.function, operand, key):
                 continue
             for callee in self._callees(site.function, site.step):
@@ -243,7 +243,7 @@ class Inflows:
 
     def callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, ProjectCallee]]:
         """Yield the calls that are known to reach a function, the first few."""
-        sites = self._calls.get(self._program.function(key).name, ())
+        sites = self._calls.called.get(self._program.function(key).name, ())
         if len(sites) > _MOST_NAMESAKES:
             return
         found = (
@@ -256,7 +256,7 @@ class Inflows:
 
     def unknown_callers(self, key: FunctionKey) -> Iterator[CallSite]:
         """Yield the calls of something unknown that has a function's name, the first few."""
-        sites = self._calls.get(self._program.function(key).name, ())
+        sites = self._calls.called.get(self._program.function(key).name, ())
         if len(sites) <= _MOST_NAMESAKES:
             unknown = (
                 site
@@ -270,7 +270,7 @@ class Inflows:
         for site, callee in self.callers(key):
             own = () if callee.receiver is None else (callee.receiver,)
             yield site, (*callee.args, *(value for _, value in callee.keywords), *own)
-        for site, operand in self._given.get(self._program.function(key).name, ()):
+        for site, operand in self._calls.given.get(self._program.function(key).name, ()):
             step = self._program.function(site.function).steps[site.step]
             if not isinstance(step, Call) or not self.defers(site.function, site.step):
                 continue
@@ -298,28 +298,6 @@ class Inflows:
         if not isinstance(self._program.function(key).steps[number], Call):
             return ()
         return self._effects.types.callees(key, number)
-
-    @cached_property
-    def _calls(self) -> dict[str, list[CallSite]]:
-        """Call steps by the last name of what is called."""
-        found: dict[str, list[CallSite]] = {}
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                if isinstance(step, Call) and (name := last_name(step.func)) is not None:
-                    found.setdefault(name, []).append(CallSite(key, number))
-        return found
-
-    @cached_property
-    def _given(self) -> dict[str, list[tuple[CallSite, Expr]]]:
-        """Names and attributes that are arguments of calls, by their last name."""
-        found: dict[str, list[tuple[CallSite, Expr]]] = {}
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                if isinstance(step, Call):
-                    for value in (*step.args, *(value for _, value in step.keywords)):
-                        if isinstance(value, Name | Attr) and (name := last_name(value)) is not None:
-                            found.setdefault(name, []).append((CallSite(key, number), value))
-        return found
 
     def _is_answered(self, key: FunctionKey, step: int) -> bool:
         """Tell whether the function waits for somebody else before it can come round to a step again."""

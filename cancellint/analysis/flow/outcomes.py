@@ -21,6 +21,7 @@ from cancellint.model.ir import (
     Call,
     Evaluate,
     Expr,
+    Function,
     Leaves,
     Next,
     Raise,
@@ -56,9 +57,11 @@ class Outcome(Struct, frozen=True):
     """its own code, or what that calls directly, has a `raise` that may leave it"""
     may_be_forgotten: bool
     """it may wait for something that nothing but the waiting task may refer to"""
+    is_known: bool = True
+    """it is known what runs"""
 
 
-UNKNOWN = Outcome(may_fail=True, raises=False, may_be_forgotten=True)
+UNKNOWN = Outcome(may_fail=True, raises=False, may_be_forgotten=True, is_known=False)
 
 
 def _any(found: list[Outcome]) -> Outcome:
@@ -69,6 +72,7 @@ def _any(found: list[Outcome]) -> Outcome:
         any(each.may_fail for each in found),
         any(each.raises for each in found),
         any(each.may_be_forgotten for each in found),
+        all(each.is_known for each in found),
     )
 
 
@@ -156,8 +160,8 @@ class Outcomes:
         if all(isinstance(step, Evaluate) for step in function.steps):
             return _UNKNOWN_STEPS  # merely declared
         reader = _Reader(self._effects, key)
-        exposed = tuple(reader.exposed())
         awaits = tuple(reader.awaits())
+        exposed = tuple(_that_count(reader, function, tuple(reader.exposed()), awaits))
         calls = [reader.callees(number) for number in exposed]
         return _Steps(
             may_fail=any(reader.may_fail(number) for number in exposed),
@@ -237,6 +241,21 @@ class Outcomes:
     def _is_visible(self, key: FunctionKey, expr: Expr) -> bool:
         path = self._effects.frame(key).path(expr)
         return path is not None and path.is_visible_to_callers
+
+
+def _that_count(
+    reader: "_Reader", function: Function, exposed: tuple[int, ...], awaits: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the steps whose errors leave a function, without those that its author has not thought of.
+
+    A coroutine that handles the errors of what it waits for sees to them: that something which it calls
+    before or after fails too is a fault of the program.
+    """
+    waiting = tuple(number for number in exposed if isinstance(function.steps[number], Await))
+    handles = len(waiting) < len(awaits) and not any(reader.may_fail(number) for number in waiting)
+    if not handles:
+        return exposed
+    return tuple(number for number in exposed if isinstance(function.steps[number], Await | Raise))
 
 
 class _Reader:

@@ -64,9 +64,9 @@ class Library(Protocol):
         """Whether a project function of this name is known by it to give something back."""
 
 
-def expand(program: Program, library: Library) -> Expansion:
+def expand(program: Program, references: References, library: Library) -> Expansion:
     """Put helpers in the place of their calls."""
-    return _Expanding(program, References(program), library).expansion()
+    return _Expanding(program, references, library).expansion()
 
 
 class _Expanding:

@@ -1,12 +1,12 @@
 """A program in normal form, and the way back from it to the places where things were written."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from msgspec import structs
 
-from cancellint.analysis.normal.expansion import Expansion, Library, expand
+from cancellint.analysis.normal.expansion import Library, expand
 from cancellint.analysis.normal.inlining import Expanded
 from cancellint.analysis.normal.propagation import (
     Replaced,
@@ -15,10 +15,11 @@ from cancellint.analysis.normal.propagation import (
     propagate,
     without_synonyms,
 )
+from cancellint.analysis.normal.references import References
 from cancellint.analysis.normal.synonyms import Synonyms, attributes_assigned, imports_of
 from cancellint.analysis.normal.webs import split_variables
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Assign, Closure, Const, Evaluate, Function, Module, Step
+from cancellint.model.ir import Assign, Closure, Const, Evaluate, Expr, Function, Module, Step
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite, FunctionKey
 
@@ -70,45 +71,99 @@ def names_as_written(text: str) -> str:
 
 def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
     """Return the same program with all functions in normal form, and where their steps were written."""
-    expansion = expand(program, library)
-    synonyms = Synonyms(program)
-    settled, changed = attributes_assigned(program)
-    attributes = Settled(settled, changed=changed)
-    modules = {
-        name: _normal_module(program, expansion, synonyms, attributes, name) for name in program.modules()
-    }
-    normal = Program(modules, program.packages, expansion.absorbed, before=program)
-    return normal, Origins(expansion.functions, expansion.absorbed)
+    written = _Written(program, library)
+    modules = {name: written.in_normal_form(name) for name in program.modules()}
+    absorbed = written.expansion.absorbed
+    return program.changed(modules, absorbed), Origins(written.expansion.functions, absorbed)
 
 
-def _normal_module(
-    program: Program, expansion: Expansion, synonyms: Synonyms, attributes: Settled, name: str
-) -> Module:
-    module = program.module(name)
-    shared = _shared(program, module, name, expansion.absorbed)
-    settled = structs.replace(attributes, imports=imports_of(program, name))
-    functions = []
-    for index, function in enumerate(module.functions):
-        key = FunctionKey(name, index)
-        expanded = expansion.functions.get(key)
+class _Written:
+    """A program as it was written. What normal form leaves as it is stays the same object."""
+
+    def __init__(self, program: Program, library: Library) -> None:
+        self._program = program
+        self._references = References(program)
+        self.expansion = expand(program, self._references, library)
+        self._synonyms = Synonyms(program)
+        settled, changed = attributes_assigned(program)
+        self._settled = Settled(settled, changed=changed)
+
+    def in_normal_form(self, name: str) -> Module:
+        """Return a module with its functions in normal form."""
+        module = self._program.module(name)
+        shared = self._shared(module, name)
+        settled = structs.replace(self._settled, imports=imports_of(self._program, name))
+        functions = tuple(
+            [
+                self._function(FunctionKey(name, index), function, frozenset(shared.get(index, ())), settled)
+                for index, function in enumerate(module.functions)
+            ]
+        )
+        if all(new is old for new, old in zip(functions, module.functions, strict=True)):
+            return module
+        return structs.replace(module, functions=functions)
+
+    def _function(
+        self, key: FunctionKey, function: Function, shared: frozenset[str], settled: Settled
+    ) -> Function:
+        """Return a function in normal form. `shared`: its variables that functions inside of it use."""
+        expanded = self.expansion.functions.get(key)
         whole = function if expanded is None else expanded.function
         if whole.kind == "module":
-            whole = without_synonyms(whole, Replaced(synonyms.of_globals(name)))
-        elif key not in expansion.absorbed:
-            named = _synonyms_in(program, synonyms, settled, key, whole)
-            outer = frozenset(shared.get(index, ()))
-            whole = propagate(whole if expanded is None else split_variables(whole, outer), outer, named)
-            whole = _without_parts(whole, name, expansion.absorbed)
-        functions.append(whole)
-    return structs.replace(module, functions=tuple(functions))
+            return without_synonyms(whole, Replaced(self._global_synonyms(key, is_whole=expanded is None)))
+        if key in self.expansion.absorbed:
+            return whole
+        replaced = self._replaced(key, whole, settled, is_whole=expanded is None)
+        whole = propagate(whole if expanded is None else split_variables(whole, shared), shared, replaced)
+        return _without_parts(whole, key.module, self.expansion.absorbed)
+
+    def _replaced(self, key: FunctionKey, function: Function, settled: Settled, is_whole: bool) -> Replaced:
+        """Return what is replaced in a function. `is_whole`: nothing was put into it."""
+        scopes = self._program.scopes(key.module)
+        names = {
+            name: meant
+            for name, meant in self._global_synonyms(key, is_whole).items()
+            if name not in function.locals and scopes.scope(key.function, name) == 0
+        }
+        hidden = {*function.locals, *(param.name for param in function.params)}
+        seen = structs.replace(settled, imports=settled.imports - hidden)
+        return Replaced(names, self._property_synonyms(key, function, is_whole), seen)
+
+    def _global_synonyms(self, key: FunctionKey, is_whole: bool) -> Mapping[str, Expr]:
+        found = self._synonyms.of_globals(key.module)
+        return found if found and self._may_say(key, found.keys(), is_whole) else {}
+
+    def _property_synonyms(self, key: FunctionKey, function: Function, is_whole: bool) -> Mapping[Expr, Expr]:
+        names = self._synonyms.property_names(key, function)
+        if not names or not self._may_say(key, names, is_whole):
+            return {}
+        return self._synonyms.of_properties(key, function)
+
+    def _may_say(self, key: FunctionKey, names: Set[str], is_whole: bool) -> bool:
+        return not is_whole or self._references.mentions(key, names)
+
+    def _shared(self, module: Module, name: str) -> Mapping[int, set[str]]:
+        """Return the variables of each function that the functions inside of it read or write."""
+        scopes = self._program.scopes(name)
+        found: dict[int, set[str]] = {}
+        for index, function in enumerate(module.functions):
+            if function.parent <= 0 or FunctionKey(name, index) in self.expansion.absorbed:
+                continue
+            for each in names_read(function):
+                scope = scopes.scope(index, each)
+                if scope is not None and scope not in (0, index):
+                    found.setdefault(scope, set()).add(each)
+        return found
 
 
 def _without_parts(function: Function, module: str, absorbed: frozenset[FunctionKey]) -> Function:
     """Return a function that defines no functions any more that are nothing but parts of it."""
+    if not any(_is_definition_of(step, module, absorbed) for step in function.steps):
+        return function
     steps = tuple(
         Evaluate(_NONE) if _is_definition_of(step, module, absorbed) else step for step in function.steps
     )
-    return function if steps == function.steps else structs.replace(function, steps=steps)
+    return structs.replace(function, steps=steps)
 
 
 def _is_definition_of(step: Step, module: str, functions: frozenset[FunctionKey]) -> bool:
@@ -117,36 +172,6 @@ def _is_definition_of(step: Step, module: str, functions: frozenset[FunctionKey]
             return FunctionKey(module, defined) in functions
         case _:
             return False
-
-
-def _synonyms_in(
-    program: Program, synonyms: Synonyms, settled: Settled, key: FunctionKey, function: Function
-) -> Replaced:
-    scopes = program.scopes(key.module)
-    names = {
-        name: meant
-        for name, meant in synonyms.of_globals(key.module).items()
-        if name not in function.locals and scopes.scope(key.function, name) == 0
-    }
-    hidden = {*function.locals, *(param.name for param in function.params)}
-    seen = structs.replace(settled, imports=settled.imports - hidden)
-    return Replaced(names, synonyms.of_properties(key, function), seen)
-
-
-def _shared(
-    program: Program, module: Module, name: str, absorbed: frozenset[FunctionKey]
-) -> Mapping[int, set[str]]:
-    """Return the variables of each function that the functions inside of it read or write."""
-    scopes = program.scopes(name)
-    found: dict[int, set[str]] = {}
-    for index, function in enumerate(module.functions):
-        if function.parent <= 0 or FunctionKey(name, index) in absorbed:
-            continue
-        for each in names_read(function):
-            scope = scopes.scope(index, each)
-            if scope is not None and scope not in (0, index):
-                found.setdefault(scope, set()).add(each)
-    return found
 
 
 def _site(at: CallSite) -> Site:

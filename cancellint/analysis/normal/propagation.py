@@ -12,7 +12,16 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
 from cancellint.analysis.engine.solver import solve
-from cancellint.analysis.normal.rewriting import Tally, rewritten, rewritten_step, tally, with_steps
+from cancellint.analysis.normal.rewriting import (
+    Tally,
+    rewritten,
+    rewritten_block,
+    rewritten_region,
+    rewritten_step,
+    tally,
+    with_parts,
+    with_steps,
+)
 from cancellint.analysis.program.expressions import names_in, parts
 from cancellint.model.ir import (
     Assign,
@@ -72,8 +81,7 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
 
     `shared` are variables that functions inside of it read or write as well. Steps keep their numbers.
     """
-    if synonyms.names or synonyms.paths:
-        function = without_synonyms(function, synonyms)
+    function = without_synonyms(function, synonyms)
     propagation = _Propagation(function, shared, synonyms.settled)
     if propagation.is_of_use:
         function = propagation.result()
@@ -114,7 +122,9 @@ class _Propagation:
         self.is_of_use = bool(self._copied) or self._asks_truth
         self._rested: dict[tuple[str, Expr], _Rests] = {}
         self._entry: tuple[Copies | None, ...] = ()
+        self._disturbing: frozenset[int] = frozenset()
         if self.is_of_use:
+            self._disturbing = self._find_disturbing()
             self._flow = ControlFlow(function.blocks)
             self._entry = solve(self._flow, self).entry
 
@@ -149,6 +159,8 @@ class _Propagation:
         node = self._function.steps[step]
         bound = self._copied.get(step)
         if not state and bound is None:
+            return state
+        if bound is None and step not in self._disturbing:
             return state
         value = self._replaced(node.value, state) if isinstance(node, Assign) and bound else None
         copies = self._unchanged(state, step)
@@ -196,6 +208,21 @@ class _Propagation:
                 return number in rests.outcomes or (rests.on_others and isinstance(copied, Op))
             case _:
                 return number in rests.outcomes
+
+    def _find_disturbing(self) -> frozenset[int]:
+        """Return the steps by which some copy may be one no longer; most steps change none."""
+        values = [self._assigned(step) for step in self._copied]
+        made = {part.step for value in values for part in parts(value) if isinstance(part, Temp)}
+        changing: tuple[type[Step], ...] = (Assign, Delete, Await, Yield)
+        if any(isinstance(value, Op) for value in values):
+            changing = (*changing, Call)
+        steps = enumerate(self._function.steps)
+        return frozenset(number for number, step in steps if number in made or isinstance(step, changing))
+
+    def _assigned(self, number: int) -> Expr:
+        step = self._function.steps[number]
+        assert isinstance(step, Assign)
+        return step.value
 
     def _rests(self, name: str, copied: Expr) -> _Rests:
         asked = (name, copied)
@@ -312,13 +339,21 @@ class _Propagation:
 
 def _may_copy(function: Function) -> bool:
     """Tell cheaply whether a function binds anything to a variable that may be worth looking through."""
-    return any(
-        isinstance(step, Assign)
-        and not step.op
-        and isinstance(step.target, Name)
-        and isinstance(step.value, Attr | Name | Imported | Temp | Op)
-        for step in function.steps
-    )
+    for step in function.steps:
+        match step:
+            case Assign(target=Name(id=name), value=value, op=""):
+                match value:
+                    case Temp(step=made) if isinstance(function.steps[made], Call):
+                        return True
+                    case Imported(name=str(imported)) if imported != name:
+                        return True
+                    case Op(op=op) if op in _TESTS:
+                        return True
+                    case Attr() | Name() if _is_path(value):
+                        return True
+            case _:
+                pass
+    return False
 
 
 def _is_path(expr: Expr) -> bool:
@@ -385,6 +420,8 @@ def _truth(test: Expr) -> bool | None:
 
 def without_synonyms(function: Function, synonyms: Replaced) -> Function:
     """Return a function in which what has a name of its own is called by it."""
+    if not synonyms.names and not synonyms.paths:
+        return function
 
     def replace(expr: Expr) -> Expr | None:
         match expr:
@@ -395,18 +432,11 @@ def without_synonyms(function: Function, synonyms: Replaced) -> Function:
             case _:
                 return None
 
-    return structs.replace(
+    return with_parts(
         function,
-        steps=tuple([rewritten_step(step, replace) for step in function.steps]),
-        blocks=tuple(
-            [
-                block if block.test is None else structs.replace(block, test=rewritten(block.test, replace))
-                for block in function.blocks
-            ]
-        ),
-        regions=tuple(
-            [structs.replace(each, value=rewritten(each.value, replace)) for each in function.regions]
-        ),
+        [rewritten_step(step, replace) for step in function.steps],
+        [rewritten_block(block, replace) for block in function.blocks],
+        [rewritten_region(region, replace) for region in function.regions],
     )
 
 

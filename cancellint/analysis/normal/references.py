@@ -1,7 +1,7 @@
 """Where the functions of a program are referred to, and which of these references are plain calls."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from msgspec import Struct
 
@@ -58,6 +58,7 @@ class References:
         self._called: Counter[str] = Counter()
         """how often each name is referred to, and how often by a plain call"""
         self._callers: Counter[FunctionKey] = Counter()
+        self._mentioned: dict[FunctionKey, tuple[str, ...]] = {}
         for key in program.functions():
             self._read(key)
 
@@ -66,9 +67,15 @@ class References:
         name = self._program.function(key).name
         return self._callers[key] > 0 and self._spoken_of[name] == self._called[name]
 
+    def mentions(self, key: FunctionKey, names: Set[str]) -> bool:
+        """Tell whether a function, as it was written, says any of some names."""
+        return not names.isdisjoint(self._mentioned[key])
+
     def _read(self, key: FunctionKey) -> None:
         function = self._program.function(key)
-        self._spoken_of.update(_names_in(list(_expressions(function))))
+        mentioned = _names_in(_expressions(function))
+        self._mentioned[key] = tuple(dict.fromkeys(mentioned))
+        self._spoken_of.update(mentioned)
         found = tuple(self._plain_calls(key, function))
         for call in found:
             self._called[self._program.function(call.callee).name] += 1
@@ -132,13 +139,13 @@ class References:
 
     def _method(self, key: FunctionKey, function: Function, base: str, name: str) -> _Reached | None:
         """Return the method that a call on the receiver of a method reaches, if there is no other one."""
+        if function.cls < 0 or first_parameter(function) != base or has_no_receiver(function):
+            return None
         cls = self._program.class_of(key)
-        if function.cls < 0 or cls is None or has_no_receiver(function) or first_parameter(function) != base:
+        callee = None if cls is None else self._only_method(key, cls, name)
+        if cls is None or callee is None or self._program.overrides(cls, name):
             return None
-        if any(_binds(step, base) for step in function.steps) or self._program.overrides(cls, name):
-            return None
-        callee = self._only_method(key, cls, name)
-        if callee is None:
+        if any(_binds(step, base) for step in function.steps):
             return None
         return callee, None if has_no_receiver(self._program.function(callee)) else Name(base)
 
@@ -168,11 +175,15 @@ def _names_in(waiting: list[Expr]) -> list[str]:
     found: list[str] = []
     while waiting:
         match waiting.pop():
-            case Name(id=name) | Const(kind="str", text=name) | Imported(name=str(name)):
+            case Name(id=name):
                 found.append(name)
             case Attr(base=inner, name=name):
                 found.append(name)
                 waiting.append(inner)
+            case Temp():
+                pass
+            case Const(kind="str", text=name) | Imported(name=str(name)):
+                found.append(name)
             case Star(value=inner) | Element(value=inner):
                 waiting.append(inner)
             case Item(base=base, key=key):
@@ -185,16 +196,13 @@ def _names_in(waiting: list[Expr]) -> list[str]:
     return found
 
 
-def _expressions(function: Function) -> Iterator[Expr]:
+def _expressions(function: Function) -> list[Expr]:
+    found = list(function.decorators)
     for step in function.steps:
-        yield from reads(step)
-    for block in function.blocks:
-        if block.test is not None:
-            yield block.test
-    for param in function.params:
-        if param.default is not None:
-            yield param.default
-    yield from function.decorators
+        found.extend(reads(step))
+    found.extend(block.test for block in function.blocks if block.test is not None)
+    found.extend(param.default for param in function.params if param.default is not None)
+    return found
 
 
 def _binds(step: object, name: str) -> bool:

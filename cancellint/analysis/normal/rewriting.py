@@ -1,11 +1,11 @@
 """Expressions and steps with parts of them replaced."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import is_
 from typing import NamedTuple
 
 from msgspec import structs
 
-from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -72,7 +72,7 @@ def rewritten(expr: Expr, replace: Replace) -> Expr:
 def all_rewritten(exprs: tuple[Expr, ...], replace: Replace) -> tuple[Expr, ...]:
     """Return the expressions rewritten; the same tuple if none changes."""
     new = tuple([rewritten(each, replace) for each in exprs])
-    return exprs if all(a is b for a, b in zip(new, exprs, strict=True)) else new
+    return exprs if _are_same(new, exprs) else new
 
 
 def rewritten_target(target: Expr, replace: Replace) -> Expr:
@@ -127,28 +127,82 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
             return step if new is value else structs.replace(step, value=new)
 
 
+def rewritten_block(block: Block, replace: Replace) -> Block:
+    """Return a block with its test rewritten; the same object if nothing changes."""
+    if block.test is None:
+        return block
+    new = rewritten(block.test, replace)
+    return block if new is block.test else structs.replace(block, test=new)
+
+
+def rewritten_region(region: Region, replace: Replace) -> Region:
+    """Return a region with its manager rewritten; the same object if nothing changes."""
+    new = rewritten(region.value, replace)
+    return region if new is region.value else structs.replace(region, value=new)
+
+
+def with_parts(
+    function: Function, steps: Sequence[Step], blocks: Sequence[Block], regions: Sequence[Region]
+) -> Function:
+    """Return a function made of other parts, one for each of its own; the same object if all are its own."""
+    own = function.steps, function.blocks, function.regions
+    if all(map(_are_same, (steps, blocks, regions), own)):
+        return function
+    return structs.replace(function, steps=tuple(steps), blocks=tuple(blocks), regions=tuple(regions))
+
+
+def _are_same(new: Sequence[object], old: Sequence[object]) -> bool:
+    return all(map(is_, new, old))
+
+
 def reads(step: Step) -> tuple[Expr, ...]:
     """Return the expressions that a step evaluates."""
-    found: list[Expr] = []
+    match step:
+        case Call(func=func, args=args, keywords=keywords):
+            return (func, *args, *[value for _, value in keywords])
+        case Assign(target=target, value=value):
+            return (value, *_read_by_target(target))
+        case Delete(target=target):
+            return _read_by_target(target)
+        case Catch(types=types):
+            return types
+        case Raise(value=None) | StarImport():
+            return ()
+        case (
+            Await(value=value)
+            | Return(value=value)
+            | Evaluate(value=value)
+            | Yield(value=value)
+            | Enter(value=value)
+            | Exit(value=value)
+            | Next(value=value)
+            | Load(value=value)
+            | Raise(value=value)
+        ):
+            assert value is not None
+            return (value,)
 
-    def noted(expr: Expr) -> Expr:
-        found.append(expr)
-        return expr
 
-    rewritten_step(step, noted)
-    return tuple(found)
+def _read_by_target(target: Expr) -> tuple[Expr, ...]:
+    match target:
+        case Attr(base=base):
+            return (base,)
+        case Item(base=base, key=key):
+            return base, key
+        case _:
+            return ()
 
 
 def with_steps(function: Function, steps: list[Step], blocks: list[Block]) -> Function:
     """Return a function with other steps and blocks, in which a `with` leaves what it now enters."""
     regions = tuple(_as_entered(region, steps) for region in function.regions)
     left = tuple(_as_left(step, regions) for step in steps)
-    return structs.replace(function, steps=left, blocks=tuple(blocks), regions=regions)
+    return with_parts(function, left, blocks, regions)
 
 
 def _as_entered(region: Region, steps: list[Step]) -> Region:
     match steps[region.enter]:
-        case Enter(value=value) | Await(value=value):
+        case Enter(value=value) | Await(value=value) if value is not region.value:
             return structs.replace(region, value=value)
         case _:
             return region
@@ -156,7 +210,9 @@ def _as_entered(region: Region, steps: list[Step]) -> Region:
 
 def _as_left(step: Step, regions: tuple[Region, ...]) -> Step:
     match step:
-        case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
+        case Exit(region=region, value=value) | Await(kind=AwaitKind.EXIT, region=region, value=value) if (
+            value is not regions[region].value
+        ):
             return structs.replace(step, value=regions[region].value)
         case _:
             return step
@@ -175,26 +231,31 @@ def tally(function: Function) -> Tally:
     names: dict[str, int] = {}
     outcomes: dict[int, int] = {}
     tested: dict[str, int] = {}
+    waiting: list[Expr] = []
     for step in function.steps:
-        waiting = [*reads(step)]
+        waiting.extend(reads(step))
         if isinstance(step, Assign) and step.op and isinstance(step.target, Name):
             waiting.append(step.target)
-        _count(waiting, names, outcomes)
-    for block in function.blocks:
-        if block.test is not None:
-            _count([block.test], tested, outcomes)
+    _count(waiting, names, outcomes)
+    _count([block.test for block in function.blocks if block.test is not None], tested, outcomes)
     for name, count in tested.items():
         names[name] = names.get(name, 0) + count
     return Tally(names, outcomes, tested)
 
 
-def _count(exprs: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
-    for expr in exprs:
-        for part in parts(expr):
-            match part:
-                case Name(id=name):
-                    names[name] = names.get(name, 0) + 1
-                case Temp(step=step):
-                    outcomes[step] = outcomes.get(step, 0) + 1
-                case _:
-                    pass
+def _count(waiting: list[Expr], names: dict[str, int], outcomes: dict[int, int]) -> None:
+    """Count the variables and outcomes in some expressions, in whatever order: this runs over everything."""
+    while waiting:
+        match waiting.pop():
+            case Name(id=name):
+                names[name] = names.get(name, 0) + 1
+            case Temp(step=step):
+                outcomes[step] = outcomes.get(step, 0) + 1
+            case Attr(base=inner) | Star(value=inner) | Element(value=inner):
+                waiting.append(inner)
+            case Item(base=base, key=key):
+                waiting.extend((base, key))
+            case Op(operands=inner_parts) | Build(items=inner_parts):
+                waiting.extend(inner_parts)
+            case _:
+                pass

@@ -4,7 +4,7 @@
 all that asks what is called sees its own name. A property that returns an attribute is that attribute.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from cancellint.analysis.normal.references import has_no_receiver
 from cancellint.analysis.program.names import External, decorator_names, first_parameter
@@ -54,16 +54,27 @@ class Synonyms:
 
     def of_properties(self, key: FunctionKey, function: Function) -> Mapping[Expr, Expr]:
         """Return what the properties of a method's own object stand for."""
-        cls = self._program.class_of(key)
         receiver = first_parameter(function)
-        if function.cls < 0 or cls is None or receiver is None or has_no_receiver(function):
+        if receiver is None:
+            return {}
+        return {
+            Attr(Name(receiver), name): _with_root(value, receiver)
+            for name, value in self._own_properties(key, function).items()
+        }
+
+    def property_names(self, key: FunctionKey, function: Function) -> Set[str]:
+        """Return the names of these properties."""
+        return self._own_properties(key, function).keys()
+
+    def _own_properties(self, key: FunctionKey, function: Function) -> Mapping[str, Expr]:
+        if function.cls < 0 or has_no_receiver(function):
+            return {}
+        cls = self._program.class_of(key)
+        if cls is None:
             return {}
         if cls not in self._properties:
             self._properties[cls] = dict(self._find_properties(cls))
-        return {
-            Attr(Name(receiver), name): _with_root(value, receiver)
-            for name, value in self._properties[cls].items()
-        }
+        return self._properties[cls]
 
     def _find_properties(self, cls: str) -> Iterator[tuple[str, Expr]]:
         """Yield the properties that return an attribute, under the name `self` for their object."""

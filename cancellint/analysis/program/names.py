@@ -181,12 +181,10 @@ def _is_slice(key: ir.Expr) -> bool:
 class Scopes:
     """Which functions of one module see and write which names. Nothing here leaves the module."""
 
-    def __init__(self, name: str, module: ir.Module, before: "Scopes | None" = None) -> None:
+    def __init__(self, name: str, module: ir.Module, bindings: Mapping[int, Bindings] = {}) -> None:
         self.name = name
         self.module = module
-        self._before = before
-        """the scopes of the module before some of its functions were changed"""
-        self._bindings: dict[int, Bindings] = {}
+        self._bindings = dict(bindings)
         self._holders: dict[tuple[int, str], int | None] = {}
         self._class_of_body = {cls.body: index for index, cls in enumerate(module.classes)}
         self._outer_writers: dict[tuple[int, str], list[int]] | None = None
@@ -196,14 +194,19 @@ class Scopes:
     def bindings(self, function: int) -> Bindings:
         found = self._bindings.get(function)
         if found is None:
-            found = self._bindings[function] = self._find_bindings(function)
+            found = self._bindings[function] = bindings_of(self.module.functions[function])
         return found
 
-    def _find_bindings(self, function: int) -> Bindings:
-        whole = self.module.functions[function]
-        if self._before is not None and self._before.module.functions[function] is whole:
-            return self._before.bindings(function)
-        return bindings_of(whole)
+    def changed(self, module: ir.Module) -> "Scopes":
+        """Return the same for the module with some of its functions changed."""
+        if module is self.module:
+            return self
+        kept = {
+            index: bindings
+            for index, bindings in self._bindings.items()
+            if module.functions[index] is self.module.functions[index]
+        }
+        return Scopes(self.name, module, kept)
 
     def scope(self, function: int, name: str) -> int | None:
         """The function whose local `name` is, seen from `function`; None if no function here binds it."""

@@ -37,15 +37,18 @@ class Program:
         modules: Mapping[str, ir.Module],
         packages: Container[str],
         absorbed: frozenset[FunctionKey] = frozenset(),
-        before: "Program | None" = None,
+        scopes: Mapping[str, Scopes] = {},
     ) -> None:
         self._modules = dict(sorted(modules.items()))
         self.packages = packages
-        self._absorbed = absorbed
-        self._before = before
-        """the same program before some of its functions were changed"""
+        self._all_functions = tuple(
+            FunctionKey(name, index)
+            for name, tree in self._modules.items()
+            for index in range(len(tree.functions))
+        )
+        self._functions = tuple(key for key in self._all_functions if key not in absorbed)
         self._flows: dict[FunctionKey, ControlFlow] = {}
-        self._scopes: dict[str, Scopes] = {}
+        self._scopes = dict(scopes)
         self._namespaces = {prefix for name in self._modules for prefix in _prefixes(name)}
         self._classes: dict[str, ClassInfo] = {}
         self._class_names: dict[tuple[str, int], str] = {}
@@ -61,6 +64,14 @@ class Program:
         self._subclasses: dict[str, tuple[str, ...]] | None = None
         self._descendants: dict[str, tuple[str, ...]] = {}
         self._overrides: dict[tuple[str, str], tuple[FunctionKey, ...]] = {}
+
+    def changed(self, modules: Mapping[str, ir.Module], absorbed: frozenset[FunctionKey]) -> "Program":
+        """Return the program with some functions of its modules changed, and others absorbed by them.
+
+        What is known of the functions that are still the same objects is kept.
+        """
+        scopes = {name: known.changed(modules[name]) for name, known in self._scopes.items()}
+        return Program(modules, self.packages, absorbed, scopes)
 
     def _add_class(self, module: str, index: int, definition: ir.Class) -> None:
         name = f"{module}.{definition.qualname}"
@@ -92,15 +103,11 @@ class Program:
 
         Helpers that are no more than parts of their callers are left out.
         """
-        for key in self.all_functions():
-            if key not in self._absorbed:
-                yield key
+        yield from self._functions
 
     def all_functions(self) -> Iterator[FunctionKey]:
         """The same with those helpers."""
-        for name, tree in self._modules.items():
-            for index in range(len(tree.functions)):
-                yield FunctionKey(name, index)
+        yield from self._all_functions
 
     def classes(self) -> Iterator[ClassInfo]:
         yield from self._classes.values()
@@ -133,8 +140,7 @@ class Program:
         """What the functions of a module bind."""
         found = self._scopes.get(module)
         if found is None:
-            before = None if self._before is None else self._before.scopes(module)
-            found = self._scopes[module] = Scopes(module, self._modules[module], before)
+            found = self._scopes[module] = Scopes(module, self._modules[module])
         return found
 
     def is_module(self, name: str) -> bool:

@@ -73,8 +73,11 @@ def join(types: Iterable[Type]) -> Type:
     """
     kept: list[Type] = []
     for found in types:
-        for option in options(found):
-            _insert(kept, option)
+        for option in found.options if isinstance(found, Either) else (found,):
+            if kept:
+                _insert(kept, option)
+            else:
+                kept.append(option)
     if len(kept) > MAX_OPTIONS:
         kept = list(_without_origins(kept))
     if len(kept) > MAX_OPTIONS:

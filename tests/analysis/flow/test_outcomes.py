@@ -65,10 +65,10 @@ FAILS = {
     "an unknown await": "await given",
     "a handler of something else": "try:\n    await given\nexcept KeyError:\n    pass",
     "a handler that raises again": "try:\n    await given\nexcept Exception:\n    raise",
-    "a handler that fails": "try:\n    await given\nexcept Exception:\n    given.report()",
-    "a finally": "try:\n    await given\nexcept Exception:\n    pass\nfinally:\n    given.close()",
-    "before the try": "given.run()\ntry:\n    await given\nexcept Exception:\n    pass",
     "a gathering": "await asyncio.gather(fail(), fail())",
+    "a raise before a handled wait": (
+        "if given:\n    raise OSError\ntry:\n    await given\nexcept Exception:\n    pass"
+    ),
     "a lost race": "await asyncio.wait_for(self.ready.wait(), 1)",
 }
 CANNOT_FAIL = {
@@ -80,6 +80,13 @@ CANNOT_FAIL = {
     "a handler in a function": "careful()",
     "a handler of a cancellation": (
         "try:\n    await given\nexcept asyncio.CancelledError:\n    raise\nexcept Exception:\n    pass"
+    ),
+    "a handler that reports in its own way": "try:\n    await given\nexcept Exception:\n    given.report()",
+    "what is tidied up after a handled wait": (
+        "try:\n    await given\nexcept Exception:\n    pass\nfinally:\n    given.close()"
+    ),
+    "what is prepared before a handled wait": (
+        "given.run()\ntry:\n    await given\nexcept Exception:\n    pass"
     ),
     "suppressed": "with suppress(Exception):\n    await fail_later()",
     "all suppressed": "with suppress(BaseException):\n    await given",

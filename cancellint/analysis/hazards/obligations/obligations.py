@@ -206,7 +206,7 @@ class Obligations:
                     continue
                 seen.add(act.subject)
                 for number in self._made_at(act.subject):
-                    if self._wraps_parameters(number):
+                    if self._wraps_parameters(number) or _is_entry(self._facts.function.steps[number]):
                         continue
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, act.confidence)
                     yield Obligation(ObligationKind.HELD, taken, number, self._names(act.subject))

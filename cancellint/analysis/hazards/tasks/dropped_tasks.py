@@ -21,6 +21,8 @@ class DroppedTask(Struct, frozen=True):
     """it may fail, and nobody sees that"""
     raises: bool
     """the error is one that its own code raises"""
+    is_known: bool
+    """it is known what it runs"""
     runs: tuple[FunctionKey, ...] = ()
     """the project functions that it may be a call of"""
 
@@ -42,7 +44,8 @@ class DroppedTasks:
             collected = outcome.may_be_forgotten and not started.in_thread and not dropped.outlasted
             unseen = outcome.may_fail and not started.told
             if collected or unseen:
-                yield DroppedTask(dropped, collected, unseen, unseen and outcome.raises, functions)
+                raises = unseen and outcome.raises
+                yield DroppedTask(dropped, collected, unseen, raises, outcome.is_known, functions)
 
     def _functions(self, key: FunctionKey, started: Started) -> Iterator[FunctionKey]:
         """Yield the project functions that what is started runs."""

@@ -363,7 +363,7 @@ async def f(name):
 
 
 def test_a_flag_that_a_helper_sets_may_be_a_state_of_its_own() -> None:
-    direct = "self.busy = True\nawait pause()\nself.busy = False"
+    direct = "if self.busy:\n    return\nself.busy = True\nawait pause()\nself.busy = False"
 
     assert confidences(direct) == [Confidence.LIKELY]
     assert confidences(direct.replace("self.busy = True", "self.begin()")) == [Confidence.POSSIBLE]
