@@ -22,6 +22,7 @@ from cancellint.analysis.effects.gathering import (
     wrap_losses,
 )
 from cancellint.analysis.effects.operations import Known, Operation, Operations, delivered, operands, wrapped
+from cancellint.analysis.effects.queues import Queues
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
@@ -49,7 +50,7 @@ from cancellint.model.ir import (
     Star,
     Temp,
 )
-from cancellint.model.knowledge import Cancel, RaceKind, Role, Suspends
+from cancellint.model.knowledge import Cancel, Entry, RaceKind, Role, Suspends
 from cancellint.model.summary import (
     KEPT,
     RESULT,
@@ -101,6 +102,7 @@ class Effects:
         self._summary_of = summary_of
         self.conventions: Conventions = operations.knowledge.conventions
         self.attributes = Attributes(program)
+        self.queues = Queues(program, types, operations.knowledge)
         self.calls = CallsByName(program)
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
@@ -602,7 +604,7 @@ class Effects:
         """Add what the tables say of a library call."""
         entry = known.entry
         frame = self.frame(key)
-        gathered.suspends |= entry.awaitable and entry.suspends is not Suspends.NEVER
+        gathered.suspends |= self._may_suspend(key, callee, entry)
         of = next((frame.path(value) for value in operands(entry, entry.of, callee)), None)
         fate = _fate(entry.roles, used)
         for value in _all_arguments(callee):
@@ -633,6 +635,14 @@ class Effects:
                 gathered.add(Acquires(of))
             if Role.RELEASES in entry.roles:
                 gathered.add(Releases(of))
+
+    def _may_suspend(self, key: FunctionKey, callee: Callee, entry: Entry) -> bool:
+        """Tell whether a library's call may have to wait; what puts waits for room, if for anything."""
+        if not entry.awaitable or entry.suspends is not Suspends.MAYBE:
+            return entry.awaitable and entry.suspends is Suspends.ALWAYS
+        if Role.STORES not in entry.roles or callee.receiver is None:
+            return True
+        return not self.queues.never_fills_up(key, callee.receiver)
 
     def _destination(self, frame: Frame, into: str, callee: Callee, known: Known) -> Path:
         """Return where taken data goes: the result, or an argument's object."""

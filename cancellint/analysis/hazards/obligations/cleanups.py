@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from cancellint.analysis.effects.acts import UNDOES
-from cancellint.analysis.engine.reachability import precedes
+from cancellint.analysis.engine.graph import NOT_FAILED
+from cancellint.analysis.engine.reachability import precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
 from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, ObligationKind, Witness
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Attr, Const, Element, Name, Temp
+from cancellint.model.ir import Assign, Attr, Const, Element, Name, Raise, Temp
 from cancellint.model.summary import Act, Path, Replaces, Verb
 
 Undone = tuple[tuple[int, Act], ...]
@@ -63,11 +64,63 @@ class _Cleanups:
             (step, act)
             for step, act in self._ways.acts_in(handler)
             if self._outlives(act)
+            and not self._is_for_the_handler(step, act, handler, await_)
             and (self._closes(act, touched, await_) or self._marks(step, act, handler, await_))
         )
         names = frozenset(act.subject for _, act in undone)
         cured = not undone or self._ways.is_cured(block, partial(_touches_any, undone), names)
         return () if cured else undone
+
+    def _is_for_the_handler(self, step: int, act: Act, handler: int, await_: int) -> bool:
+        """Tell whether an act serves what the handler does about the error, and undoes nothing."""
+        return (
+            self._serves_a_retry(step, handler, await_)
+            or self._is_put_back(act, handler)
+            or self._is_set_anyway(step, act, handler, await_)
+        )
+
+    def _serves_a_retry(self, step: int, handler: int, await_: int) -> bool:
+        """Tell whether a handler goes back to the await, and raises without the act when it gives up."""
+        flow = self._facts.flow
+        if not reaches(flow, handler, flow.block_of(await_), NOT_FAILED):
+            return False
+        through = flow.block_of(step)
+        raising = (
+            flow.block_of(each)
+            for each in self._ways.steps_in(handler)
+            if isinstance(self._facts.function.steps[each], Raise)
+        )
+        return any(not flow.dominance.dominates(through, block) for block in raising)
+
+    def _is_put_back(self, act: Act, handler: int) -> bool:
+        """Tell whether a `finally` in the handler gives an attribute the value again that it had before."""
+        flow = self._facts.flow
+        for number in self._ways.steps_in(handler):
+            match self._facts.function.steps[number]:
+                case Assign(target=Attr() as target, value=Name() | Temp()):
+                    again = flow.blocks[flow.block_of(number)].cleanup
+                    if again and self._facts.frame.path(target) == act.subject:
+                        return True
+                case _:
+                    pass
+        return False
+
+    def _is_set_anyway(self, step: int, act: Act, handler: int, await_: int) -> bool:
+        """Tell whether a flag is set after the await whether it fails or not: it says that it was tried.
+
+        What the function has set before the await is another matter: that is undone on both ways.
+        """
+        if act.verb is not Verb.SETS or act.calls:
+            return False
+        flow, steps = self._facts.flow, self._facts.function.steps
+        within = frozenset(self._ways.steps_in(handler))
+        setting = [
+            number
+            for number, each in enumerate(steps)
+            if isinstance(each, Assign) and self._facts.frame.path(each.target) == act.subject
+        ]
+        before = any(precedes(flow, number, await_) for number in setting)
+        return not before and any(number not in within and steps[number] == steps[step] for number in setting)
 
     def _goes_on(self, await_: int) -> bool:
         """Tell whether a shield lets what is awaited go on, so that there is nothing to clean up yet."""

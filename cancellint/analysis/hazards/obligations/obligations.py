@@ -115,6 +115,8 @@ class Obligation(Struct, frozen=True):
     names: frozenset[Path]
     entry: Path | None = None
     """the object that an entry of a container was given"""
+    built_on: frozenset[Path] = frozenset()
+    """the objects of the function's own that an object was made of: closing one of them closes it"""
 
 
 _MOST_COPIES = 3
@@ -209,7 +211,24 @@ class Obligations:
                     if self._wraps_parameters(number) or _is_entry(self._facts.function.steps[number]):
                         continue
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, act.confidence)
-                    yield Obligation(ObligationKind.HELD, taken, number, self._names(act.subject))
+                    names, parents = self._names(act.subject), self._parents(number)
+                    yield Obligation(ObligationKind.HELD, taken, number, names, built_on=parents)
+
+    def _parents(self, number: int) -> frozenset[Path]:
+        """Return the variables whose objects a call is given, or one that makes what it is given."""
+        found: set[Path] = set()
+        steps = self._facts.function.steps
+        for current in (waiting := [number]):
+            step = steps[current]
+            if isinstance(step, Await) and isinstance(step.value, Temp):
+                waiting.append(step.value.step)
+            if not isinstance(step, Call):
+                continue
+            for value in (*step.args, *(value for _, value in step.keywords)):
+                path = self._facts.frame.path(value)
+                if path is not None and path.root.startswith("local:") and not path.fields:
+                    found.add(path)
+        return frozenset(found)
 
     def _wraps_parameters(self, number: int) -> bool:
         """Tell whether an object is made of nothing but what the caller has given: it owns nothing."""
@@ -692,6 +711,8 @@ def _cures(obligation: Obligation, act: Act) -> bool:
     """Tell whether an act leaves nothing to be undone."""
     if act.verb is Verb.ADDS and act.item in obligation.names:
         return obligation.kind is ObligationKind.HELD and act.subject.is_visible_to_callers
+    if act.verb is Verb.CLOSES and act.subject in obligation.built_on:
+        return True
     return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
 
 

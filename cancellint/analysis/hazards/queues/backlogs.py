@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.queues import is_bounded
 from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
 from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.program.expressions import parts
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
@@ -29,18 +29,15 @@ from cancellint.model.ir import (
     Next,
     Op,
     Return,
-    Star,
     Step,
     Temp,
     Yield,
 )
-from cancellint.model.knowledge import Entry, Role
+from cancellint.model.knowledge import Role
 from cancellint.model.types import (
     CallSite,
-    ClassObject,
     FunctionKey,
     Instance,
-    LibraryFunction,
     ProjectCallee,
     ProjectFunction,
 )
@@ -109,7 +106,6 @@ _USES = _FEEDS | _DRAINS | _LIMITING | _MEASURES
 _TELLING = frozenset({"put", "put_nowait", "get_nowait", "full", "qsize"})
 """Methods that hardly anything but a queue has: their receiver is looked at whatever its name."""
 _FIRST = (Const("int", "0"),)
-_ABSENT = "absent"
 
 
 class Backlogs:
@@ -187,22 +183,12 @@ class Backlogs:
                         pass
 
     def _constructed(self, site: CallSite, call: Call) -> Iterator[_Made]:
-        entry = self._made_by(site.function, call.func.base if isinstance(call.func, Item) else call.func)
+        entry = self._effects.queues.constructor(site.function, call)
         if entry is not None and entry.queue is not None:
             targets = tuple(self._targets(site))
             homes = tuple(home for each in targets if (home := self._homes.of(site.function, each)))
             name = shown(targets[0]) if targets else f"{last_name(call.func)}()"
-            yield _Made(site, BacklogKind(entry.queue), homes, name, _is_bounded(entry, call))
-
-    def _made_by(self, key: FunctionKey, constructor: Expr) -> Entry | None:
-        """Return what the tables say of what calling an expression makes."""
-        for option in options(self._effects.types.of(key, constructor)):
-            match option:
-                case LibraryFunction(name=name) | ClassObject(cls=name):
-                    return self._knowledge.entry(name)
-                case _:
-                    pass
-        return None
+            yield _Made(site, BacklogKind(entry.queue), homes, name, is_bounded(entry, call))
 
     def _targets(self, site: CallSite) -> Iterator[Expr]:
         """Yield what the outcome of a call, or a part of it, is assigned to."""
@@ -403,8 +389,17 @@ class Backlogs:
         function, flow = self._program.function(key), self._program.flow(key)
         turn = tuple(flow.steps_of(flow.cycle(flow.block_of(drain.step))))
         waits = [number for number in turn if self._suspends(key, number)]
-        ends = any(isinstance(function.steps[number], Yield | Next) for number in turn)
-        return bool(waits) and not ends and all(self._waits_for(key, each, drains) for each in waits)
+        inner = flow.loop_of(flow.block_of(drain.step))
+        counted = inner is not None and any(
+            isinstance(function.steps[number], Next) for number in flow.steps(inner.header)
+        )
+        handed_on = any(isinstance(function.steps[number], Yield) for number in turn)
+        return (
+            bool(waits)
+            and not counted
+            and not handed_on
+            and all(self._waits_for(key, each, drains) for each in waits)
+        )
 
     def _suspends(self, key: FunctionKey, number: int) -> bool:
         step = self._program.function(key).steps[number]
@@ -517,21 +512,6 @@ class Backlogs:
 _DEEPEST = 4
 _MOST_FUNCTIONS = 300
 """Calls, and functions, after which the search for a drain below a feeder ends."""
-
-
-def _is_bounded(entry: Entry, call: Call) -> bool:
-    """Tell whether a constructor is given a limit, or anything that may be one."""
-    if entry.bound is None:
-        return True
-    limit = argument(entry, entry.bound, call.args, call.keywords)
-    match limit:
-        case None:
-            open_ended = any(name is None for name, _ in call.keywords) or Star in map(type, call.args)
-            return open_ended or _ABSENT not in entry.unbounded
-        case Const(text=text) | Attr(name=text) | Name(id=text):
-            return text not in entry.unbounded
-        case _:
-            return True
 
 
 def _cleans_up(use: _Use) -> bool:
