@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,11 @@ def test_every_format_tells_and_obeys_nothing(untouched: Path, name: str) -> Non
         json.loads(done.stdout)
 
 
+def _elsewhere(finding: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The notes of a finding, which name the other places of the same cause, with its code."""
+    yield from ({"path": note["path"], "code": finding["code"]} for note in finding["notes"])
+
+
 def test_every_failure_is_told(untouched: Path) -> None:
     done = run(untouched, "check", "--output-format", "json")
 
@@ -134,7 +140,8 @@ def test_every_failure_is_told(untouched: Path) -> None:
         assert (f"{name}.py", "CAN001") in told
     assert ("special/.gitignore", "CAN001") in told
     assert any(path.endswith("d" * 200) and code == "CAN001" for path, code in told)
-    assert ("fixable.py", "CAN109") in told
+    places = {(each["path"], each["code"]) for one in found for each in (one, *_elsewhere(one))}
+    assert ("fixable.py", "CAN109") in places
     assert ("comments.py", "CAN003") in told
     assert not any(path.startswith(("linked", "everything", "processes", "/", "..")) for path, _ in told)
 

@@ -67,7 +67,7 @@ LOOP = """
 
         async def drain(self):
             while True:
-                print(await self.items.get())
+                await self.handle(await self.items.get())
     """
 
 
@@ -101,7 +101,7 @@ CALLBACK = """
 
         async def drain(self):
             while True:
-                print(await self.items.get())
+                await self.handle(await self.items.get())
     """
 
 
@@ -126,7 +126,7 @@ NAMED = """
 
         async def drain(self):
             while True:
-                print(await self.items.get())
+                await self.handle(await self.items.get())
     """
 
 

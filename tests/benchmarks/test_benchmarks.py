@@ -21,7 +21,7 @@ import asyncio
 
 
 async def work():
-    await asyncio.sleep(1)
+    raise OSError(await asyncio.sleep(1))
 
 
 async def start():

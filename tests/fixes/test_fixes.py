@@ -193,6 +193,8 @@ class Pool:
         self.busy = False
 
     async def refresh(self) -> None:
+        if self.busy:
+            return
         self.busy = True
         await asyncio.sleep(1)
         self.busy = False
@@ -386,7 +388,7 @@ def test_fixes_in_one_place_are_made_one_after_the_other(command: Command) -> No
     nested = nested.replace(
         "        self.busy = False\n\n    def",
         "        self.late = False\n        self.busy = False\n\n    def",
-    ).replace("not self.busy", "not (self.busy or self.late)")
+    ).replace("if self.busy", "if self.busy or self.late")
     command.write(a=nested)
 
     outcome = command("check", "--fix", "--unsafe-fixes")
