@@ -18,7 +18,7 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
-from cancellint.analysis.hazards.futures.futures import Futures
+from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
@@ -169,7 +169,7 @@ class Project:
     @cached_property
     def lost_grants(self) -> LostGrants:
         """Waits that keep what they were given when they are cancelled."""
-        return LostGrants(self.futures)
+        return LostGrants(self.futures, Futures(self.effects, EVENTS))
 
     @cached_property
     def unmarked_waiters(self) -> UnmarkedWaiters:

@@ -27,7 +27,7 @@ def _kept(subject: Subject) -> Iterator[RawFinding]:
             message=_message(giver, lost),
             confidence=max(lost.confidence, Confidence.LIKELY, key=lambda each: each.rank),
             notes=tuple(_notes(lost)),
-            help=f"when cancelled, see whether `{shown(lost.wait.value)}` is done and not cancelled, "
+            help=f"when cancelled, see whether `{shown(lost.wait.value)}` is {_served(lost)}, "
             "and then serve the next one",
         )
         yield subject.cancelled(found, RESULT, lost.wait.at.step)
@@ -54,6 +54,10 @@ def _not_refused(subject: Subject) -> Iterator[RawFinding]:
             help=f"set `{mark}` whenever the wait does not succeed: `except BaseException`, and raise again",
         )
         yield subject.cancelled(found, RESULT, waiter.awaited)
+
+
+def _served(lost: LostGrant) -> str:
+    return "set" if lost.by_event else "done and not cancelled"
 
 
 def _message(giver: str, lost: LostGrant) -> str:

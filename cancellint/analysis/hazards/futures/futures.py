@@ -1,6 +1,7 @@
 """Futures over the whole program: where they are made and kept, who waits for them and who completes them.
 
-Only futures of asyncio: cancelling the one who waits for such a future cancels the future itself.
+Only futures of asyncio: cancelling the one who waits for such a future cancels the future itself. Events that
+are made for one waiter each are followed the same way, as another `Signal`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,11 +56,33 @@ _PASSES = frozenset(
     {"next", "iter", "list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "cast"} | {"heappop"}
 )
 """Functions whose result has what they are given."""
-_MAKERS = frozenset({"create_future", "Future"})
 _MOST_SOURCES = 60
 """Expressions looked at to find what one may mean."""
 _DEEPEST = 2
 """Calls through which a future is followed into the function that stores it, or waits for it."""
+
+
+class Signal(Struct, frozen=True):
+    """What somebody waits for until somebody else completes it."""
+
+    classes: frozenset[str]
+    makers: frozenset[str]
+    """last parts of the names of what makes one"""
+    likely_makers: frozenset[str] = frozenset()
+    """those that make one although nobody knows on what they are called"""
+    waits: str | None = None
+    """the method whose coroutine is awaited; None where it is awaited, and cancelled, itself"""
+    completers: frozenset[str] | None = None
+    """the methods that complete one; None for those that the tables know"""
+
+
+FUTURES = Signal(frozenset({FUTURE}), frozenset({"create_future", "Future"}), frozenset({"create_future"}))
+EVENTS = Signal(
+    frozenset({"asyncio.Event", "anyio.Event", "trio.Event"}),
+    frozenset({"Event"}),
+    waits="wait",
+    completers=frozenset({"set"}),
+)
 
 
 class Held(Struct, frozen=True):
@@ -109,8 +132,9 @@ class Completion(Struct, frozen=True):
 class Futures:
     """Finds futures and what is done with them. Rests on types and knowledge only."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, signal: Signal = FUTURES) -> None:
         self.effects = effects
+        self.signal = signal
         self.program = effects.program
         self.homes = Homes(effects)
         self.inflows = Inflows(effects)
@@ -163,7 +187,7 @@ class Futures:
         direct: list[tuple[CallSite, Confidence]] = []
         for key in self.program.functions():
             for number, step in enumerate(self.program.function(key).steps):
-                if isinstance(step, Call) and last_name(step.func) in _MAKERS:
+                if isinstance(step, Call) and last_name(step.func) in self.signal.makers:
                     confidence = self._makes(key, number)
                     if confidence is not None:
                         direct.append((CallSite(key, number), confidence))
@@ -172,10 +196,10 @@ class Futures:
     def _makes(self, key: FunctionKey, number: int) -> Confidence | None:
         """Tell whether a call makes a future, and how firmly that is known."""
         found = options(self.effects.types.of(key, Temp(number)))
-        if any(_is_future(each) for each in found):
+        if any(self._is_signal(each) for each in found):
             return Confidence.CERTAIN
         step = self.program.function(key).steps[number]
-        if not isinstance(step, Call) or last_name(step.func) != "create_future":
+        if not isinstance(step, Call) or last_name(step.func) not in self.signal.likely_makers:
             return None
         return Confidence.LIKELY if all(isinstance(each, Unknown) for each in found) else None
 
@@ -198,6 +222,8 @@ class Futures:
     @cached_property
     def _completers(self) -> frozenset[str]:
         """The last parts of the names of what completes futures, as the tables know them."""
+        if self.signal.completers is not None:
+            return self.signal.completers
         found = self.effects.operations.knowledge.with_role(Role.COMPLETES)
         return frozenset(name.rpartition(".")[2] for name in found)
 
@@ -224,7 +250,10 @@ class Futures:
     def may_be_future(self, found: Type) -> bool:
         """Whether something is a future of asyncio, or nothing is known of it."""
         kinds = [each for each in options(found) if not isinstance(each, NoneValue)]
-        return any(_is_future(each) or isinstance(each, Unknown) for each in kinds)
+        return any(self._is_signal(each) or isinstance(each, Unknown) for each in kinds)
+
+    def _is_signal(self, found: Type) -> bool:
+        return isinstance(found, Instance) and found.cls in self.signal.classes
 
     # ----------------------------------------------------------------- where futures are kept
 
@@ -445,7 +474,9 @@ class Futures:
     def _waits(self, key: FunctionKey, number: int, value: Expr) -> Iterator[Wait]:
         timed = self._in_timeout(key, number)
         for expr, by_call in self.awaited(key, value):
-            if isinstance(expr, Temp) or self.may_be_future(self.effects.types.of(key, expr)):
+            if (isinstance(expr, Temp) and self.signal.waits is None) or self.may_be_future(
+                self.effects.types.of(key, expr)
+            ):
                 yield Wait(CallSite(key, number), expr, self.held(key, expr), timed or by_call)
         if isinstance(value, Temp) and self._is_given_future(key, value.step):
             yield from self._waits_in_helper(key, number, value.step)
@@ -468,6 +499,9 @@ class Futures:
 
     def awaited(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Expr, bool]]:
         """Yield what is cancelled with an await: its value, or what a race with a time limit is given."""
+        if self.signal.waits is not None:
+            yield from self._waited_on(key, value)
+            return
         if isinstance(value, Name | Attr | Item):
             yield value, False
             return
@@ -483,6 +517,20 @@ class Futures:
             yield value, False
         else:
             yield from self._cancelled_with(key, value.step)
+
+    def _waited_on(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Expr, bool]]:
+        """Yield what an await waits on by a method of it, and whether that has a time limit."""
+        race = self.effects.race(key, value)
+        timed = race is not None and race.kind is RaceKind.CANCELS_RAISES
+        operations = race.operations if race is not None else self.effects.operations.behind(key, value)
+        for operation in operations:
+            if operation.site.function != key:
+                continue
+            match self.program.function(key).steps[operation.site.step]:
+                case Call(func=Attr(base=base, name=name)) if name == self.signal.waits:
+                    yield base, timed
+                case _:
+                    pass
 
     def _cancelled_with(self, key: FunctionKey, number: int) -> Iterator[tuple[Expr, bool]]:
         """Yield what a call cancels when what it returns is cancelled, and whether it has a time limit."""
@@ -550,10 +598,6 @@ def _cancels_what_it_awaits(entry: Entry) -> bool:
     if entry.raced == "body":
         return False
     return Role.GATHERS in entry.roles or entry.race is RaceKind.CANCELS_RAISES
-
-
-def _is_future(found: Type) -> bool:
-    return isinstance(found, Instance) and found.cls == FUTURE
 
 
 def _carries(value: Expr, carriers: Iterable[Expr]) -> bool:

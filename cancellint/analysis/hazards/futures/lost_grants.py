@@ -23,8 +23,10 @@ from cancellint.model.ir import (
     Element,
     Expr,
     Item,
+    Leaves,
     Name,
     Next,
+    Op,
     Temp,
 )
 from cancellint.model.types import CallSite, FunctionKey
@@ -39,16 +41,32 @@ class LostGrant(Struct, frozen=True):
     hands_item: bool
     """it gives an object, and no mere permission"""
     confidence: Confidence
+    by_event: bool = False
+    """it waits for an event of its own, and not for a future"""
 
 
-_ASKS = frozenset({"done", "cancelled", "result", "exception"})
+_GRANTS = frozenset({"set_result", "set"})
+_ASKS = frozenset({"done", "cancelled", "is_set"})
+_READS = frozenset({"result", "exception"})
 _QUEUES = frozenset({"append", "appendleft", "add", "insert"})
 _DEEPEST = 3
 """Calls on a cancelled path that are followed to see whether they wake the next one."""
 
 
 class LostGrants:
-    """Finds waits in a queue of futures that keep what they were given when they are cancelled."""
+    """Finds waits in line that keep what they were given when they are cancelled, by what they wait for."""
+
+    def __init__(self, *kinds: Futures) -> None:
+        self._lines = tuple(map(_Lines, kinds))
+
+    def in_function(self, key: FunctionKey) -> Iterator[LostGrant]:
+        """Yield the waits of a function that lose what they are given."""
+        for lines in self._lines:
+            yield from lines.in_function(key)
+
+
+class _Lines:
+    """Finds waits in a queue of futures, or of events, that keep what they were given."""
 
     def __init__(self, futures: Futures) -> None:
         self._futures = futures
@@ -76,9 +94,13 @@ class LostGrants:
         hands_item = self._hands_item(grant)
         counted = hands_item or self._counts_down(grant.at.function)
         in_line = counted and all(self._skips_the_gone(each) for each in grants)
-        if not in_line and not self._leaves_queue(wait, made):
+        by_event = (
+            self._futures.signal.waits is not None
+        )  # not cancelled with its waiter, it may be set any time
+        if not in_line and not by_event and not self._leaves_queue(wait, made):
             return None
-        return LostGrant(wait, made, grant, hands_item, Confidence.CERTAIN if counted else Confidence.LIKELY)
+        confidence = Confidence.CERTAIN if counted else Confidence.LIKELY
+        return LostGrant(wait, made, grant, hands_item, confidence, by_event)
 
     # ----------------------------------------------------------------- the queue
 
@@ -131,7 +153,7 @@ class LostGrants:
         step = self._program.function(at.function).steps[at.step]
         if not completion.held.meets(made.held):
             return False
-        if not isinstance(step, Call) or last_name(step.func) != "set_result":
+        if not isinstance(step, Call) or last_name(step.func) not in _GRANTS:
             return False
         flow = self._program.flow(at.function)
         return self._is_any_one(at.function, completion.future) and not flow.cycle(flow.block_of(at.step))
@@ -208,10 +230,37 @@ class LostGrants:
 
     def _asks(self, key: FunctionKey, number: int, future: Expr) -> bool:
         match self._program.function(key).steps[number]:
-            case Call(func=Attr(base=base, name=name)):
-                return name in _ASKS and base == future
+            case Call(func=Attr(base=base, name=name)) if base == future:
+                return name in _READS or (name in _ASKS and self._acts_on_answer(key, number))
             case _:
                 return False
+
+    def _acts_on_answer(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether anything is done only if a future is done; else it is no use to have asked."""
+        flow = self._futures.unwinding(key).flow
+        for block, node in enumerate(flow.blocks):
+            match node.test:
+                case Temp(step=step) if step == number:
+                    served, gone = Leaves.TRUE, Leaves.FALSE
+                case Op(op="not", operands=(Temp(step=step),)) if step == number:
+                    served, gone = Leaves.FALSE, Leaves.TRUE
+                case _:
+                    continue
+            return self._does_more(key, block, served, gone)
+        return True
+
+    def _does_more(self, key: FunctionKey, block: int, served: Leaves, gone: Leaves) -> bool:
+        """Tell whether one branch of a test does something that the other does not."""
+        flow = self._futures.unwinding(key).flow
+        ways: dict[Leaves, set[int]] = {served: set(), gone: set()}
+        for edge in flow.blocks[block].edges:
+            if edge.leaves in ways and edge.to >= 0:
+                ways[edge.leaves] |= {edge.to, *(each for each in after_block(flow, edge.to) if each >= 0)}
+        steps = self._program.function(key).steps
+        return any(
+            isinstance(steps[number], Call | Await | Assign)
+            for number in flow.steps_of(sorted(ways[served] - ways[gone]))
+        )
 
     def _wakes(self, key: FunctionKey, number: int, granting: frozenset[FunctionKey], depth: int) -> bool:
         """Tell whether a step runs, or is part of, a function that gives somebody a turn."""
