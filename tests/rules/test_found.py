@@ -123,7 +123,7 @@ def test_the_table_of_first_looks_is_what_was_counted() -> None:
     looks = tomllib.loads((ROOT / "benchmarks" / "precision.toml").read_text("utf-8"))["look"]
     wanted = [
         f"| {each['batch']} | {each['code']} | {each['confidence']} | {each['true']} | {each['harmless']}"
-        f" | {each['false']} | {each['interval'][0]:.2f}–{each['interval'][1]:.2f} |"
+        f" | {each['false']} | {each['interval'][0]:.2f} to {each['interval'][1]:.2f} |"
         for each in looks
     ]
 
