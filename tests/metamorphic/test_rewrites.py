@@ -40,7 +40,6 @@ KNOWN_LIMITS = {
     ("CleanupByAManager", "dropped-race-winner.md"): 5,
     ("CleanupByAManager", "lost-grant.md"): 1,
     ("CleanupByAManager", "thread-lock-across-await.md"): 4,
-    ("CleanupByAManager", "unsafe-await-in-race.md"): 1,
 }
 """How many pairs of an edit and a page differ today. Each is to be mended; then its line goes."""
 
