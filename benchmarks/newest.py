@@ -11,7 +11,6 @@ than `MOST_LINES` lines, is left out. Prints the folders, and on the standard er
 
 import argparse
 import email.parser
-import json
 import shutil
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from checking import ASYNC_FUNCTION
-from packages import CODE, PYTHON
+from packages import CODE, PYTHON, say
 
 MOST_LINES = 150_000
 SECONDS = 180
@@ -84,19 +83,17 @@ def download(folder: Path, name: str) -> Path:
 
 def unpack(archive: Path, tree: Path) -> None:
     """Fills a tree with the Python files of an archive, and says what they are. Raises LeftOut."""
+    tree.mkdir(parents=True, exist_ok=True)
+    metadata = b""
     for name, content in members(archive):
         file = (tree / name).resolve()
         if name.endswith(CODE) and file.is_relative_to(tree.resolve()):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-    metadata = next((content for name, content in members(archive) if is_metadata(name)), b"")
+        elif is_metadata(name):
+            metadata = metadata or content
     stated = email.parser.Parser().parsestr(metadata.decode("utf-8", "replace"))
-    rows = {"name": stated["Name"] or tree.name, "version": stated["Version"] or "0"}
-    if requires := stated["Requires-Python"]:
-        rows["requires-python"] = str(requires)
-    tree.mkdir(parents=True, exist_ok=True)
-    lines = ["[project]", *(f"{key} = {json.dumps(str(value))}" for key, value in rows.items()), ""]
-    (tree / "pyproject.toml").write_text("\n".join(lines), "utf-8")
+    say(tree, str(stated["Name"] or tree.name), str(stated["Version"] or "0"), stated)
 
 
 def members(archive: Path) -> Iterator[tuple[str, bytes]]:

@@ -8,6 +8,7 @@ in the pinned version is not fetched again. Prints the folders.
 """
 
 import argparse
+import email.message
 import email.parser
 import json
 import shutil
@@ -105,7 +106,12 @@ def unpack(wheel: Path, tree: Path, package: Package) -> None:
             if name.endswith(CODE) and not any(fnmatch(name, pattern) for pattern in package.without):
                 archive.extract(name, tree)
         stated = email.parser.Parser().parsestr(archive.read(metadata).decode("utf-8"))
-    rows = {"name": package.name, "version": package.version}
+    say(tree, package.name, package.version, stated)
+
+
+def say(tree: Path, name: str, release: str, stated: email.message.Message) -> None:
+    """Writes what a tree is: its name, its version, and the Pythons that its metadata state."""
+    rows = {"name": name, "version": release}
     if requires := stated["Requires-Python"]:
         rows["requires-python"] = str(requires)
     lines = [f"{key} = {json.dumps(value)}" for key, value in rows.items()]

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.explain.wording import left_undone, taken_on
+from cancellint.analysis.explain.wording import taken_on
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Witness
 from cancellint.model.finding import Confidence, Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
+from cancellint.rules.undischarged import undischarged
 
 _CURE = "hold it in `async with`, or give it back in the `finally` of a `try` that begins right after"
 
@@ -17,20 +18,7 @@ def leaked_acquire(subject: Subject) -> Iterator[RawFinding]:
     """A lock, permit or pooled object is not given back if an await is cancelled while it is held."""
     for debt in subject.project.debts(subject.function):
         if debt.kind is ObligationKind.HELD and debt.handler < 0:
-            left = left_undone(subject.project.traces, subject.function, debt)
-            yield subject.cancelled(
-                RawFinding(
-                    at=subject.site(debt.cancelled),
-                    message=f"{left} if this await is cancelled",
-                    confidence=debt.confidence,
-                    notes=tuple(_notes(subject, debt)),
-                    help=_CURE,
-                    fix=_fix(subject, debt),
-                ),
-                debt.act.subject,
-                debt.taken,
-                debt.cancelled,
-            )
+            yield undischarged(subject, debt, _notes(subject, debt), _CURE, _fix(subject, debt))
 
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.explain.wording import left_undone, taken_on
+from cancellint.analysis.explain.wording import taken_on
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.rules.rule import Subject, rule
+from cancellint.rules.undischarged import undischarged
 
 _CURE = "undo it in the `finally` of a `try` that begins right after the change"
 
@@ -16,20 +17,7 @@ def stranded_state(subject: Subject) -> Iterator[RawFinding]:
     """Shared state is changed before an await and changed back after it, but not if it is cancelled."""
     for debt in subject.project.debts(subject.function):
         if debt.kind is ObligationKind.STATE and debt.handler < 0:
-            left = left_undone(subject.project.traces, subject.function, debt)
-            yield subject.cancelled(
-                RawFinding(
-                    at=subject.site(debt.cancelled),
-                    message=f"{left} if this await is cancelled",
-                    confidence=debt.confidence,
-                    notes=tuple(_notes(subject, debt)),
-                    help=_CURE,
-                    fix=_fix(subject, debt),
-                ),
-                debt.act.subject,
-                debt.taken,
-                debt.cancelled,
-            )
+            yield undischarged(subject, debt, _notes(subject, debt), _CURE, _fix(subject, debt))
 
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:

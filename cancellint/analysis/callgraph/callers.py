@@ -6,9 +6,10 @@ from itertools import islice
 
 from msgspec import Struct
 
+from cancellint.analysis.callgraph.references import hands_on
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Name, Return, Temp
+from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Name, Temp
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee, ProjectFunction
 
 MOST_CALLERS = 16
@@ -113,10 +114,7 @@ class Callers:
         return -1
 
     def _is_returned(self, site: CallSite) -> bool:
-        function = self._program.function(site.function)
-        return not function.is_async and any(
-            isinstance(step, Return) and step.value == Temp(site.step) for step in function.steps
-        )
+        return hands_on(self._program.function(site.function), site.step)
 
     def _calls_of_variables(self, module: str, name: str) -> Iterator[CallSite]:
         """Yield the calls of variables that may hold a function of this name, in its own module."""

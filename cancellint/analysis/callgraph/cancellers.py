@@ -10,7 +10,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.exposure import Exposure
-from cancellint.analysis.callgraph.references import Reference, References, Use
+from cancellint.analysis.callgraph.references import Reference, References, Use, hands_on
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
@@ -139,7 +139,7 @@ class Cancellers:
                     yield found
             if not made_here:
                 yield caller
-        elif reference.use is Use.CALLED and self._references.is_handed_on(site):
+        elif reference.use is Use.CALLED and hands_on(self._program.function(site.function), site.step):
             yield caller
 
     def _while_awaited(self, site: CallSite, awaited: int) -> Iterator[Cancellation]:
@@ -249,12 +249,11 @@ class Cancellers:
     def _cancel_sites(self) -> dict[CallSite, list[CallSite]]:
         """Where the tasks of calls are cancelled."""
         found: dict[CallSite, list[CallSite]] = {}
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                if isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name == "cancel":
-                    for pending in pendings(self._effects.types.of(key, step.func.base)):
-                        if pending.task:
-                            found.setdefault(pending.site, []).append(CallSite(key, number))
+        for at in self._effects.calls.called.get("cancel", ()):
+            receiver = self._receiver(at)
+            for pending in pendings(self._effects.types.of(at.function, receiver)) if receiver else ():
+                if pending.task:
+                    found.setdefault(pending.site, []).append(at)
         return found
 
     # ------------------------------------------------------------------ survival

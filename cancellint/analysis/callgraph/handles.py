@@ -259,21 +259,15 @@ class Handles:
 
     def _made_by(self, key: FunctionKey, operand: Expr | None) -> tuple[Entry, ...]:
         """What the tables know of the calls that make an awaitable, nothing if one is not known."""
-        steps = self._program.function(key).steps
-        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
-            return ()
-        known = [self._operations.known(callee) for callee in self._types.callees(key, operand.step)]
+        known = [self._operations.known(callee) for callee in self._makers(key, operand)]
         entries = tuple(each.entry for each in known if each is not None)
         return entries if len(entries) == len(known) else ()
 
     def _gives_nothing(self, key: FunctionKey, operand: Expr | None) -> bool:
         """Tell whether what is to be run is the result of plain project functions that return nothing."""
-        steps = self._program.function(key).steps
-        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
-            return False
-        return all(
-            isinstance(callee, ProjectCallee) and self._is_procedure(callee)
-            for callee in self._types.callees(key, operand.step)
+        makers = self._makers(key, operand)
+        return bool(makers) and all(
+            isinstance(callee, ProjectCallee) and self._is_procedure(callee) for callee in makers
         )
 
     def _is_procedure(self, callee: ProjectCallee) -> bool:
@@ -287,17 +281,21 @@ class Handles:
 
     def _never_waits(self, key: FunctionKey, operand: Expr | None) -> bool:
         """Tell whether a project coroutine is run that awaits nothing at all."""
-        steps = self._program.function(key).steps
-        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
-            return False
-        callees = self._types.callees(key, operand.step)
-        return bool(callees) and all(
+        makers = self._makers(key, operand)
+        return bool(makers) and all(
             isinstance(callee, ProjectCallee)
             and self._program.function(callee.key).is_async
             and any(isinstance(step, Call) for step in self._program.function(callee.key).steps)
             and not any(isinstance(step, Await) for step in self._program.function(callee.key).steps)
-            for callee in callees
+            for callee in makers
         )
+
+    def _makers(self, key: FunctionKey, operand: Expr | None) -> tuple[Callee, ...]:
+        """Return what the call reaches whose outcome is to be run, nothing if it is no call's outcome."""
+        steps = self._program.function(key).steps
+        if not isinstance(operand, Temp) or not isinstance(steps[operand.step], Call):
+            return ()
+        return self._types.callees(key, operand.step)
 
     def _does_nothing(self, key: FunctionKey, operand: Expr | None) -> bool:
         """Tell whether what is run is a function written in place that only returns a constant."""

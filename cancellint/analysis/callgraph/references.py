@@ -71,17 +71,10 @@ class References:
             self._waiting[key] = dict(self._awaits(key))
         return self._waiting[key].get(site, -1)
 
-    def is_handed_on(self, site: CallSite) -> bool:
-        """Tell whether a plain function returns the coroutine that a call has made."""
-        function = self._program.function(site.function)
-        return not function.is_async and any(
-            isinstance(step, Return) and step.value == Temp(site.step) for step in function.steps
-        )
-
     def _find(self, key: FunctionKey) -> Iterator[Reference]:
         function = self._program.function(key)
         yield from self._implicit.get(key, ())
-        near = sorted(self._named.get(function.name, ()), key=lambda site: site.function.module != key.module)
+        near = sorted(self._named(function.name), key=lambda site: (site.function.module != key.module, site))
         resolved = [each for site in islice(near, MOST_NAMESAKES) for each in self._at(site, key)]
         yield from resolved or self._by_name(near, function.name)
         for site in self._closures.get(key, ()):
@@ -120,17 +113,10 @@ class References:
             for operation in self._effects.awaited(key, number) if step.kind not in _IMPLICIT else ():
                 yield operation.site, number
 
-    @cached_property
-    def _named(self) -> dict[str, list[CallSite]]:
-        """The calls that name a function, or are given one, by its name."""
-        found: dict[str, list[CallSite]] = {}
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                if isinstance(step, Call):
-                    for name in {last_name(each) for each in (step.func, *_arguments(step))}:
-                        if name is not None:
-                            found.setdefault(name, []).append(CallSite(key, number))
-        return found
+    def _named(self, name: str) -> frozenset[CallSite]:
+        """Return the calls of what has a name, and those that are given it."""
+        calls = self._effects.calls
+        return frozenset((*calls.called.get(name, ()), *(site for site, _ in calls.given.get(name, ()))))
 
     @cached_property
     def _closures(self) -> dict[FunctionKey, list[CallSite]]:
@@ -154,6 +140,13 @@ class References:
                     reference = Reference(CallSite(key, number), Use.IMPLICIT, value)
                     found.setdefault(callee, []).append(reference)
         return found
+
+
+def hands_on(function: Function, call: int) -> bool:
+    """Tell whether a plain function returns the coroutine that a call has made."""
+    return not function.is_async and any(
+        isinstance(step, Return) and step.value == Temp(call) for step in function.steps
+    )
 
 
 def _runs_methods(function: Function) -> Iterator[tuple[int, Expr]]:

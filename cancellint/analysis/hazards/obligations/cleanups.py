@@ -12,9 +12,14 @@ from cancellint.analysis.engine.graph import NOT_FAILED
 from cancellint.analysis.engine.reachability import precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
-from cancellint.analysis.hazards.obligations.obligations import MOST_CALLS, Debt, ObligationKind, Witness
+from cancellint.analysis.hazards.obligations.obligations import (
+    MOST_CALLS,
+    Debt,
+    ObligationKind,
+    Witness,
+    asks_for,
+)
 from cancellint.analysis.program.attributes import Attributes
-from cancellint.analysis.program.expressions import parts
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const, Element, Name, Raise, Temp
 from cancellint.model.summary import Act, Path, Replaces, Verb
@@ -219,7 +224,7 @@ class _Cleanups:
                 return Confidence.POSSIBLE
             case Verb.SETS:
                 return Confidence.LIKELY
-            case Verb.RESETS if not self._asks(act.subject):
+            case Verb.RESETS if not asks_for(self._facts, act.subject):
                 return Confidence.POSSIBLE
             case Verb.RESETS if self._has_filled(act.subject, await_):
                 return Confidence.LIKELY
@@ -231,11 +236,6 @@ class _Cleanups:
     def _has_filled(self, subject: Path, await_: int) -> bool:
         """Tell whether the function gives an attribute an object before an await."""
         return any(precedes(self._facts.flow, number, await_) for number in self._given(subject))
-
-    def _asks(self, subject: Path) -> bool:
-        """Tell whether the function itself decides by an attribute, as it will when it is called again."""
-        tests = (block.test for block in self._facts.flow.blocks if block.test is not None)
-        return any(self._facts.frame.path(part) == subject for test in tests for part in parts(test))
 
     def _at_work(self, handler: int) -> frozenset[Path]:
         """Return the objects that the body of a handler's `try` is at work on."""

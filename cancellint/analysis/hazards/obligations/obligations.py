@@ -354,8 +354,7 @@ class Obligations:
         """
         if obligation.act.verb is not Verb.SETS:
             return True
-        tests = (block.test for block in self._facts.flow.blocks)
-        return any(test is not None and self._asks_for(obligation, test) for test in tests)
+        return asks_for(self._facts, obligation.act.subject)
 
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
         """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
@@ -368,24 +367,11 @@ class Obligations:
         through = self._place_taken(obligation).block
         asks = any(
             block.test is not None
-            and self._asks_for(obligation, block.test)
+            and _reads(self._facts.frame, block.test, obligation.act.subject)
             and through in after_block(flow, number)
             for number, block in enumerate(flow.blocks)
         )
         return asks and reaches(flow, ENTRY, awaiting, NORMAL, avoiding=(through,))
-
-    def _asks_for(self, obligation: Obligation, test: Expr) -> bool:
-        """Tell whether a test reads the flag, alone or among other things."""
-        waiting = [test]
-        while waiting:
-            match waiting.pop():
-                case Op(operands=operands):
-                    waiting.extend(operands)
-                case part if self._facts.frame.path(part) == obligation.act.subject:
-                    return True
-                case _:
-                    pass
-        return False
 
     # ------------------------------------------------------------------ witnesses
 
@@ -629,6 +615,26 @@ class Obligations:
                     and _mentions(frame, argument.value, obligation.names)
                     for argument in self._facts.effect(step).arguments
                 )
+
+
+def asks_for(facts: Facts, subject: Path) -> bool:
+    """Tell whether a function decides by a flag or attribute itself, as it will when it is called again."""
+    tests = (block.test for block in facts.flow.blocks if block.test is not None)
+    return any(_reads(facts.frame, test, subject) for test in tests)
+
+
+def _reads(frame: Frame, test: Expr, subject: Path) -> bool:
+    """Tell whether a test reads a flag or attribute, alone or among other things."""
+    waiting = [test]
+    while waiting:
+        match waiting.pop():
+            case Op(operands=operands):
+                waiting.extend(operands)
+            case part if frame.path(part) == subject:
+                return True
+            case _:
+                pass
+    return False
 
 
 # --------------------------------------------------------------------------- how firmly
