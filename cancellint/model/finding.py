@@ -37,6 +37,8 @@ class Canceller(enum.StrEnum):
     """its task is cancelled, and what it worked on lives on"""
     GROUP = "group"
     """another task of its group fails, or the function that started its task ends"""
+    FRAMEWORK = "framework"
+    """it answers a request, and the framework that calls it cancels it when whoever asked has gone"""
     PUBLIC = "public"
     """whoever calls what the program offers may do so"""
     OWNER_ENDS = "owner-ends"
@@ -54,7 +56,9 @@ class Canceller(enum.StrEnum):
         """How firmly a claim can stand that needs this canceller."""
         if self in (Canceller.RACE, Canceller.CANCEL_SITE):
             return Confidence.CERTAIN
-        return Confidence.LIKELY if self in (Canceller.GROUP, Canceller.PUBLIC) else Confidence.POSSIBLE
+        if self in (Canceller.GROUP, Canceller.FRAMEWORK, Canceller.PUBLIC):
+            return Confidence.LIKELY
+        return Confidence.POSSIBLE
 
 
 class SiteNote(Struct, frozen=True):

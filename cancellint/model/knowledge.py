@@ -32,6 +32,9 @@ class Role(enum.StrEnum):
     CONSTRUCTS = "constructs"
     PAUSES = "pauses"
     """keeps a peer from sending until further notice"""
+    SERVES = "serves"
+    """calls its coroutine argument, `calls`, or what it decorates to answer a request, and cancels that call
+    when whoever asked has gone; of a method: its overrides are called so"""
     REMEMBERS = "remembers"
     """of a decorator: keeps what the function returns, and gives it again"""
     LOOKS = "looks"

@@ -28,14 +28,19 @@ from cancellint.model.ir import (
     Expr,
     Item,
     Name,
+    Op,
     Step,
     Temp,
 )
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.types import CallSite, ClassObject, FunctionKey, ProjectCallee
+from cancellint.model.types import CallSite, ClassObject, FunctionKey, LibraryFunction, ProjectCallee
 
 MOST_FUNCTIONS = 200
 """Functions that are looked at outwards from one; beyond them nothing is known."""
+
+
+_STARTS = frozenset({Role.SPAWNS, Role.SERVES})
+"""What runs a coroutine or function that it is given in a task of its own."""
 
 
 class Cancellation(Struct, frozen=True):
@@ -105,6 +110,9 @@ class Cancellers:
         """Yield the cancellations that begin at the uses of a function, and functions they come through."""
         for reference in self._references.of(place.key):
             yield from self._through(place, reference)
+        served = self._served_by(place.key)
+        if served is not None:
+            yield Cancellation(Canceller.FRAMEWORK, CallSite(place.key, -1), served)
         if self._is_public(place.key):
             yield Cancellation(Canceller.PUBLIC, CallSite(place.key, -1))
 
@@ -120,6 +128,27 @@ class Cancellers:
             for reference in self._references.of(key)
         )
 
+    # ------------------------------------------------------------------ frameworks
+
+    def _served_by(self, key: FunctionKey) -> str | None:
+        """Return what makes a function answer requests: a decorator, or the method that it overrides."""
+        function = self._program.function(key)
+        scope = FunctionKey(key.module, max(function.parent, 0))
+        for decorator in function.decorators:
+            called = isinstance(decorator, Op) and decorator.op == "call"
+            named = decorator.operands[0] if isinstance(decorator, Op) and called else decorator
+            for option in options(self._effects.types.of(scope, named)):
+                if isinstance(option, LibraryFunction) and self._serves(option.name):
+                    return option.name
+        cls = self._program.class_of(key)
+        bases = self._effects.types.library_bases(cls) if cls is not None and function.cls >= 0 else ()
+        overridden = (f"{base}.{function.name}" for base in bases)
+        return next((name for name in overridden if self._serves(name)), None)
+
+    def _serves(self, name: str) -> bool:
+        entry = self._effects.operations.knowledge.entry(name)
+        return entry is not None and Role.SERVES in entry.roles
+
     # ------------------------------------------------------------------ one use
 
     def _through(self, place: _Place, reference: Reference) -> Iterator[_Place | Cancellation]:
@@ -132,7 +161,7 @@ class Cancellers:
                 yield found
         started = self._started(site) if reference.use is not Use.IMPLICIT else None
         if started is not None:
-            yield from self._as_task(started)
+            yield from self._as_task(site, started)
         elif awaited >= 0 and not self._is_shielded(site, awaited):
             for found in self._while_awaited(site, awaited):
                 if not made_here or self._is_used_after(reference, found):
@@ -179,14 +208,14 @@ class Cancellers:
     # ------------------------------------------------------------------ tasks
 
     def _started(self, site: CallSite) -> Known | None:
-        """Return what starts the coroutine of a call, or the function it is given, as a task."""
+        """Return what starts the coroutine of a call, or the function it is given, as a task of its own."""
         for step in (site.step, *self._given_to(site)):
             for callee in self._effects.types.callees(site.function, step):
                 known = self._effects.operations.known(callee)
                 if known is None:
                     continue
                 roles = known.entry.roles
-                if Role.SPAWNS in roles or (Role.BLOCKS in roles and step != site.step):
+                if not _STARTS.isdisjoint(roles) or (Role.BLOCKS in roles and step != site.step):
                     return known
         return None
 
@@ -198,7 +227,10 @@ class Cancellers:
                 if any(_has(value, Temp(site.step)) for value in values):
                     yield number
 
-    def _as_task(self, started: Known) -> Iterator[Cancellation]:
+    def _as_task(self, site: CallSite, started: Known) -> Iterator[Cancellation]:
+        if Role.SERVES in started.entry.roles:
+            yield Cancellation(Canceller.FRAMEWORK, site, started.name)
+            return
         owner = self._effects.operations.knowledge.entry(started.name.rpartition(".")[0])
         if owner is not None and owner.race is RaceKind.SCOPE:
             yield Cancellation(Canceller.GROUP, None, started.name)

@@ -20,6 +20,8 @@ def cancelled_by(program: Program, cancellation: Cancellation) -> SiteNote | Non
             return SiteNote(site, "its task is cancelled here, and the program goes on")
         case Canceller.GROUP:
             return SiteNote(site, "cancelled from here, with the task or group that it is part of")
+        case Canceller.FRAMEWORK:
+            return SiteNote(site, f"`{cancellation.construct}` cancels it when whoever asked has gone")
         case Canceller.PUBLIC:
             return SiteNote(site, f"cancelled by whoever calls `{name}` and stops waiting for it")
         case Canceller.OWNER_ENDS:

@@ -54,6 +54,77 @@ class _Line:
         self._start()
 """,
     ),
+    "a handler that a framework cancels with its request": (
+        Canceller.FRAMEWORK,
+        """
+from quart import Quart
+app = Quart("main")
+class _Line:
+    async def read(self): await first(); await second()
+_LINE = _Line()
+@app.get("/")
+async def _answer(): await _LINE.read()
+""",
+    ),
+    "a handler registered by a function that is given the server": (
+        Canceller.FRAMEWORK,
+        """
+from fastmcp import FastMCP
+class _Line:
+    async def read(self): await first(); await second()
+_LINE = _Line()
+def _register(mcp: FastMCP):
+    @mcp.tool
+    async def ask(): await _LINE.read()
+""",
+    ),
+    "a view that is given to a route": (
+        Canceller.FRAMEWORK,
+        """
+from django.urls import path
+class _Line:
+    async def read(self): await first(); await second()
+_LINE = _Line()
+async def _view(request): await _LINE.read()
+urlpatterns = [path("", _view)]
+""",
+    ),
+    "a class of views": (
+        Canceller.FRAMEWORK,
+        """
+from django.views import View
+class _Line:
+    async def read(self): await first(); await second()
+_LINE = _Line()
+class _Page(View):
+    async def get(self, request): await _LINE.read()
+""",
+    ),
+    "a generator that a response streams": (
+        Canceller.FRAMEWORK,
+        """
+from starlette.responses import StreamingResponse
+class _Line:
+    async def read(self): await first(); await second()
+_LINE = _Line()
+async def _lines():
+    await _LINE.read()
+    yield b""
+def _answer(): return StreamingResponse(_lines())
+""",
+    ),
+    "a handler of a framework that lets it go on": (
+        Canceller.NONE_KNOWN,
+        """
+from aiohttp import web
+class _Line:
+    async def read(self): await first(); await second()
+_LINE = _Line()
+async def _view(request): await _LINE.read()
+_app = web.Application()
+_app.router.add_get("/", _view)
+""",
+    ),
     "a task that only the end of its owner cancels": (
         Canceller.OWNER_ENDS,
         """
@@ -226,6 +297,7 @@ def test_each_canceller_bears_so_much():
     assert [each.confidence for each in Canceller] == [
         Confidence.CERTAIN,
         Confidence.CERTAIN,
+        Confidence.LIKELY,
         Confidence.LIKELY,
         Confidence.LIKELY,
         Confidence.POSSIBLE,
