@@ -14,7 +14,7 @@ from cancellint.analysis.callgraph.references import Reference, References, Use,
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
-from cancellint.analysis.engine.reachability import after_block
+from cancellint.analysis.engine.reachability import after_block, may_follow
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Canceller, Confidence
 from cancellint.model.ir import (
@@ -29,16 +29,30 @@ from cancellint.model.ir import (
     Item,
     Name,
     Op,
+    Return,
     Step,
     Temp,
 )
 from cancellint.model.knowledge import RaceKind, Role
-from cancellint.model.types import CallSite, ClassObject, FunctionKey, LibraryFunction, ProjectCallee
+from cancellint.model.types import (
+    CallSite,
+    ClassObject,
+    FunctionKey,
+    LibraryCallee,
+    LibraryFunction,
+    ProjectCallee,
+    ProjectFunction,
+    UnresolvedCallee,
+)
 
 MOST_FUNCTIONS = 200
 """Functions that are looked at outwards from one; beyond them nothing is known."""
 
 
+MOST_FACTORIES = 2
+"""Functions that make an object for one another, through which it is followed."""
+_ON_CALLABLES = ("functools.", "builtins.")
+"""Libraries whose functions make something of a callable, or look at it, and do not call it back."""
 _STARTS = frozenset({Role.SPAWNS, Role.SERVES})
 """What runs a coroutine or function that it is given in a task of its own."""
 
@@ -119,13 +133,27 @@ class Cancellers:
     def _is_public(self, key: FunctionKey) -> bool:
         """Tell whether users may call a function.
 
-        What other modules of the program call, and no package exports, is the program's own affair.
+        What other modules of the program call, what it gives to a library that calls it, and what lies in
+        an internal module is the program's own affair, unless a package exports it.
         """
         if not self._exposure.is_nameable(key) or self._exposure.is_registered(key):
             return False
-        return self._exposure.is_exported(key) or not any(
-            reference.use is not Use.GIVEN and reference.site.function.module != key.module
+        if self._exposure.is_exported(key):
+            return True
+        return not self._exposure.is_internal(key.module) and not any(
+            self._is_handed_over(reference)
+            if reference.use is Use.GIVEN
+            else reference.site.function.module != key.module
             for reference in self._references.of(key)
+        )
+
+    def _is_handed_over(self, reference: Reference) -> bool:
+        """Tell whether a function is given to a library, which calls it: a route, a subscription."""
+        site = reference.site
+        return any(
+            isinstance(callee, UnresolvedCallee)
+            or (isinstance(callee, LibraryCallee) and not callee.name.startswith(_ON_CALLABLES))
+            for callee in self._effects.types.callees(site.function, site.step)
         )
 
     # ------------------------------------------------------------------ frameworks
@@ -323,17 +351,39 @@ class Cancellers:
         made = frame.value_of(receiver.id)
         if not isinstance(made, Temp) or not self._constructs(key, made):
             return False
-        return not any(self._is_let_out(step, receiver) for step in self._program.function(key).steps)
+        steps, flow = self._program.function(key).steps, self._program.flow(key)
+        return not any(
+            self._is_let_out(step, receiver) and may_follow(flow, number, reference.site.step)
+            for number, step in enumerate(steps)
+        )
 
-    def _constructs(self, key: FunctionKey, made: Temp) -> bool:
-        """Tell whether a step makes a new object, or enters one that it leaves again."""
+    def _constructs(self, key: FunctionKey, made: Temp, calls: int = MOST_FACTORIES) -> bool:
+        """Tell whether a step makes a new object, be it by a function, or enters one that it leaves again."""
         step = self._program.function(key).steps[made.step]
         if isinstance(step, Enter) or (isinstance(step, Await) and step.kind is AwaitKind.ENTER):
             return True
+        if isinstance(step, Await) and isinstance(step.value, Temp):
+            return self._constructs(key, step.value, calls)
         if not isinstance(step, Call):
             return False
         found = options(self._effects.types.of(key, step.func))
-        return bool(found) and all(isinstance(each, ClassObject) for each in found)
+        return bool(found) and all(
+            isinstance(each, ClassObject)
+            or (isinstance(each, ProjectFunction) and calls > 0 and self._returns_new(each.key, calls - 1))
+            for each in found
+        )
+
+    def _returns_new(self, key: FunctionKey, calls: int) -> bool:
+        """Tell whether all that a function returns are objects that it has made and let nobody else have."""
+        function, frame = self._program.function(key), self._effects.frame(key)
+        returned = [step.value for step in function.steps if isinstance(step, Return)]
+        for value in returned:
+            made = frame.value_of(value.id) if isinstance(value, Name) else value
+            if not isinstance(made, Temp) or not self._constructs(key, made, calls):
+                return False
+            if isinstance(value, Name) and any(self._is_let_out(step, value) for step in function.steps):
+                return False
+        return bool(returned)
 
     def _is_let_out(self, step: object, name: Name) -> bool:
         """Tell whether a step stores an object where others find it, or gives it to a call."""

@@ -7,6 +7,9 @@ from cancellint.analysis.program.program import Program
 from cancellint.model.ir import Expr, Op
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
+_TESTS = frozenset({"test", "tests", "conftest"})
+"""Names of modules and packages that hold tests."""
+
 
 class Exposure:
     """Answers by names, exports and decorators."""
@@ -21,6 +24,11 @@ class Exposure:
             return False
         named = self._outermost(key)
         return all(_is_public(part) for part in self._program.function(named).qualname.split("."))
+
+    def is_internal(self, module: str) -> bool:
+        """Tell whether a module is not meant for users: by an underscore, or because it holds tests."""
+        parts = module.split(".")
+        return any(not _is_public(part) or part in _TESTS or part.startswith("test_") for part in parts)
 
     def is_exported(self, key: FunctionKey) -> bool:
         """Tell whether a package offers a function, or a class that has it, by importing it."""

@@ -27,6 +27,7 @@ from cancellint.model.types import (
     FunctionKey,
     Instance,
     LibraryFunction,
+    Pending,
     ProjectCallee,
     ProjectFunction,
     TupleOf,
@@ -215,7 +216,10 @@ class Variables:
         if not isinstance(option, Instance) or not _lacks_elements(option):
             return option
         declared = option.args[-1] if option.args else NOTHING
-        held = refined(self._program, UNKNOWN if declared == NOTHING else declared, values)
+        if any(isinstance(each, Pending) for each in options(declared)):
+            held = join((declared, values))  # what it was made with, and what came later
+        else:
+            held = refined(self._program, UNKNOWN if declared == NOTHING else declared, values)
         if option.cls in MAPPINGS:
             return instance(option.cls, (join((*option.args[:1], keys)), held), option.made_at)
         return instance(option.cls, (held,), option.made_at)
@@ -284,7 +288,9 @@ class Variables:
 def _lacks_elements(option: Type) -> bool:
     match option:
         case Instance(cls, args) if cls in FILLED_LATER:
-            return not args or is_vague(args[-1]) or any(is_awaitable(each) for each in options(args[-1]))
+            held = options(args[-1]) if args else ()
+            tasks = any(isinstance(each, Pending) or is_awaitable(each) for each in held)
+            return not args or is_vague(args[-1]) or tasks
         case _:
             return False
 

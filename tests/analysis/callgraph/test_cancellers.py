@@ -201,6 +201,47 @@ async def ask():
     await asyncio.wait_for(line.read(), 1)
 """,
     ),
+    "nobody, for an object that a function makes for the call": (
+        Canceller.NONE_KNOWN,
+        """
+class _Line:
+    async def read(self): await first(); await second()
+    @classmethod
+    async def _dial(cls):
+        await first()
+        line = cls()
+        return line
+
+async def ask(lines):
+    line = await _Line._dial()
+    await asyncio.wait_for(line.read(), 1)
+    lines.append(line)
+""",
+    ),
+    "a race round an object that others have too": (
+        Canceller.RACE,
+        """
+class _Line:
+    async def read(self): await first(); await second()
+
+async def ask(lines):
+    line = _Line()
+    lines.append(line)
+    await asyncio.wait_for(line.read(), 1)
+""",
+    ),
+    "the framework alone, for a method that has a public name": (
+        Canceller.NONE_KNOWN,
+        """
+from aiohttp import web
+class _Line:
+    async def read(self): await first(); await second()
+class Server:
+    def __init__(self, line: _Line): self.line = line
+    async def handle(self, request): await self.line.read()
+    def routes(self): return [web.get("/", self.handle)]
+""",
+    ),
     "a race after which the object is used again": (
         Canceller.RACE,
         """
@@ -258,6 +299,15 @@ def test_what_a_package_exports_is_public_all_the_same():
     found = program.project.cancellers.of(program.key("lib.main.Line.read"))
 
     assert found.canceller is Canceller.PUBLIC
+
+
+@pytest.mark.parametrize("module", ["lib._line", "lib.tests.line", "tests.test_line"])
+def test_an_internal_module_offers_nothing(module: str):
+    program = Analysed({module: HEAD + MODULE})
+
+    found = program.project.cancellers.of(program.key(f"{module}.Line.read"))
+
+    assert found.canceller is Canceller.NONE_KNOWN
 
 
 def test_a_route_is_called_by_its_framework():

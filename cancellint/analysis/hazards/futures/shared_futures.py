@@ -12,6 +12,7 @@ from cancellint.analysis.engine.graph import CANCELLED
 from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
 from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
 from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.names import decorator_names
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -29,6 +30,7 @@ from cancellint.model.ir import (
     Name,
     Return,
     Temp,
+    Yield,
 )
 from cancellint.model.knowledge import Role
 from cancellint.model.types import (
@@ -120,7 +122,7 @@ class SharedFutures:
             awaits = isinstance(function.steps[number], Await)
             sharing = Sharing.MADE_ONCE if awaits else Sharing.HANDED_OUT
             stored: CallSite | None = CallSite(key, made[0])
-        elif makers or CANCEL_EXIT not in ends or self._is_closing(function):
+        elif makers or CANCEL_EXIT not in ends or self._is_closing(function) or self._leaves(key, number):
             return None  # it is renewed after each use, or its end is expected
         elif self._is_called_by_makers_only(key):
             return None
@@ -296,6 +298,14 @@ class SharedFutures:
         """Tell whether a function is named like one that ends what it waits for."""
         words = function.name.strip("_").split("_")
         return words[0] in self._futures.effects.conventions.cleans_up
+
+    def _leaves(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether a step is run by leaving the context manager that the function is the body of."""
+        function, flow = self._program.function(key), self._program.flow(key)
+        if "asynccontextmanager" not in decorator_names(function):
+            return False
+        entered = frozenset(at for at, step in enumerate(function.steps) if isinstance(step, Yield))
+        return not leads_to(flow, None, number, avoiding=entered)
 
     @cached_property
     def _kept(self) -> dict[Home, tuple[CallSite, bool]]:

@@ -324,12 +324,16 @@ class Obligations:
     def _is_collected(self, obligation: Obligation) -> bool:
         """Tell whether an object of this function alone is closed as soon as the function has ended."""
         subject = obligation.act.subject
-        return (
-            obligation.kind is ObligationKind.HELD
-            and subject.root.startswith("local:")
-            and not subject.fields
-            and self._facts.is_collected(Name(subject.root.removeprefix("local:")))
-        )
+        if obligation.kind is not ObligationKind.HELD or subject.fields:
+            return False
+        where, _, name = subject.root.partition(":")
+        match where:
+            case "local":
+                return self._facts.is_collected(Name(name))
+            case "temp":
+                return self._facts.is_collected(Temp(int(name)))
+            case _:
+                return False
 
     def _may_end_by_itself(self, obligation: Obligation, witness: Witness | None) -> bool:
         """Tell whether state that stays behind may do no harm: its object ends, or somebody else removes it.
