@@ -50,10 +50,13 @@ def _cause(subject: Subject, task: DroppedTask) -> str | None:
 
 
 def _confidence(task: DroppedTask) -> Confidence:
-    """Return how firmly it stands that something is lost; of code that is not known, its error may be."""
-    if not task.loses_error:
+    """Return how firmly it stands that something is lost that somebody would miss.
+
+    A helper that keeps none of its tasks is one place to mend, and sooner or later runs one that matters.
+    """
+    if not task.matters or not (task.loses_error or task.dropped.started.helpers):
         return Confidence.POSSIBLE
-    known = Confidence.CERTAIN if task.is_known else Confidence.LIKELY
+    known = Confidence.CERTAIN if task.is_silent and task.raises else Confidence.LIKELY
     return max(known, task.dropped.started.confidence, key=lambda each: each.rank)
 
 

@@ -125,6 +125,15 @@ class Outcomes:
             waiting is None or any(each.may_be_forgotten for each in waiting),
         )
 
+    def failing(self, key: FunctionKey) -> tuple[FunctionKey, ...]:
+        """Return a function and those that it runs whose errors would leave it, MOST_FUNCTIONS at most."""
+        found = [key]
+        for current in found:
+            found.extend(each for each in self._of_steps(current).exposed if each not in found)
+            if len(found) > MOST_FUNCTIONS:
+                break
+        return tuple(found)
+
     def _reached(
         self,
         key: FunctionKey,
@@ -162,7 +171,8 @@ class Outcomes:
         reader = _Reader(self._effects, key)
         awaits = tuple(reader.awaits())
         exposed = tuple(_that_count(reader, function, tuple(reader.exposed()), awaits))
-        calls = [reader.callees(number) for number in exposed]
+        again = any(_raises_again(function.steps[number]) for number in exposed)
+        calls = [reader.callees(number) for number in (range(len(function.steps)) if again else exposed)]
         return _Steps(
             may_fail=any(reader.may_fail(number) for number in exposed),
             raises=any(_is_own_error(function.steps[number]) for number in exposed),
@@ -248,14 +258,15 @@ def _that_count(
 ) -> tuple[int, ...]:
     """Return the steps whose errors leave a function, without those that its author has not thought of.
 
-    A coroutine that handles the errors of what it waits for sees to them: that something which it calls
-    before or after fails too is a fault of the program.
+    A coroutine that handles the errors of most of what it waits for sees to them: that something which it
+    calls before, or in the handler, fails too is a fault of the program.
     """
     waiting = tuple(number for number in exposed if isinstance(function.steps[number], Await))
-    handles = len(waiting) < len(awaits) and not any(reader.may_fail(number) for number in waiting)
-    if not handles:
+    failing = [number for number in waiting if reader.may_fail(number)]
+    handled = len(awaits) - len(waiting)
+    if not handled or len(failing) > handled:
         return exposed
-    return tuple(number for number in exposed if isinstance(function.steps[number], Await | Raise))
+    return tuple(number for number in exposed if isinstance(function.steps[number], Raise))
 
 
 class _Reader:
@@ -391,6 +402,11 @@ class _Reader:
                     seen.add(edge.to)
                     waiting.append(edge.to)
         return False
+
+
+def _raises_again(step: Step) -> bool:
+    """Tell whether a step of a handler lets out what came to it."""
+    return isinstance(step, Raise) and step.value is None
 
 
 def _is_own_error(step: Step) -> bool:
