@@ -92,7 +92,7 @@ class Variables:
         if param.kind == "varkwargs":
             return instance("dict", (Instance("str"), declared)), NOTHING
         default = NOTHING if param.default is None else self._core.expression(scope, param.default)
-        if param.annotation is None and param.kind in {"positional", "keyword"}:
+        if param.annotation is None:
             return NOTHING, join((self._passed(key, param), default))
         if default == NONE and not is_vague(declared):
             declared = join((declared, NONE))
