@@ -172,8 +172,9 @@ class Entry(_Table, frozen=True):
     aliases: tuple[str, ...] = ()
     """other dotted names of the same object; a class's alias holds for its methods too"""
     params: tuple[str, ...] = ()
-    """names of the positional parameters, without `self`, and of keyword-only ones after them; needed
-    where an operand or a variant speaks of an argument that can be given by name"""
+    """names of the positional parameters, without `self`, and of keyword-only ones after them, behind a `*`
+    where any number of arguments may come before; needed where an operand or a variant speaks of an argument
+    that can be given by name"""
     since: str | None = None
     """the first Python version (of a standard name) or library version that has it"""
     bases: tuple[str, ...] = ()

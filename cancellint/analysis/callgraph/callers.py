@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from cancellint.analysis.callgraph.references import hands_on
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.program.arguments import receives
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Name, Temp
+from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Closure, Expr, Function, Name, Temp
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee, ProjectFunction
 
 MOST_CALLERS = 16
@@ -83,9 +84,9 @@ class Callers:
         for decorator in function.decorators:
             for option in options(self._effects.types.of(scope, decorator)):
                 if isinstance(option, ProjectFunction):
-                    yield from self._calls_of_parameter(option.key)
+                    yield from self._calls_of_parameter(option.key, function)
 
-    def _calls_of_parameter(self, decorator: FunctionKey) -> Iterator[Caller]:
+    def _calls_of_parameter(self, decorator: FunctionKey, decorated: Function) -> Iterator[Caller]:
         """Yield where the functions that a decorator makes call the function it is given."""
         params = self._program.function(decorator).params
         functions = self._program.module(decorator.module).functions
@@ -96,7 +97,7 @@ class Callers:
                 if isinstance(step, Call) and step.func == Name(params[0].name):
                     site = CallSite(FunctionKey(decorator.module, index), number)
                     awaited = self._awaited(site)
-                    given = tuple(enumerate(step.args))
+                    given = tuple(receives(decorated.params, step.args, step.keywords).items())
                     yield Caller(site, given, awaited, awaited < 0 and self._is_returned(site))
 
     def _awaited(self, site: CallSite) -> int:

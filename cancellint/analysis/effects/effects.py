@@ -26,6 +26,7 @@ from cancellint.analysis.effects.queues import Queues
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
+from cancellint.analysis.program.arguments import ELSEWHERE, positional_arguments, receives
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
@@ -47,7 +48,6 @@ from cancellint.model.ir import (
     Op,
     Raise,
     Return,
-    Star,
     Temp,
 )
 from cancellint.model.knowledge import Cancel, Entry, RaceKind, Role, Suspends
@@ -530,22 +530,8 @@ class Effects:
     def given(self, callee: ProjectCallee) -> dict[int, Expr]:
         """Return which parameter of the callee receives which expression."""
         params = self.program.function(callee.key).params
-        given: dict[int, Expr] = {}
-        first = 0
-        if callee.receiver is not None or callee.constructs:
-            first = 1
-            if callee.receiver is not None:
-                given[0] = callee.receiver
-        positional = [i for i, param in enumerate(params) if param.kind == "positional"][first:]
-        for index, value in zip(positional, callee.args, strict=False):
-            if isinstance(value, Star):
-                break
-            given[index] = value
-        names = {param.name: i for i, param in enumerate(params)}
-        for name, named in callee.keywords:
-            if name is not None and name in names:
-                given[names[name]] = named
-        return given
+        given = receives(params, positional_arguments(callee), callee.keywords)
+        return {index: value for index, value in given.items() if value != ELSEWHERE}
 
     def _seen_from(self, key: FunctionKey, path: Path) -> Path:
         """Return a variable of an enclosing function as the enclosing function itself names it."""

@@ -5,14 +5,19 @@ with its receiver, and a `partial` with what it was made with, in front of the o
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import takewhile
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from cancellint.model.ir import Build, Const, Expr, Param, Star
+from cancellint.model.types import ProjectCallee
 
 V = TypeVar("V")
+
+ELSEWHERE = Const("ellipsis", "...")
+"""Stands for a value that has no expression in the caller's frame."""
 
 _NAMED = ("positional", "keyword")
 """Kinds of parameters that can be given by name."""
@@ -72,6 +77,42 @@ def receives(
         elif param.kind == "varkwargs" and bound.extra:
             found[place] = Build("dict", tuple(_items(bound.extra)))
     return found
+
+
+def given(
+    names: tuple[str, ...], which: str, args: Sequence[V], keywords: Iterable[tuple[str | None, V]]
+) -> tuple[V, ...]:
+    """Return the argument of a position (`"0"`) or name, nothing where none is visibly given.
+
+    `names` are those of the parameters that a table knows of, there may be more; those after a `"*"` can only
+    be given by name.
+    """
+    bound = bind(_tabled(names), args, keywords)
+    if not which.isdecimal() and which not in names:
+        return tuple(value for name, value in bound.extra if name == which)
+    positional = names.index("*") if "*" in names else len(names)
+    place = int(which) if which.isdecimal() else names.index(which)
+    if which.isdecimal() and place >= positional:
+        plain = tuple(takewhile(lambda value: not isinstance(value, Star), bound.rest))
+        return plain[place - positional :][:1]
+    return (bound.given[place],) if place in bound.given else ()
+
+
+@cache
+def _tabled(names: tuple[str, ...]) -> tuple[Param, ...]:
+    """Return the signature of a library function of which a table knows these parameters."""
+    after = names.index("*") if "*" in names else len(names)
+    positional = (Param(name, "positional", None, ELSEWHERE) for name in names[:after])
+    by_name = (Param(name, "keyword", None, ELSEWHERE) for name in names[after + 1 :])
+    rest, extra = Param("", "varargs", None, None), Param("", "varkwargs", None, None)
+    return (*positional, rest, *by_name, extra)
+
+
+def positional_arguments(callee: ProjectCallee) -> tuple[Expr, ...]:
+    """Return the positional arguments of a call of a project function, with the object it is a method of."""
+    if callee.constructs:
+        return (ELSEWHERE, *callee.args)
+    return callee.args if callee.receiver is None else (callee.receiver, *callee.args)
 
 
 class _Left(Struct, Generic[V], frozen=True):

@@ -9,10 +9,12 @@ from itertools import chain, combinations, product
 from typing import NamedTuple
 
 import libcst
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cancellint.analysis.program.arguments import bind, receives
+from cancellint.analysis.program.arguments import given as given_by_table
 from cancellint.frontend.lower import lower
 from cancellint.model.ir import Build, Call, Const, Expr, Name, Param, Star
 
@@ -178,3 +180,33 @@ def test_a_positional_only_parameter_leaves_its_name_to_kwargs():
         "a": Const("int", "1"),
         "kwargs": Build("dict", (Const("str", "a"), Const("int", "2"))),
     }
+
+
+def tabled(names: tuple[str, ...], which: str, call: str) -> tuple[Expr, ...]:
+    """What a call gives to a parameter of a library function that a table tells of."""
+    steps = lower(libcst.parse_module(f"f({call})\n")).functions[0].steps
+    step = next(step for step in steps if isinstance(step, Call))
+    return given_by_table(names, which, step.args, step.keywords)
+
+
+@pytest.mark.parametrize(
+    ("names", "which", "call", "found"),
+    [
+        (("coro", "timeout"), "0", "x, y", "x"),
+        (("coro", "timeout"), "timeout", "x, y", "y"),
+        (("coro", "timeout"), "1", "x, timeout=y", "y"),
+        (("coro", "timeout"), "2", "x, y, z", "z"),
+        ((), "1", "x, y", "y"),
+        ((), "loop", "x, loop=y", "y"),
+        (("coro",), "1", "*x, y", None),
+        (("coro",), "coro", "*x", None),
+        (("coro",), "coro", "**x", None),
+        (("*", "return_exceptions"), "return_exceptions", "x, return_exceptions=y", "y"),
+        (("*", "return_exceptions"), "return_exceptions", "x, y", None),
+        (("*", "return_exceptions"), "1", "x, y, return_exceptions=z", "y"),
+    ],
+)
+def test_an_operand_of_a_table_is_found_by_position_and_by_name(
+    names: tuple[str, ...], which: str, call: str, found: str | None
+):
+    assert tabled(names, which, call) == (() if found is None else (Name(found),))

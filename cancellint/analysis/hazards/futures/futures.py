@@ -376,15 +376,9 @@ class Futures:
 
     def arguments(self, callee: ProjectCallee) -> Iterator[tuple[str, Expr]]:
         """Yield the parameters of a project function that a call gives, each with its value."""
-        params = [
-            param.name for param in self.program.function(callee.key).params if param.kind == "positional"
-        ]
-        offset = 1 if callee.receiver is not None or callee.constructs else 0
-        for name, value in zip(params[offset:], callee.args, strict=False):
-            if isinstance(value, Star):
-                break
-            yield name, value
-        yield from ((name, value) for name, value in callee.keywords if name is not None)
+        params = self.program.function(callee.key).params
+        for place, value in self.effects.given(callee).items():
+            yield params[place].name, value
 
     def home(self, key: FunctionKey, expr: Expr) -> Home | None:
         """Return who keeps an object, or the container that it is in."""

@@ -253,10 +253,7 @@ class Backlogs:
         if place is None:
             return
         for site, callee in self._inflows.callers(key):
-            offset = 1 if callee.constructs or callee.receiver is not None else 0
-            given = dict(callee.keywords).get(params[place].name)
-            if given is None and 0 <= place - offset < len(callee.args):
-                given = callee.args[place - offset]
+            given = self._effects.given(callee).get(place)
             if given is not None:
                 yield site.function, given
 
