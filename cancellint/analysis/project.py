@@ -164,7 +164,7 @@ class Project:
     @cached_property
     def shared_futures(self) -> SharedFutures:
         """Awaits of futures that others wait for too."""
-        return SharedFutures(self.futures)
+        return SharedFutures(self.futures, self.facts_of)
 
     @cached_property
     def lost_grants(self) -> LostGrants:

@@ -58,6 +58,7 @@ from cancellint.model.summary import (
     Act,
     Cause,
     Closes,
+    Locks,
     Loss,
     Path,
     Releases,
@@ -134,13 +135,6 @@ class Effects:
                 return self._of_protocol(key, number, value, "__next__")
             case _:
                 return NO_EFFECT
-
-    def is_loop_lock(self, key: FunctionKey, value: Expr) -> bool:
-        """Tell whether an expression is known to be a lock of the event loop, such as `asyncio.Lock`."""
-        found = options(self.types.of(key, value))
-        return bool(found) and all(
-            isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
-        )
 
     def is_collected(self, key: FunctionKey, value: Expr) -> bool:
         """Tell whether an expression is an object that its last reference closes."""
@@ -616,11 +610,12 @@ class Effects:
                 gathered.add(native)
         if Role.CLOSES in entry.roles:
             gathered.add(Closes(of))
-        if self.operations.is_thread_lock(known.name.rpartition(".")[0]):
+        kind = self.operations.lock_kind(known.name.rpartition(".")[0])
+        if kind is not None:
             if Role.ACQUIRES in entry.roles:
-                gathered.add(Acquires(of))
+                gathered.add(Acquires(of, kind), Locks(of, kind))
             if Role.RELEASES in entry.roles:
-                gathered.add(Releases(of))
+                gathered.add(Releases(of, kind))
 
     def _may_suspend(self, key: FunctionKey, callee: Callee, entry: Entry) -> bool:
         """Tell whether a library's call may have to wait; what puts waits for room, if for anything."""

@@ -27,6 +27,7 @@ from cancellint.analysis.flow.exchanges import (
     replies,
 )
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.hazards.exchanges.settlements import given_back, is_closed_on_error, is_settled
 from cancellint.analysis.memory.access_paths import cut
@@ -166,11 +167,7 @@ class TornExchanges:
 
     def _is_locked(self, level: _Level) -> bool:
         """Tell whether an exchange holds a lock of the loop: others do use the connection after it."""
-        facts = self._facts_of(level.key)
-        regions = facts.function.blocks[facts.block_of(level.step)].regions
-        return any(
-            self._effects.is_loop_lock(level.key, facts.function.regions[region].value) for region in regions
-        )
+        return HeldLocks(self._facts_of(level.key)).is_locked(level.step)
 
     def _is_same_object(self, level: _Level, other: _Level) -> bool:
         """Tell whether two methods have the connection in the same attribute of one family of classes."""
