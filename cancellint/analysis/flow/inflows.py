@@ -11,7 +11,7 @@ from cancellint.analysis.engine.reachability import after_step
 from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.finding import Confidence
+from cancellint.model.finding import Confidence, firmest
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
 from cancellint.model.knowledge import Callback, Role, SourceKind
 from cancellint.model.types import (
@@ -106,7 +106,7 @@ class Inflows:
             inflow = self._find(site.function, site.step, data, (site, *calls), seen)
             if inflow is not None:
                 found.append(inflow)
-        return min(found, key=lambda each: (strength(each.confidence), len(each.calls)), default=None)
+        return min(found, key=lambda each: (each.confidence.rank, len(each.calls)), default=None)
 
     # ----------------------------------------------------------------- loops
 
@@ -121,7 +121,7 @@ class Inflows:
                 confidence = self._reads_remote(key, number, _DEEPEST)
                 if confidence is not None:
                     found.append((number, confidence))
-        for number, confidence in sorted(found, key=lambda pair: strength(pair[1])):
+        for number, confidence in sorted(found, key=lambda pair: pair[1].rank):
             taint = Taint(function, [Temp(number)])
             if any(taint.reaches(each) for each in data):
                 return Inflow(Growth.LOOP, confidence, CallSite(key, number), calls)
@@ -138,7 +138,7 @@ class Inflows:
         inner = [self._function_reads(called, depth - 1) for called in self._awaited(key, number)]
         known = [each for each in inner if each is not None]
         if known:
-            return min(known, key=strength)
+            return firmest(*known)
         return Confidence.LIKELY if self._reads_by_name(key, step) else None
 
     def _awaited(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
@@ -161,7 +161,7 @@ class Inflows:
             for number, step in enumerate(steps)
             if isinstance(step, Await) and (confidence := self._reads_remote(key, number, depth)) is not None
         ]
-        self._reads[key] = min(found, key=strength, default=None)
+        self._reads[key] = firmest(*found) if found else None
         return self._reads[key]
 
     def _reads_by_name(self, key: FunctionKey, step: Await) -> bool:
@@ -319,8 +319,3 @@ class Inflows:
                 return True
             case _:
                 return False
-
-
-def strength(confidence: Confidence) -> int:
-    """Order confidences, the firmest first."""
-    return tuple(Confidence).index(confidence)

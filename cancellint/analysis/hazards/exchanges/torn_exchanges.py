@@ -33,7 +33,7 @@ from cancellint.analysis.hazards.exchanges.settlements import given_back, is_clo
 from cancellint.analysis.memory.access_paths import cut
 from cancellint.analysis.normal.rewriting import reads
 from cancellint.analysis.program.expressions import parts
-from cancellint.model.finding import Confidence
+from cancellint.model.finding import Confidence, weakest
 from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Item, Name, Return, Temp
 from cancellint.model.summary import Act, Path, Replaces, Take
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
@@ -116,7 +116,7 @@ class TornExchanges:
             if decided is not None:
                 told.add(exchange.group.shared)
                 level = decided.level
-                firmly = max(decided.confidence, exchange.confidence, key=lambda each: each.rank)
+                firmly = weakest(decided.confidence, exchange.confidence)
                 yield Torn(
                     CallSite(level.key, level.step),
                     self._shown_as(level),

@@ -10,7 +10,7 @@ from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.queues import is_bounded
 from cancellint.analysis.engine.reachability import precedes
-from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
+from cancellint.analysis.flow.inflows import Inflow, Inflows
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.expressions import parts
 from cancellint.analysis.program.type_algebra import options
@@ -296,7 +296,7 @@ class Backlogs:
         found = [feed for use in feeds if (feed := self._feed(use, drains)) is not None]
         if not found:
             return None
-        best = min(found, key=lambda feed: (strength(feed.inflow.confidence), feed.at))
+        best = min(found, key=lambda feed: (feed.inflow.confidence.rank, feed.at))
         waiting = [each for each in drains if self._is_patient(each)]
         handed_on = bool(waiting) and all(map(self._is_handed_on, waiting))
         return Backlog(made.site, made.kind, made.shown, best, tuple(drains), handed_on)
