@@ -12,8 +12,8 @@ from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
-from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.arguments import bind, positional_arguments
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.analysis.types.types import Types

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import structs
 
 from cancellint.analysis.effects.acts import SAID, acts_by_name, acts_of_container, acts_of_known
-from cancellint.analysis.effects.calls_by_name import CallsByName
 from cancellint.analysis.effects.effect import NO_EFFECT, Argument, Effect, Fate, Raced
 from cancellint.analysis.effects.gathering import (
     Gathering,
@@ -104,7 +103,6 @@ class Effects:
         self.conventions: Conventions = operations.knowledge.conventions
         self.attributes = Attributes(program)
         self.queues = Queues(program, types, operations.knowledge)
-        self.calls = CallsByName(program)
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
         self._nesting = 0

@@ -15,8 +15,7 @@ from cancellint.analysis.engine.reachability import after_step, behind, precedes
 from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.tainting import Taint
-from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.program.expressions import parts
+from cancellint.analysis.program.expressions import last_name, parts
 from cancellint.model.finding import Confidence, weakest
 from cancellint.model.ir import (
     RETURN_EXIT,

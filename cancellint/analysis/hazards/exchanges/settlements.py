@@ -13,7 +13,7 @@ from cancellint.analysis.flow.cancellation_paths import (
 from cancellint.analysis.flow.connections import Group
 from cancellint.analysis.flow.exchanges import ends, replies
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.model.finding import Confidence, firmest
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Exit, Name, Temp
 from cancellint.model.summary import Act, Path, Verb

@@ -12,6 +12,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.callers import Caller, Callers
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
@@ -85,12 +86,14 @@ class _Decided(Struct, frozen=True):
 class TornExchanges:
     """The exchanges of the whole program that a cancellation tears."""
 
-    def __init__(self, effects: Effects, facts_of: FactsOf, may: frozenset[FunctionKey]) -> None:
+    def __init__(
+        self, effects: Effects, uses: FunctionUses, facts_of: FactsOf, may: frozenset[FunctionKey]
+    ) -> None:
         self._effects = effects
         self._facts_of = facts_of
         self._may = may
         self._exchanges = Exchanges(self._facts_of)
-        self._callers = Callers(effects)
+        self._callers = Callers(effects, uses)
 
     def decided_in(self, key: FunctionKey) -> tuple[Torn, ...]:
         """Return the torn exchanges for which a function decides what becomes of the connection."""

@@ -13,7 +13,7 @@ from cancellint.analysis.engine.reachability import after_block, leads_to, may_f
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -326,7 +326,7 @@ class SharedFutures:
 
     def _is_called_by_makers_only(self, key: FunctionKey) -> bool:
         """Tell whether every known caller has made the object whose method this is, or shields the call."""
-        callers = list(self._futures.inflows.callers(key))
+        callers = list(self._futures.uses.calls(key))
         return bool(callers) and all(
             self._has_made(site.function, callee.receiver) or self._futures.is_given_to(site, Role.SHIELDS)
             for site, callee in callers
@@ -348,7 +348,7 @@ class SharedFutures:
     def _confidence(self, at: CallSite, sharing: Sharing, stored: CallSite | None) -> Confidence:
         key = at.function
         function = self._program.function(key)
-        callers = [site for site, _ in self._futures.inflows.callers(key)]
+        callers = [site for site, _ in self._futures.uses.calls(key)]
         waiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
         match sharing:
             case Sharing.MADE_ONCE if callers and not waiting:
