@@ -48,6 +48,10 @@ def a(): return KeyError
 def b(): return a()
 def c(): return b()
 def d(): return c()
+def e(): return d()
+def f_(): return e()
+def g_(): return f_()
+def h(): return g_()
 """
 
 
@@ -55,12 +59,12 @@ def d(): return c()
     ("caught", "binds"),
     [
         ("(((((((KeyError,),),),),),),)", ""),
-        ("(*(*(*(*(*(KeyError,),),),),),)", ""),
+        ("E", "E = (*(*(*(*(KeyError,),),),),)"),
         ("E", "E = () + (() + (() + (() + (() + (() + (() + (KeyError,)))))))"),
         ("KeyError" + " if x else KeyError" * 7, ""),
         ("G", ALIASES),
         ("E", "A = (KeyError,)\nB = (A,)\nC = (B,)\nD = (C,)\nE = (D,)"),
-        ("d()", GIVING),
+        ("h()", GIVING),
         ("tuple(tuple(tuple(tuple([KeyError]))))", ""),
     ],
 )
