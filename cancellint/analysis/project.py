@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cancellint.analysis.callgraph.cancellers import Cancellers
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
@@ -83,7 +84,8 @@ class Project:
         self._results = results
         self.traces = Traces(effects, results)
         self.facts_of = FactsOf(effects, owners)
-        self._debts = Debts(effects, self.facts_of, results)
+        self.uses = FunctionUses(effects)
+        self._debts = Debts(effects, self.uses, self.facts_of, results)
 
     def result(self, key: FunctionKey) -> Result:
         """Return what is known of a function; nothing for one that no coroutine reaches."""
@@ -125,7 +127,7 @@ class Project:
     @cached_property
     def cancellers(self) -> Cancellers:
         """Who can cancel a function, and what lives on then."""
-        return Cancellers(self.effects)
+        return Cancellers(self.effects, self.uses)
 
     @cached_property
     def older_versions(self) -> OlderVersions:
@@ -138,7 +140,7 @@ class Project:
     @cached_property
     def futures(self) -> Futures:
         """Futures of the whole program: who makes, keeps, completes and waits for them."""
-        return Futures(self.effects)
+        return Futures(self.effects, self.uses)
 
     @cached_property
     def abandoned_futures(self) -> AbandonedFutures:
@@ -153,23 +155,23 @@ class Project:
     @cached_property
     def proofs(self) -> Proofs:
         """Which awaits are proven to be cancel-safe."""
-        return Proofs(self.effects, self.contracts, self.result, self.owed)
+        return Proofs(self.effects, self.uses, self.contracts, self.result, self.owed)
 
     @cached_property
     def torn_exchanges(self) -> TornExchanges:
         """Requests of the whole program whose replies a cancellation leaves to others."""
         may = frozenset(key for key, result in self._results.items() if result.may_exchange)
-        return TornExchanges(self.effects, self.facts_of, may)
+        return TornExchanges(self.effects, self.uses, self.facts_of, may)
 
     @cached_property
     def shared_futures(self) -> SharedFutures:
         """Awaits of futures that others wait for too."""
-        return SharedFutures(self.futures)
+        return SharedFutures(self.futures, self.facts_of)
 
     @cached_property
     def lost_grants(self) -> LostGrants:
         """Waits that keep what they were given when they are cancelled."""
-        return LostGrants(self.futures, Futures(self.effects, EVENTS))
+        return LostGrants(self.futures, Futures(self.effects, self.uses, EVENTS))
 
     @cached_property
     def unmarked_waiters(self) -> UnmarkedWaiters:
@@ -179,7 +181,7 @@ class Project:
     @cached_property
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
-        return Backlogs(self.effects)
+        return Backlogs(self.effects, self.uses)
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

@@ -646,7 +646,8 @@ class Expressions(Graph):
 
     def params(self, node: cst.Parameters) -> tuple[ir.Param, ...]:
         """A signature, in the order it is written."""
-        found = [self._param(param, "positional") for param in (*node.posonly_params, *node.params)]
+        found = [self._param(param, "positional-only") for param in node.posonly_params]
+        found.extend(self._param(param, "positional") for param in node.params)
         if isinstance(node.star_arg, cst.Param):
             found.append(self._param(node.star_arg, "varargs"))
         found.extend(self._param(param, "keyword") for param in node.kwonly_params)

@@ -28,6 +28,16 @@ class Confidence(enum.StrEnum):
         return tuple(Confidence).index(self)
 
 
+def weakest(first: Confidence, *others: Confidence) -> Confidence:
+    """Return how firmly a claim stands that rests on all of these."""
+    return max(first, *others, key=lambda each: each.rank)
+
+
+def firmest(first: Confidence, *others: Confidence) -> Confidence:
+    """Return how firmly a claim stands that any one of these is enough for."""
+    return min(first, *others, key=lambda each: each.rank)
+
+
 class Canceller(enum.StrEnum):
     """A way in which a cancellation reaches a function, the one that leaves most behind first."""
 

@@ -366,12 +366,22 @@ class Region(_Node, frozen=True):
 
 
 class Param(_Node, frozen=True):
-    """kind: positional, keyword, varargs, varkwargs. `positional` covers positional-only ones."""
+    """kind: positional-only, positional (which may be given by name too), varargs, keyword, varkwargs."""
 
     name: str
     kind: str
     annotation: Expr | None
     default: Expr | None
+
+    @property
+    def is_positional(self) -> bool:
+        """Whether it may be given by its place."""
+        return self.kind in ("positional-only", "positional")
+
+    @property
+    def is_required(self) -> bool:
+        """Whether every call has to give it."""
+        return self.default is None and self.kind not in ("varargs", "varkwargs")
 
 
 class Annotation(_Node, frozen=True):

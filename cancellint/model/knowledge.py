@@ -105,6 +105,15 @@ class SourceKind(enum.StrEnum):
     """whole messages that a peer sends"""
 
 
+class LockKind(enum.StrEnum):
+    """Who waits while somebody else holds a lock or semaphore."""
+
+    THREAD = "thread"
+    """the whole thread, and with it every task of its event loop"""
+    ASYNC = "async"
+    """the task alone"""
+
+
 class Callback(enum.StrEnum):
     """When a library calls a method that its users override, or a function that they give it."""
 
@@ -175,8 +184,9 @@ class Entry(_Table, frozen=True):
     aliases: tuple[str, ...] = ()
     """other dotted names of the same object; a class's alias holds for its methods too"""
     params: tuple[str, ...] = ()
-    """names of the positional parameters, without `self`, and of keyword-only ones after them; needed
-    where an operand or a variant speaks of an argument that can be given by name"""
+    """names of the positional parameters, without `self`, and of keyword-only ones after them, behind a `*`
+    where any number of arguments may come before; needed where an operand or a variant speaks of an argument
+    that can be given by name"""
     since: str | None = None
     """the first Python version (of a standard name) or library version that has it"""
     bases: tuple[str, ...] = ()
@@ -245,8 +255,8 @@ class Entry(_Table, frozen=True):
     cancellation by asyncio itself (`Task.cancel`, `asyncio.timeout`) gets through"""
     level: bool = False
     """of a race: level-triggered, every checkpoint in the cancelled body raises again"""
-    lock: Literal["thread", "async"] | None = None
-    """of a class: `thread`, `async`, for locks and semaphores; of anything else None"""
+    lock: LockKind | None = None
+    """of a class: of locks and semaphores, who waits for them; of anything else None"""
     when: tuple[Variant, ...] = ()
     sources: tuple[str, ...] = ()
     """documentation, source file and line, or measured experiment behind the entry; at least one"""

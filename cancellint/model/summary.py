@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 from msgspec import Struct, structs
 
 from cancellint.model.finding import Confidence
+from cancellint.model.knowledge import LockKind
 
 
 class Path(Struct, frozen=True, order=True, gc=False):
@@ -96,12 +97,22 @@ class Replaces(OfObject, frozen=True, order=True, gc=False):
     """An attribute is assigned a new object."""
 
 
-class Acquires(OfObject, frozen=True, order=True, gc=False):
-    """A thread lock is held when the function returns (a context manager's generator: at its yield)."""
+class OfLock(OfObject, frozen=True, order=True, gc=False):
+    """A fact about a lock or semaphore, of threads or of an event loop."""
+
+    kind: LockKind
 
 
-class Releases(OfObject, frozen=True, order=True, gc=False):
-    """A thread lock is released without having been acquired here."""
+class Acquires(OfLock, frozen=True, order=True, gc=False):
+    """A lock is held when the function returns (a context manager's generator: at its yield)."""
+
+
+class Releases(OfLock, frozen=True, order=True, gc=False):
+    """A lock is released without having been acquired here."""
+
+
+class Locks(OfLock, frozen=True, order=True, gc=False):
+    """A lock is waited for and taken while the function runs, be it released before it returns."""
 
 
 class Take(Fact, frozen=True, order=True, gc=False):

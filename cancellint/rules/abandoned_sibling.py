@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.hazards.tasks.abandonment import Abandoned, Departure, Left, abandoned
-from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.ir import Assign, Await, Const, Name, Raise, Return, Temp
 from cancellint.model.summary import RESULT
 from cancellint.rules.rule import Subject, rule
@@ -63,7 +63,7 @@ def _confidence(subject: Subject, task: Abandoned, left: Left) -> Confidence | N
     takes = stake.taken(again=left.way is Departure.RENEWED)
     if takes:
         weight = _weight(subject, left, loses=takes[0].into == RESULT)
-        return max(takes[0].confidence, weight, key=lambda each: each.rank)
+        return weakest(takes[0].confidence, weight)
     if stake.endless is not None or (stake.given and left.way is Departure.LEFT):
         return Confidence.POSSIBLE if left.way is Departure.FAILED else Confidence.LIKELY
     return None

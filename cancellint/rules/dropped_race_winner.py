@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from cancellint.analysis.hazards.tasks.abandonment import Departure, abandoned
 from cancellint.analysis.hazards.tasks.dropped_winners import Drop, DroppedWinner, RaceEnding, dropped_winners
-from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.ir import Assign, Const, Name, Return, Temp
 from cancellint.model.summary import RESULT
 from cancellint.rules.rule import Subject, rule
@@ -65,12 +65,12 @@ def _confidence(subject: Subject, dropped: DroppedWinner, way: Drop) -> Confiden
     if way.cancelled:
         if not _gives(subject):
             return None
-        return max(firmest, Confidence.LIKELY, key=lambda each: each.rank)
+        return weakest(firmest, Confidence.LIKELY)
     match way.ending:
         case RaceEnding.READS_ON:
             return firmest
         case RaceEnding.RETURNS:
-            return max(firmest, Confidence.LIKELY, key=lambda each: each.rank)
+            return weakest(firmest, Confidence.LIKELY)
         case RaceEnding.ENDS:
             return None
 

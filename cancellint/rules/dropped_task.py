@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.callgraph.handle_trails import Ending
 from cancellint.analysis.callgraph.handles import Dropped
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTask
-from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
@@ -57,7 +57,7 @@ def _confidence(task: DroppedTask) -> Confidence:
     if not task.matters or not (task.loses_error or task.dropped.started.helpers):
         return Confidence.POSSIBLE
     known = Confidence.CERTAIN if task.is_silent and task.raises else Confidence.LIKELY
-    return max(known, task.dropped.started.confidence, key=lambda each: each.rank)
+    return weakest(known, task.dropped.started.confidence)
 
 
 def _what(dropped: Dropped) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.hazards.futures.lost_grants import LostGrant
 from cancellint.analysis.hazards.queues.backlogs import shown
-from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.source import Site
 from cancellint.model.summary import RESULT
 from cancellint.model.types import CallSite
@@ -25,7 +25,7 @@ def _kept(subject: Subject) -> Iterator[RawFinding]:
         found = RawFinding(
             at=subject.site(lost.wait.at.step),
             message=_message(giver, lost),
-            confidence=max(lost.confidence, Confidence.LIKELY, key=lambda each: each.rank),
+            confidence=weakest(lost.confidence, Confidence.LIKELY),
             notes=tuple(_notes(lost)),
             help=f"when cancelled, see whether `{shown(lost.wait.value)}` is {_served(lost)}, "
             "and then serve the next one",

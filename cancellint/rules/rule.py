@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.explain.cancelling import cancelled_by
 from cancellint.analysis.normal.form import Origins, names_as_written
 from cancellint.analysis.project import Project
-from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.source import Site
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
@@ -44,7 +44,7 @@ class Subject(Struct, frozen=True):
         note = cancelled_by(self.project.program, cancellation)
         return structs.replace(
             raw,
-            confidence=max(raw.confidence, cancellation.canceller.confidence, key=lambda each: each.rank),
+            confidence=weakest(raw.confidence, cancellation.canceller.confidence),
             notes=(*raw.notes, note) if note is not None else raw.notes,
             canceller=cancellation.canceller,
         )

@@ -194,7 +194,7 @@ def test_a_signature_keeps_kinds_annotations_and_defaults():
     one, two = ir.Const("int", "1"), ir.Const("int", "2")
     default = ir.Op("call", (ir.Name("g"), one, ir.Op("keyword", (ir.Const("str", "k"), two))))
     assert function.params == (
-        ir.Param("a", "positional", None, None),
+        ir.Param("a", "positional-only", None, None),
         ir.Param("b", "positional", ir.Name("B"), default),
         ir.Param("c", "varargs", ir.Name("int"), None),
         ir.Param("d", "keyword", None, None),

@@ -10,7 +10,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.exposure import Exposure
-from cancellint.analysis.callgraph.references import Reference, References, Use, hands_on
+from cancellint.analysis.callgraph.function_uses import FunctionUses, Reference, Use, hands_on
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
@@ -81,10 +81,10 @@ class _Place(Struct, frozen=True):
 class Cancellers:
     """Finds, for any function, who cancels it; solved when asked for, once."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses) -> None:
         self._effects = effects
         self._program = effects.program
-        self._references = References(effects)
+        self._uses = uses
         self._exposure = Exposure(effects.program)
         self._found: dict[_Place, Cancellation] = {}
 
@@ -122,7 +122,7 @@ class Cancellers:
 
     def _arriving(self, place: _Place) -> Iterator[_Place | Cancellation]:
         """Yield the cancellations that begin at the uses of a function, and functions they come through."""
-        for reference in self._references.of(place.key):
+        for reference in self._uses.of(place.key):
             yield from self._through(place, reference)
         served = self._served_by(place.key)
         if served is not None:
@@ -144,7 +144,7 @@ class Cancellers:
             self._is_handed_over(reference)
             if reference.use is Use.GIVEN
             else reference.site.function.module != key.module
-            for reference in self._references.of(key)
+            for reference in self._uses.of(key)
         )
 
     def _is_handed_over(self, reference: Reference) -> bool:
@@ -182,7 +182,7 @@ class Cancellers:
     def _through(self, place: _Place, reference: Reference) -> Iterator[_Place | Cancellation]:
         site = reference.site
         caller = _Place(site.function, place.owned and self._is_own(site.function, reference.receiver))
-        awaited = site.step if reference.use is Use.IMPLICIT else self._references.waiting_for(site)
+        awaited = site.step if reference.use is Use.IMPLICIT else self._uses.waiting_for(site)
         made_here = place.owned and self._is_made_for_itself(reference)
         for found in self._cancelled_as_task(site):
             if not made_here or self._is_used_after(reference, found):
@@ -294,7 +294,7 @@ class Cancellers:
 
     def _goes_on(self, closing: FunctionKey, starting: FunctionKey) -> bool:
         """Tell whether somebody ends the task and starts it again: a restart, a reconnect."""
-        for reference in self._references.of(closing):
+        for reference in self._uses.of(closing):
             caller = reference.site.function
             if caller == starting or any(
                 isinstance(callee, ProjectCallee) and callee.key == starting
@@ -309,7 +309,7 @@ class Cancellers:
     def _cancel_sites(self) -> dict[CallSite, list[CallSite]]:
         """Where the tasks of calls are cancelled."""
         found: dict[CallSite, list[CallSite]] = {}
-        for at in self._effects.calls.called.get("cancel", ()):
+        for at in self._program.calls.called.get("cancel", ()):
             receiver = self._receiver(at)
             for pending in pendings(self._effects.types.of(at.function, receiver)) if receiver else ():
                 if pending.task:
@@ -330,10 +330,11 @@ class Cancellers:
         after = after_block(flow, flow.block_of(site.step), ERROR if lost else ALL)
         following = range(site.step + 1, flow.steps(flow.block_of(site.step)).stop)
         return any(
-            self._uses(steps[number], reference.receiver) for number in (*following, *flow.steps_of(after))
+            self._goes_on_with(steps[number], reference.receiver)
+            for number in (*following, *flow.steps_of(after))
         )
 
-    def _uses(self, step: Step, receiver: Expr | None) -> bool:
+    def _goes_on_with(self, step: Step, receiver: Expr | None) -> bool:
         """Tell whether a call is one of a method that does not end its object."""
         match step:
             case Call(func=Attr(base=base, name=name)):

@@ -12,7 +12,8 @@ from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.graph import ControlFlow
 from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.arguments import bind, positional_arguments
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.analysis.types.types import Types
@@ -388,14 +389,9 @@ class _Trail:
         """The parameter that receives the handle itself."""
         if not isinstance(callee, ProjectCallee):
             return None
-        params = [param.name for param in self._trails.function(callee.key).params if param.kind != "varargs"]
-        offset = 1 if callee.receiver is not None or callee.constructs else 0
-        for position, value in enumerate(callee.args):
-            if isinstance(value, Star):
-                return None
-            if value == held:
-                return params[position + offset] if position + offset < len(params) else None
-        return next((name for name, value in callee.keywords if value == held and name in params), None)
+        params = self._trails.function(callee.key).params
+        bound = bind(params, positional_arguments(callee), callee.keywords)
+        return next((params[place].name for place, value in bound.given.items() if value == held), None)
 
     def _waits_for_callback(self, number: int, step: Call) -> bool:
         """Whether the function goes on to wait for something that the done-callback has hold of.

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
 from cancellint.analysis.effects.operations import Known, Operations, operands, pendings
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options

@@ -28,7 +28,7 @@ from cancellint.model.ir import (
     Step,
     Temp,
 )
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import LockKind, Role
 from cancellint.model.summary import RESULT, Act, Path, Verb
 from cancellint.model.types import Callee, LibraryCallee, UnresolvedCallee
 
@@ -67,10 +67,11 @@ def acts_of_known(
     roles = known.entry.roles
     owner = known.name.rpartition(".")[0]
     pool = frame.path(callee.receiver) if callee.receiver is not None else None
-    if Role.ACQUIRES in roles and not operations.is_thread_lock(owner):
+    blocks = operations.lock_kind(owner) is LockKind.THREAD
+    if Role.ACQUIRES in roles and not blocks:
         item = None if of == pool or Role.CONSTRUCTS in roles else pool
         yield Act(Verb.ACQUIRES, of, item, known.confidence)
-    if Role.RELEASES in roles and not operations.is_thread_lock(owner):
+    if Role.RELEASES in roles and not blocks:
         yield Act(Verb.RELEASES, of, None if of == pool else pool, known.confidence)
     if Role.CLOSES in roles:
         yield Act(Verb.CLOSES, of, None, known.confidence)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import structs
 
 from cancellint.analysis.effects.acts import SAID, acts_by_name, acts_of_container, acts_of_known
-from cancellint.analysis.effects.calls_by_name import CallsByName
 from cancellint.analysis.effects.effect import NO_EFFECT, Argument, Effect, Fate, Raced
 from cancellint.analysis.effects.gathering import (
     Gathering,
@@ -26,6 +25,7 @@ from cancellint.analysis.effects.queues import Queues
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
+from cancellint.analysis.program.arguments import ELSEWHERE, positional_arguments, receives
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
@@ -47,7 +47,6 @@ from cancellint.model.ir import (
     Op,
     Raise,
     Return,
-    Star,
     Temp,
 )
 from cancellint.model.knowledge import Cancel, Entry, RaceKind, Role, Suspends
@@ -58,6 +57,7 @@ from cancellint.model.summary import (
     Act,
     Cause,
     Closes,
+    Locks,
     Loss,
     Path,
     Releases,
@@ -103,7 +103,6 @@ class Effects:
         self.conventions: Conventions = operations.knowledge.conventions
         self.attributes = Attributes(program)
         self.queues = Queues(program, types, operations.knowledge)
-        self.calls = CallsByName(program)
         self._frames: dict[FunctionKey, Frame] = {}
         self._returning: list[FunctionKey] = []
         self._nesting = 0
@@ -134,13 +133,6 @@ class Effects:
                 return self._of_protocol(key, number, value, "__next__")
             case _:
                 return NO_EFFECT
-
-    def is_loop_lock(self, key: FunctionKey, value: Expr) -> bool:
-        """Tell whether an expression is known to be a lock of the event loop, such as `asyncio.Lock`."""
-        found = options(self.types.of(key, value))
-        return bool(found) and all(
-            isinstance(option, Instance) and self.operations.is_loop_lock(option.cls) for option in found
-        )
 
     def is_collected(self, key: FunctionKey, value: Expr) -> bool:
         """Tell whether an expression is an object that its last reference closes."""
@@ -530,22 +522,8 @@ class Effects:
     def given(self, callee: ProjectCallee) -> dict[int, Expr]:
         """Return which parameter of the callee receives which expression."""
         params = self.program.function(callee.key).params
-        given: dict[int, Expr] = {}
-        first = 0
-        if callee.receiver is not None or callee.constructs:
-            first = 1
-            if callee.receiver is not None:
-                given[0] = callee.receiver
-        positional = [i for i, param in enumerate(params) if param.kind == "positional"][first:]
-        for index, value in zip(positional, callee.args, strict=False):
-            if isinstance(value, Star):
-                break
-            given[index] = value
-        names = {param.name: i for i, param in enumerate(params)}
-        for name, named in callee.keywords:
-            if name is not None and name in names:
-                given[names[name]] = named
-        return given
+        given = receives(params, positional_arguments(callee), callee.keywords)
+        return {index: value for index, value in given.items() if value != ELSEWHERE}
 
     def _seen_from(self, key: FunctionKey, path: Path) -> Path:
         """Return a variable of an enclosing function as the enclosing function itself names it."""
@@ -630,11 +608,12 @@ class Effects:
                 gathered.add(native)
         if Role.CLOSES in entry.roles:
             gathered.add(Closes(of))
-        if self.operations.is_thread_lock(known.name.rpartition(".")[0]):
+        kind = self.operations.lock_kind(known.name.rpartition(".")[0])
+        if kind is not None:
             if Role.ACQUIRES in entry.roles:
-                gathered.add(Acquires(of))
+                gathered.add(Acquires(of, kind), Locks(of, kind))
             if Role.RELEASES in entry.roles:
-                gathered.add(Releases(of))
+                gathered.add(Releases(of, kind))
 
     def _may_suspend(self, key: FunctionKey, callee: Callee, entry: Entry) -> bool:
         """Tell whether a library's call may have to wait; what puts waits for room, if for anything."""

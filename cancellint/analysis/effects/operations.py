@@ -12,7 +12,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.analysis.types.types import Types
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Build, Call, Expr, Load, Name, Star, Temp
-from cancellint.model.knowledge import Entry, Role
+from cancellint.model.knowledge import Entry, LockKind, Role
 from cancellint.model.types import (
     Callee,
     CallSite,
@@ -91,15 +91,10 @@ class Operations:
         entry = self.knowledge.facts(name, shape)
         return Known(self.knowledge.canonical(name), entry, confidence) if entry else None
 
-    def is_thread_lock(self, cls: str) -> bool:
-        """Tell whether a library class is a lock that blocks the thread."""
+    def lock_kind(self, cls: str) -> LockKind | None:
+        """Return who waits for the objects of a library class, None if they are no locks."""
         entry = self.knowledge.entry(cls)
-        return entry is not None and entry.lock == "thread"
-
-    def is_loop_lock(self, cls: str) -> bool:
-        """Tell whether a library class is a lock that suspends the task."""
-        entry = self.knowledge.entry(cls)
-        return entry is not None and entry.lock == "async"
+        return None if entry is None else entry.lock
 
     def sends_too(self, cls: str) -> bool:
         """Tell whether what a library class receives may answer what it sends; a file's lines never do."""

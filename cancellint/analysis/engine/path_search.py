@@ -174,6 +174,6 @@ class PathSearch(Generic[State]):
             if allowed is None or state is None:
                 continue
             if edge.to >= 0:
-                yield PathPoint(edge.to, state, -1, allowed)
+                yield PathPoint(edge.to, state, decided=allowed)
             else:
                 yield End(edge.to, here.block, state, allowed)

@@ -15,6 +15,7 @@ from cancellint.analysis.hazards.promises.owing import Owed, cancelled_at
 from cancellint.analysis.normal.form import names_as_written
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence, SiteNote
+from cancellint.model.knowledge import LockKind
 from cancellint.model.source import Site
 from cancellint.model.summary import (
     KEPT,
@@ -22,6 +23,7 @@ from cancellint.model.summary import (
     Acquires,
     Act,
     Closes,
+    Locks,
     Loss,
     OfObject,
     Path,
@@ -85,7 +87,13 @@ def _site(key: FunctionKey, step: int) -> Site:
 
 
 _VERBS: Mapping[type[OfObject], str] = MappingProxyType(
-    {Closes: "closes", Replaces: "replaces", Acquires: "holds on return", Releases: "releases"}
+    {
+        Closes: "closes",
+        Replaces: "replaces",
+        Acquires: "holds on return",
+        Releases: "releases",
+        Locks: "locks",
+    }
 )
 
 
@@ -172,7 +180,19 @@ class _Words:
         summary = self._evidence.result.summary
         for kind, verb in _VERBS.items():
             for fact in summary.of_kind(kind):
-                yield DescribedFact(f"{verb} {self._name(fact.path)}", self._at(self._first_with(fact)))
+                if not self._is_told_as_act(fact):
+                    yield DescribedFact(f"{verb} {self._name(fact.path)}", self._at(self._first_with(fact)))
+
+    def _is_told_as_act(self, fact: OfObject) -> bool:
+        """Tell whether an act says the same of a lock: of those of an event loop there is one."""
+        summary = self._evidence.result.summary
+        match fact:
+            case Locks(path=path):
+                return any(held.path == path for held in summary.of_kind(Acquires))
+            case Acquires(kind=LockKind.ASYNC) | Releases(kind=LockKind.ASYNC):
+                return True
+            case _:
+                return False
 
     def _first_with(self, fact: OfObject) -> int:
         return self._first(lambda effect: fact in effect.of_kind(type(fact)))

@@ -15,9 +15,8 @@ from cancellint.analysis.engine.reachability import after_step, behind, precedes
 from cancellint.analysis.flow.connections import Group, one_connection
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.tainting import Taint
-from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.program.expressions import parts
-from cancellint.model.finding import Confidence
+from cancellint.analysis.program.expressions import last_name, parts
+from cancellint.model.finding import Confidence, weakest
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
@@ -158,7 +157,7 @@ class Exchanges:
                 if reply.step != answered or is_matched(facts, reply):
                     continue
                 if answered not in sends or self._takes_first(facts, reply):
-                    yield Exchange(step, request, reply, max(firmly, key=_rank))
+                    yield Exchange(step, request, reply, firmly)
 
     def _comes_before(self, facts: Facts, reply: Reply, step: int, request: Act) -> bool:
         """Tell whether the function reads before it sends: it answers, or has started a longer dialogue."""
@@ -239,19 +238,15 @@ def _requests(facts: Facts) -> Iterator[tuple[int, Act]]:
                 yield step, act
 
 
-def _pair(facts: Facts, request: Act, reply: Reply) -> tuple[Confidence, ...] | None:
-    """Return what the answer to a request rests on, None where a reply comes from somewhere else."""
+def _pair(facts: Facts, request: Act, reply: Reply) -> Confidence | None:
+    """Return how firmly a reply answers a request, None where it comes from somewhere else."""
     if reply.queued:
         beside = request.subject.is_sibling(reply.source) or request.subject.root == reply.source.root
         if not beside or not facts.is_filled(reply.source):
             return None
-        return request.confidence, reply.confidence, Confidence.LIKELY
+        return weakest(request.confidence, reply.confidence, Confidence.LIKELY)
     firmly = one_connection(facts.conventions.sides, facts.function, request.subject, reply.source)
-    return None if firmly is None else (request.confidence, reply.confidence, firmly)
-
-
-def _rank(confidence: Confidence) -> int:
-    return confidence.rank
+    return None if firmly is None else weakest(request.confidence, reply.confidence, firmly)
 
 
 def _first_reached(facts: Facts, step: int, wanted: set[int], request: Act | None) -> frozenset[int]:

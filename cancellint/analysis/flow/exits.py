@@ -38,7 +38,7 @@ class ExitCode:
         self._exceptions = effects.operations.exceptions
         self._function = effects.program.function(key)
         self._raised = raised
-        names = [param.name for param in self._function.params if param.kind == "positional"]
+        names = [param.name for param in self._function.params if param.is_positional]
         self._type, self._value, self._traceback = (*names[1:4], "", "", "")[:3]
 
     def outcomes(self) -> Iterator[Modality | int]:

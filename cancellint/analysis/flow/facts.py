@@ -27,7 +27,6 @@ from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
-    AwaitKind,
     Call,
     Delete,
     Enter,
@@ -40,8 +39,8 @@ from cancellint.model.ir import (
     Op,
     Return,
 )
-from cancellint.model.knowledge import Mode, SourceKind
-from cancellint.model.summary import RESULT, Act, Cause, Path, Take
+from cancellint.model.knowledge import LockKind, Mode, SourceKind
+from cancellint.model.summary import RESULT, Act, Cause, Locks, Path, Take
 from cancellint.model.types import FunctionKey
 
 
@@ -111,13 +110,9 @@ class Facts:
         return live_at_entry(self.frame, self.function, self.flow, self.effects)
 
     def waits_for_lock_only(self, step: int) -> bool:
-        """Tell whether an await does nothing but enter a lock of the event loop."""
-        node = self.function.steps[step]
-        return (
-            isinstance(node, Await)
-            and node.kind is AwaitKind.ENTER
-            and self._all_effects.is_loop_lock(self.key, node.value)
-        )
+        """Tell whether an await does nothing but wait for a lock of the event loop."""
+        waits = any(lock.kind is LockKind.ASYNC for lock in self.effect(step).of_kind(Locks))
+        return waits and not any(self._all_effects.callees(self.key, step))
 
     @cached_property
     def acts(self) -> dict[int, tuple[Act, ...]]:

@@ -6,12 +6,13 @@ from itertools import islice
 
 from msgspec import Struct
 
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.reachability import after_step
 from cancellint.analysis.flow.tainting import Taint
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.finding import Confidence
+from cancellint.model.finding import Confidence, firmest
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Op, Temp
 from cancellint.model.knowledge import Callback, Role, SourceKind
 from cancellint.model.types import (
@@ -59,11 +60,12 @@ _WAITING = frozenset({"wait", "join", "acquire", "wait_closed"})
 class Inflows:
     """Finds what drives a step from outside, through the functions that call it."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses) -> None:
         self._effects = effects
+        self._uses = uses
         self._conventions = effects.conventions
         self._program = effects.program
-        self._calls = effects.calls
+        self._calls = effects.program.calls
         self._reads: dict[FunctionKey, Confidence | None] = {}
 
     def of(self, key: FunctionKey, step: int, data: Iterable[Expr]) -> Inflow | None:
@@ -106,7 +108,7 @@ class Inflows:
             inflow = self._find(site.function, site.step, data, (site, *calls), seen)
             if inflow is not None:
                 found.append(inflow)
-        return min(found, key=lambda each: (strength(each.confidence), len(each.calls)), default=None)
+        return min(found, key=lambda each: (each.confidence.rank, len(each.calls)), default=None)
 
     # ----------------------------------------------------------------- loops
 
@@ -121,7 +123,7 @@ class Inflows:
                 confidence = self._reads_remote(key, number, _DEEPEST)
                 if confidence is not None:
                     found.append((number, confidence))
-        for number, confidence in sorted(found, key=lambda pair: strength(pair[1])):
+        for number, confidence in sorted(found, key=lambda pair: pair[1].rank):
             taint = Taint(function, [Temp(number)])
             if any(taint.reaches(each) for each in data):
                 return Inflow(Growth.LOOP, confidence, CallSite(key, number), calls)
@@ -138,7 +140,7 @@ class Inflows:
         inner = [self._function_reads(called, depth - 1) for called in self._awaited(key, number)]
         known = [each for each in inner if each is not None]
         if known:
-            return min(known, key=strength)
+            return firmest(*known)
         return Confidence.LIKELY if self._reads_by_name(key, step) else None
 
     def _awaited(self, key: FunctionKey, number: int) -> Iterator[FunctionKey]:
@@ -161,7 +163,7 @@ class Inflows:
             for number, step in enumerate(steps)
             if isinstance(step, Await) and (confidence := self._reads_remote(key, number, depth)) is not None
         ]
-        self._reads[key] = min(found, key=strength, default=None)
+        self._reads[key] = firmest(*found) if found else None
         return self._reads[key]
 
     def _reads_by_name(self, key: FunctionKey, step: Await) -> bool:
@@ -241,19 +243,6 @@ class Inflows:
 
     # ----------------------------------------------------------------- callers
 
-    def callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, ProjectCallee]]:
-        """Yield the calls that are known to reach a function, the first few."""
-        sites = self._calls.called.get(self._program.function(key).name, ())
-        if len(sites) > _MOST_NAMESAKES:
-            return
-        found = (
-            (site, callee)
-            for site in sites
-            for callee in self._callees(site.function, site.step)
-            if isinstance(callee, ProjectCallee) and callee.key == key
-        )
-        yield from islice(found, _MOST_CALLERS)
-
     def unknown_callers(self, key: FunctionKey) -> Iterator[CallSite]:
         """Yield the calls of something unknown that has a function's name, the first few."""
         sites = self._calls.called.get(self._program.function(key).name, ())
@@ -267,7 +256,7 @@ class Inflows:
 
     def _callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, tuple[Expr, ...]]]:
         """Yield the calls that reach a function, now or soon, each with what it is given."""
-        for site, callee in self.callers(key):
+        for site, callee in self._uses.calls(key):
             own = () if callee.receiver is None else (callee.receiver,)
             yield site, (*callee.args, *(value for _, value in callee.keywords), *own)
         for site, operand in self._calls.given.get(self._program.function(key).name, ()):
@@ -319,8 +308,3 @@ class Inflows:
                 return True
             case _:
                 return False
-
-
-def strength(confidence: Confidence) -> int:
-    """Order confidences, the firmest first."""
-    return tuple(Confidence).index(confidence)

@@ -11,6 +11,7 @@ from cancellint.analysis.flow.decided import NONE
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.losses import Lost, exposed, is_needed
 from cancellint.analysis.flow.reading_on import Loser, Start, reads_on
+from cancellint.model.finding import weakest
 from cancellint.model.ir import Attr, Call, Leaves
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.summary import Cause, Fact, Leaving, Loss, Take, Unsettled
@@ -55,8 +56,7 @@ def verdicts(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Iterator
         loss = candidate.loss
         outcome = reads_on(facts, loss.source, loss.origin, candidate.starts, candidate.loser)
         if outcome.step is not None and outcome.take is not None:
-            weakest = max(loss.confidence, outcome.take.confidence, key=lambda each: each.rank)
-            weaker = structs.replace(loss, confidence=weakest)
+            weaker = structs.replace(loss, confidence=weakest(loss.confidence, outcome.take.confidence))
             if loss.cause is Cause.PASSED:
                 yield RaceVerdict(candidate, None, (Leaving.RETRIES,))
                 continue

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from cancellint.model.ir import Attr, Expr, Imported, Item, Name
+from cancellint.analysis.program.expressions import last_name
+from cancellint.model.ir import Expr
 from cancellint.model.knowledge import Naming
 
 LONGEST_NAME = 200
@@ -110,16 +111,3 @@ def _meant(guesses: Iterable[tuple[Names, Names, str]], method: str, receiver: E
     found = (cls for names, methods, cls in guesses if name in names and method in methods)
     cls = next(found, None)
     return None if cls is None else f"{cls}.{method}"
-
-
-def last_name(expr: Expr) -> str | None:
-    """Return the rightmost name of a variable or attribute."""
-    match expr:
-        case Name(id=name) | Attr(name=name):
-            return name
-        case Item(base=base):
-            return last_name(base)
-        case Imported(name=name):
-            return name
-        case _:
-            return None

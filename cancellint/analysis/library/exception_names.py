@@ -48,7 +48,7 @@ class ExceptionNames:
 
     def _of(self, key: FunctionKey, expr: Expr, depth: int) -> Alternatives:
         """What one expression stands for; every level of recursion takes one off the depth."""
-        if depth == 0:
+        if depth <= 0:
             return UNKNOWN
         match expr:
             case Build(items=items):

@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from cancellint import resources
 from cancellint.analysis.library import compiled_tables
 from cancellint.analysis.library.conventions import Conventions, may_explode
+from cancellint.analysis.program.arguments import given
 from cancellint.bounded import Unusable, read_toml
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
 from cancellint.model.knowledge import (
@@ -93,11 +94,7 @@ def argument(
     entry: Entry, operand: str, args: Sequence[Expr], keywords: Sequence[tuple[str | None, Expr]]
 ) -> Expr | None:
     """The argument that an operand `arg:0` or `arg:name` names; None where none is visibly given."""
-    place, names = _places(entry.params, operand.removeprefix("arg:"))
-    plain = _before_a_star(args)
-    if place is not None and place < len(plain):
-        return plain[place]
-    return next((value for name, value in keywords if name is not None and name in names), None)
+    return next(iter(given(entry.params, operand.removeprefix("arg:"), args, keywords)), None)
 
 
 def _before_a_star(args: Sequence[Expr]) -> Sequence[Expr]:
@@ -115,25 +112,14 @@ def _literal(value: Expr) -> str | None:
             return None
 
 
-def _places(params: tuple[str, ...], arg: str) -> tuple[int | None, tuple[str, ...]]:
-    """The position and the names under which an argument may be given."""
-    if arg.isdecimal():
-        position = int(arg)
-        return position, params[position : position + 1]
-    return (params.index(arg) if arg in params else None), (arg,)
-
-
 # --------------------------------------------------------------------------- variants
 
 
 def _holds(condition: Condition, entry: Entry, call: CallShape) -> bool:
-    place, names = _places(entry.params, condition.arg)
-    given = [text for name, text in call.keywords if name in names]
-    if place is not None and place < len(call.args):
-        given.append(call.args[place])
-    if not given:
+    texts = given(entry.params, condition.arg, call.args, call.keywords)
+    if not texts:
         return condition.absent and not call.open
-    return given[0] is not None and given[0] in condition.equals
+    return texts[0] is not None and texts[0] in condition.equals
 
 
 def _applies(variant: Variant, entry: Entry, call: CallShape, library: Version) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from cancellint.analysis.normal.rewriting import Replace, rewritten, rewritten_step
+from cancellint.analysis.program.arguments import bind
 from cancellint.model.ir import (
     CANCEL_EXIT,
     RAISE_EXIT,
@@ -34,7 +35,6 @@ from cancellint.model.ir import (
     Param,
     Region,
     Return,
-    Star,
     Step,
     Temp,
 )
@@ -74,27 +74,20 @@ class Inlined(Struct, frozen=True):
 
 def arguments(params: Sequence[Param], receiver: Expr | None, call: Call) -> dict[int, Expr] | None:
     """Return which parameter receives which expression, None where that is not plain to see."""
-    if any(isinstance(value, Star) for value in call.args) or any(name is None for name, _ in call.keywords):
+    bound = bind(params, call.args if receiver is None else (receiver, *call.args), call.keywords)
+    if not bound.fits or bound.open:
         return None
-    given: dict[int, Expr] = {} if receiver is None else {0: receiver}
-    positional = [index for index, param in enumerate(params) if param.kind == "positional"][len(given) :]
-    given.update(zip(positional, call.args, strict=False))
-    rest = call.args[len(positional) :]
-    names = {param.name: index for index, param in enumerate(params)}
-    for name, value in call.keywords:
-        if name not in names or names[name] in given:
-            return None
-        given[names[name]] = value
+    given = dict(bound.given)
     for index, param in enumerate(params):
         if param.kind == "varargs":
-            given[index], rest = Build("tuple", rest), ()
+            given[index] = Build("tuple", bound.rest)
         elif param.kind == "varkwargs":
             return None
         elif index not in given:
             if not isinstance(param.default, Const):
                 return None
             given[index] = param.default
-    return None if rest else given
+    return given
 
 
 def whole(key: FunctionKey, function: Function) -> Expanded:

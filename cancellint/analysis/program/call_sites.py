@@ -20,18 +20,16 @@ class Handover(Struct, frozen=True):
 
 
 class CallSites:
-    """The call steps of the program by the last part of the name they call."""
+    """Where the functions of a program may be called, as far as that is to be followed for their types."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._by_name: dict[str, list[CallSite]] | None = None
-        self._handed_over: dict[str, list[Handover]] | None = None
 
     def may_reach(self, key: FunctionKey) -> tuple[CallSite, ...] | None:
         """The calls that may reach a function by their name, in order; None if they are too many."""
         found: list[CallSite] = []
         for name in self._names(key):
-            found.extend(self._named(name))
+            found.extend(self._program.calls.called.get(name, ()))
             if len(found) > MAX_SITES:
                 return None
         if self._program.function(key).name == "__init__":
@@ -40,48 +38,15 @@ class CallSites:
 
     def handed_over(self, key: FunctionKey) -> tuple[Handover, ...]:
         """Where a function of this name is an argument of a call; nothing if in too many places."""
-        if self._handed_over is None:
-            self._handed_over = self._index_handovers()
-        found = self._handed_over.get(self._program.function(key).name, [])
+        given = self._program.calls.given.get(self._program.function(key).name, ())
+        found = dict.fromkeys(each for site, value in given for each in self._positions(site, value))
         return tuple(found) if len(found) <= MAX_SITES else ()
 
-    def _index_handovers(self) -> dict[str, list[Handover]]:
-        names = {self._program.function(key).name for key in self._program.functions()}
-        found: dict[str, list[Handover]] = {}
-        for site, call in self._calls():
-            for position, argument in enumerate(call.args):
-                match argument:
-                    case ir.Name(name) | ir.Attr(_, name) if name in names:
-                        handovers = found.setdefault(name, [])
-                        if len(handovers) <= MAX_SITES:
-                            handovers.append(Handover(site, position))
-                    case _:
-                        pass
-        return found
-
-    def _calls(self) -> Iterator[tuple[CallSite, ir.Call]]:
-        for key in self._program.functions():
-            for number, step in enumerate(self._program.function(key).steps):
-                if isinstance(step, ir.Call):
-                    yield CallSite(key, number), step
-
-    def _named(self, name: str) -> list[CallSite]:
-        if self._by_name is None:
-            self._by_name = self._index()
-        return self._by_name.get(name, [])
-
-    def _index(self) -> dict[str, list[CallSite]]:
-        """One call more than MAX_SITES is kept for each name, to tell that there are too many."""
-        found: dict[str, list[CallSite]] = {}
-        for site, call in self._calls():
-            match call.func:
-                case ir.Name(name) | ir.Attr(_, name):
-                    sites = found.setdefault(name, [])
-                    if len(sites) <= MAX_SITES:
-                        sites.append(site)
-                case _:
-                    pass
-        return found
+    def _positions(self, site: CallSite, value: ir.Expr) -> Iterator[Handover]:
+        call = self._program.function(site.function).steps[site.step]
+        for position, argument in enumerate(call.args if isinstance(call, ir.Call) else ()):
+            if argument == value:
+                yield Handover(site, position)
 
     def _names(self, key: FunctionKey) -> Iterator[str]:
         """What a caller writes: the function's name, or for `__init__` that of a class that inherits it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cancellint.model.ir import Attr, Build, Element, Expr, Item, Name, Op, Star
+from cancellint.model.ir import Attr, Build, Element, Expr, Imported, Item, Name, Op, Star
 
 
 def parts(expr: Expr) -> Iterator[Expr]:
@@ -25,3 +25,16 @@ def parts(expr: Expr) -> Iterator[Expr]:
 def names_in(expr: Expr) -> Iterator[str]:
     """Yield the variables that an expression reads, closures' own reads aside."""
     return (part.id for part in parts(expr) if isinstance(part, Name))
+
+
+def last_name(expr: Expr) -> str | None:
+    """Return the rightmost name of a variable or attribute."""
+    match expr:
+        case Name(id=name) | Attr(name=name):
+            return name
+        case Item(base=base):
+            return last_name(base)
+        case Imported(name=name):
+            return name
+        case _:
+            return None

@@ -311,7 +311,7 @@ class Scopes:
 
 def first_parameter(function: ir.Function) -> str | None:
     for param in function.params:
-        return param.name if param.kind == "positional" else None
+        return param.name if param.is_positional else None
     return None
 
 

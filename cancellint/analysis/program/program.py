@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
+from functools import cached_property
 
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.program.calls_by_name import CallsByName
 from cancellint.analysis.program.containers import BUILTINS
 from cancellint.analysis.program.names import Denotation, External, Scopes, Value, decorator_names
 from cancellint.model import ir
@@ -64,6 +66,11 @@ class Program:
         self._subclasses: dict[str, tuple[str, ...]] | None = None
         self._descendants: dict[str, tuple[str, ...]] = {}
         self._overrides: dict[tuple[str, str], tuple[FunctionKey, ...]] = {}
+
+    @cached_property
+    def calls(self) -> CallsByName:
+        """All calls, by the names in them."""
+        return CallsByName(self)
 
     def changed(self, modules: Mapping[str, ir.Module], absorbed: frozenset[FunctionKey]) -> "Program":
         """Return the program with some functions of its modules changed, and others absorbed by them.

@@ -9,7 +9,7 @@ from cancellint.analysis.engine.graph import ENTRY
 from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.exchanges import may_exchange
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.locks import HeldAcross, Locks
+from cancellint.analysis.flow.held_locks import HeldAcross, HeldLocks
 from cancellint.analysis.flow.losses import Lost, losses, of_either_kind
 from cancellint.analysis.flow.races import RaceVerdict, verdicts
 from cancellint.analysis.flow.reading_on import Start, reads_on
@@ -77,7 +77,6 @@ def summarize(effects: Effects, facts: Facts, promised: bool = False) -> Result:
     """Solve one function under the summaries known so far. `promised`: it is declared cancel-safe."""
     lost = tuple(sorted(losses(facts), key=lambda each: _told_later(facts, each))) if _has_data(facts) else ()
     races = tuple(verdicts(effects, facts, lost))
-    locks = Locks(facts)
     fates = parameter_fates(facts)
     takes = tuple(dict.fromkeys(_takes(facts)))
     leaving = tuple(one for one in lost if one.leaves and one.loss.source.is_visible_to_callers)
@@ -106,7 +105,7 @@ def summarize(effects: Effects, facts: Facts, promised: bool = False) -> Result:
         summary,
         origins,
         tuple(verdict for verdict in races if verdict.read_again is not None),
-        tuple(locks.held_across()) if locks.any and _runs_in_loop(facts) else (),
+        tuple(HeldLocks(facts).across_awaits()) if _runs_in_loop(facts) else (),
         tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
         facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),

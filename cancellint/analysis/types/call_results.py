@@ -1,9 +1,12 @@
 """What a call gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from cancellint.analysis.program import containers
+from cancellint.analysis.program.arguments import ELSEWHERE, given
 from cancellint.analysis.program.containers import AWAITABLES, MAPPINGS, public_name
 from cancellint.analysis.program.type_algebra import (
     NONE,
@@ -16,7 +19,7 @@ from cancellint.analysis.program.type_algebra import (
     pending,
 )
 from cancellint.analysis.types.annotations import self_operands
-from cancellint.analysis.types.callees import ELSEWHERE, plain_arguments
+from cancellint.analysis.types.callees import plain_arguments
 from cancellint.model import ir
 from cancellint.model.knowledge import Entry, Mode
 from cancellint.model.types import (
@@ -212,20 +215,14 @@ class Calls:
     def _operand_argument(
         self, site: CallSite, call: ir.Call, called: LibraryFunction, entry: Entry, which: str
     ) -> Type:
-        if not which.isdigit():
-            return self._keyword(site, call, which)
-        position = int(which)
-        if position < len(called.leading) and called.frame is not None:
-            return self._core.expression(called.frame, called.leading[position])
-        position -= len(called.leading)
-        if position < len(call.args):
-            return self._argument(site, call, position)
-        return self._named_operand(site, call, entry, int(which))
-
-    def _named_operand(self, site: CallSite, call: ir.Call, entry: Entry, position: int) -> Type:
-        """The argument of a positional parameter that was passed by name."""
-        names = entry.params
-        return self._keyword(site, call, names[position]) if position < len(names) else UNKNOWN
+        frame = called.frame or site.function
+        named = {name: _Written(frame, value) for name, value in called.keywords}
+        named.update((name, _Written(site.function, value)) for name, value in plain_arguments(call)[1])
+        args = [*_written(frame, called.leading), *_written(site.function, call.args)]
+        for found in given(entry.params, which, args, named.items()):
+            if isinstance(found, _Written):
+                return self._core.expression(found.frame, found.value)
+        return UNKNOWN
 
     def _type_argument(self, called: LibraryFunction, which: str) -> Type:
         if called.receiver is None or called.frame is None:
@@ -252,6 +249,17 @@ class Calls:
                 return NOTHING
             case _:
                 return Instance("asyncio.Task", (), site)
+
+
+class _Written(Struct, frozen=True):
+    """An expression, and the function that it stands in."""
+
+    frame: FunctionKey
+    value: ir.Expr
+
+
+def _written(frame: FunctionKey, values: Iterable[ir.Expr]) -> Iterator[_Written | ir.Star]:
+    yield from (value if isinstance(value, ir.Star) else _Written(frame, value) for value in values)
 
 
 def _is_run_later(entry: Entry) -> bool:

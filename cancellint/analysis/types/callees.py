@@ -1,5 +1,6 @@
 """From the type of what is called to what the call reaches."""
 
+from cancellint.analysis.program.arguments import ELSEWHERE
 from cancellint.analysis.program.containers import public_name
 from cancellint.analysis.program.names import decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
@@ -17,9 +18,6 @@ from cancellint.model.types import (
     Type,
     UnresolvedCallee,
 )
-
-ELSEWHERE = ir.Const("ellipsis", "...")
-"""Stands for a value that has no expression in the caller's frame."""
 
 
 def plain_arguments(call: ir.Call) -> tuple[tuple[ir.Expr, ...], tuple[tuple[str, ir.Expr], ...]]:
@@ -68,7 +66,7 @@ class Callees:
     def _function(self, caller: FunctionKey, call: ir.Call, called: ProjectFunction) -> ProjectCallee:
         args, keywords = self._arguments(caller, call, called)
         if called.bound:
-            receiver = self._in_frame(caller, called.frame, called.receiver, call)
+            receiver = self._in_frame(caller, called.frame, called.receiver, call) or ELSEWHERE
             return ProjectCallee(called.key, receiver, False, args, keywords)
         if self._takes_receiver(called.key) and args and not isinstance(args[0], ir.Star):
             return ProjectCallee(called.key, args[0], False, args[1:], keywords)

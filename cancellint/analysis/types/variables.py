@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cancellint.analysis.program import containers
+from cancellint.analysis.program.arguments import bind, positional_arguments
 from cancellint.analysis.program.call_sites import CallSites
 from cancellint.analysis.program.containers import FILLED_LATER, MAPPINGS
 from cancellint.analysis.program.names import Added, decorator_names, first_parameter
@@ -93,7 +94,7 @@ class Variables:
         if param.kind == "varkwargs":
             return instance("dict", (Instance("str"), declared)), NOTHING
         default = NOTHING if param.default is None else self._core.expression(scope, param.default)
-        if param.annotation is None and param.kind in {"positional", "keyword"}:
+        if param.annotation is None:
             return NOTHING, join((self._passed(key, param), default))
         if default == NONE and not is_vague(declared):
             declared = join((declared, NONE))
@@ -131,52 +132,49 @@ class Variables:
             handed = self._core.expression(caller, call.args[handover.position])
             for callback in options(handed):
                 if isinstance(callback, ProjectFunction) and callback.key == key:
-                    position = self._position(key, param, bound=callback.bound) - len(callback.leading)
                     called = self._core.expression(caller, call.func)
-                    yield from (
-                        self._called_back(caller, call, handover.position, position, option)
-                        for option in options(called)
-                        if position >= 0
-                    )
+                    for option in options(called):
+                        passed = self._called_back(caller, call, handover.position, option)
+                        yield UNKNOWN if passed is None else self._received(key, param, callback, passed)
+
+    def _received(
+        self, key: FunctionKey, param: ir.Param, callback: ProjectFunction, passed: Sequence[Type | ir.Star]
+    ) -> Type:
+        """What a parameter of a callback receives if that is called with these, after what it is bound to."""
+        frame, params = callback.frame or key, self._program.function(key).params
+        before = [UNKNOWN] * callback.bound
+        before += [self._core.expression(frame, value) for value in callback.leading]
+        named = [(name, self._core.expression(frame, value)) for name, value in callback.keywords]
+        bound = bind(params, (*before, *passed), named)
+        place = params.index(param)
+        value = bound.given.get(place)
+        if value is None or isinstance(value, ir.Star):
+            return UNKNOWN if place in bound.open else NOTHING
+        return value
 
     def _called_back(
-        self, caller: FunctionKey, call: ir.Call, callback: int, position: int, called: Type
-    ) -> Type:
-        """What a library function passes to its argument number `callback` as argument `position`."""
+        self, caller: FunctionKey, call: ir.Call, callback: int, called: Type
+    ) -> Sequence[Type | ir.Star] | None:
+        """What a library function passes to its argument number `callback`; None if that is not known."""
         if not isinstance(called, LibraryFunction):
-            return UNKNOWN
+            return None
         entry = self._knowledge.entry(called.name)
         if entry is None or entry.calls != f"arg:{callback}":
-            return UNKNOWN
+            return None
         if entry.calls_with:
-            known_types = entry.calls_with[position : position + 1]
-            return join(self._annotations.library_result(each, no_operands) for each in known_types)
-        after = call.args[callback + 1 + position : callback + 2 + position]
-        return join(self._core.expression(caller, each) for each in after)
-
-    def _position(self, key: FunctionKey, param: ir.Param, *, bound: bool) -> int:
-        """The place of a parameter among the positional arguments, -1 if it has none."""
-        names = [each.name for each in self._program.function(key).params if each.kind == "positional"]
-        return names.index(param.name) - bound if param.name in names else -1
+            return [self._annotations.library_result(each, no_operands) for each in entry.calls_with]
+        after = call.args[callback + 1 :]
+        return [each if isinstance(each, ir.Star) else self._core.expression(caller, each) for each in after]
 
     def _given(
         self, caller: FunctionKey, function: ir.Function, param: ir.Param, callee: ProjectCallee
     ) -> Type:
         """What one call passes for a parameter; NOTHING if it leaves the default."""
-        for name, value in callee.keywords:
-            if name == param.name:
-                return self._core.expression(caller, value)
-        spread = any(name is None for name, _ in callee.keywords)
-        positional = [each.name for each in function.params if each.kind == "positional"]
-        if param.name in positional:
-            bound = callee.constructs or callee.receiver is not None
-            position = positional.index(param.name) - (1 if bound else 0)
-            before = callee.args[: position + 1]
-            if any(isinstance(each, ir.Star) for each in before):
-                return UNKNOWN
-            if 0 <= position < len(callee.args):
-                return self._core.expression(caller, callee.args[position])
-        return UNKNOWN if spread or param.default is None else NOTHING
+        bound = bind(function.params, positional_arguments(callee), callee.keywords)
+        place = function.params.index(param)
+        if place in bound.given:
+            return self._core.expression(caller, bound.given[place])
+        return UNKNOWN if place in bound.open or param.is_required else NOTHING
 
     def _receiver_type(self, key: FunctionKey, param: ir.Param) -> Type | None:
         function = self._program.function(key)

@@ -100,3 +100,60 @@ def test_deep_graphs_with_ways_back_are_computed_exactly(seed: int):
     order = [0, size - 1, *(chance.randrange(size) for _ in range(10))]
 
     assert answers(graph, order) == {node: reachable(graph, node) for node in order}
+
+
+def cells_of_weight(graph: Graph, weight: int, most: int = 10**6) -> Cells[tuple[int], frozenset[int]]:
+    """The same cells, each reading nested so deep that few may wait for each other before all is unwound."""
+    computed = 0
+
+    def compute(cell: tuple[int]) -> frozenset[int]:
+        nonlocal computed
+        computed += 1
+        assert computed <= most
+        found = {cell[0]}
+        for target in graph[cell[0]]:
+            for _ in range(weight):
+                cells.descend()
+            found |= cells.read((target,))
+            for _ in range(weight):
+                cells.ascend()
+        return frozenset(found)
+
+    cells: Cells[tuple[int], frozenset[int]] = Cells(compute, frozenset(), eq)
+    return cells
+
+
+def test_when_all_is_unwound_what_leaned_on_it_is_forgotten():
+    graph = {
+        0: (8, 0),
+        1: (2, 3),
+        2: (8, 8),
+        3: (3, 7),
+        4: (6, 6, 6),
+        5: (1,),
+        6: (0, 0, 5),
+        7: (2,),
+        8: (2, 5, 8),
+    }
+    cells = cells_of_weight(graph, 40)
+    order = [0, 4, 8, 2, 6, 1, 7, 3, 5]
+
+    found = {node: cells.demand(lambda node=node: cells.read((node,))) for node in order}
+
+    assert found == wanted(graph)
+
+
+def test_when_all_is_unwound_what_leans_on_what_stays_postponed_is_kept():
+    graph = {0: (2, 3), 1: (0, 1), 2: (1, 1), 3: (3, 1)}
+    cells = cells_of_weight(graph, 60, most=50)
+
+    found = {node: cells.demand(lambda node=node: cells.read((node,))) for node in (0, 2, 3, 1)}
+
+    assert found == wanted(graph)
+
+
+def test_a_ring_that_has_settled_is_not_computed_again():
+    graph = {0: (1,), 1: (2,), 2: (0,)}
+    cells = cells_of_weight(graph, 1, most=9)
+
+    assert cells.demand(lambda: cells.read((0,))) == {0, 1, 2}

@@ -47,6 +47,12 @@ def test_the_order_has_a_join_after_both_branches():
     assert DIAMOND.order[3] == 3
 
 
+def test_the_steps_of_some_blocks_are_those_of_the_entry_too_and_none_of_an_exit():
+    graph = flow((1,), (RETURN_EXIT,), steps=2)
+
+    assert list(graph.steps_of((RETURN_EXIT, 1, 0))) == [0, 1, 2, 3]
+
+
 def test_loops_nest_the_larger_first():
     assert NESTED.loops == (Loop(1, frozenset({1, 2, 3, 4})), Loop(2, frozenset({2, 3})))
 

@@ -1,4 +1,4 @@
-"""Thread locks across awaits: where they are taken, where released, and which await they are held across.
+"""Locks: where they are taken and released, what is held at a step, and across which awaits those of threads.
 
 In the examples `# held` marks the awaits that are to be reported: the first one per place of taking.
 """
@@ -7,6 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
+from cancellint.analysis.flow.held_locks import HeldLocks
+from cancellint.model.ir import Call, Name
+from cancellint.model.summary import Locks, Path
 from cancellint.rules.rule import Subject
 from cancellint.rules.thread_lock_across_await import thread_lock_across_await
 from tests.analysed import Analysed, analysed, marked
@@ -160,8 +163,9 @@ def test_a_thread_lock_held_over_an_await_is_found(body: str) -> None:
     assert program(body).lines("CAN201") == list(marked(body, "held"))
 
 
-def test_entering_a_lock_of_the_event_loop_and_nothing_else_is_merely_possible() -> None:
-    entered = program("with a:\n    async with t:\n        pass")
+@pytest.mark.parametrize("taken", ["async with t:\n        pass", "await t.acquire()\n    t.release()"])
+def test_waiting_for_a_lock_of_the_event_loop_and_nothing_else_is_merely_possible(taken: str) -> None:
+    entered = program(f"with a:\n    {taken}")
 
     assert entered.lines("CAN201") == []
     assert len(entered.lines("CAN201", possible=True)) == 1
@@ -386,6 +390,170 @@ def test_what_a_helper_takes_and_releases_stands_in_its_summary() -> None:
     assert "holds on return self.guard" in found.beliefs("main.Base.enter")
     assert "releases self.guard" in found.beliefs("main.Base.end")
     assert "releases self.guard" in found.beliefs("main.Base.leave")
+
+
+# --------------------------------------------------------------------------- locks of both kinds
+
+QUEUE = """
+import asyncio
+import contextlib
+import threading
+
+class Turn:
+    def __init__(self) -> None:
+        self.mine = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        await self.mine.acquire()
+
+    async def __aexit__(self, *info: object) -> None:
+        self.mine.release()
+
+class Base:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.guard = threading.Lock()
+        self.places = asyncio.Semaphore(2)
+        self.turn = Turn()
+        self.rooms = {"a": asyncio.Lock()}
+
+    async def take(self) -> None:
+        await self.lock.acquire()
+        for _ in range(3):
+            print("taken")
+
+    def give(self) -> None:
+        self.lock.release()
+        for _ in range(3):
+            print("given back")
+
+    @contextlib.asynccontextmanager
+    async def alone(self):
+        async with self.lock:
+            yield
+
+    async def briefly(self) -> None:
+        async with self.lock:
+            await asyncio.sleep(1)
+
+    async def through(self) -> None:
+        await self.briefly()
+
+class Queue(Base):
+    async def f(self, flag: bool, room: str) -> None:
+"""
+
+
+def queue(body: str) -> Analysed:
+    return analysed(QUEUE + indent(dedent(body).strip("\n"), "        ") + "\n")
+
+
+def held_where_asked(body: str) -> list[str]:
+    """The locks at the calls of `here()`, by what the function calls them; `?` is held on some paths only."""
+    found = queue(body)
+    facts = found.project.facts_of(found.key("main.Queue.f"))
+    locks = HeldLocks(facts)
+    asked = (
+        number
+        for number, step in enumerate(facts.function.steps)
+        if isinstance(step, Call) and step.func == Name("here")
+    )
+    return sorted(
+        {
+            ".".join(("self", *path.fields)) + ("" if each.surely else "?")
+            for number in asked
+            for path, each in locks.at(number).items()
+        }
+    )
+
+
+HELD_HERE = {
+    "async with": ("async with self.lock:\n    here()", ["self.lock"]),
+    "after an async with": ("async with self.lock:\n    pass\nhere()", []),
+    "acquire": ("await self.lock.acquire()\nhere()\nself.lock.release()", ["self.lock"]),
+    "acquire with a time limit": ("await asyncio.wait_for(self.lock.acquire(), 1)\nhere()", ["self.lock"]),
+    "the time limit is over": (
+        "try:\n    await asyncio.wait_for(self.lock.acquire(), 1)\nexcept TimeoutError:\n    here()",
+        [],
+    ),
+    "released early": ("async with self.lock:\n    self.lock.release()\n    here()", []),
+    "in a finally that releases": (
+        """
+        await self.lock.acquire()
+        try:
+            await asyncio.sleep(1)
+        finally:
+            here()
+            self.lock.release()
+        """,
+        ["self.lock"],
+    ),
+    "after that finally": (
+        "await self.lock.acquire()\ntry:\n    pass\nfinally:\n    self.lock.release()\nhere()",
+        [],
+    ),
+    "taken on one path": ("if flag:\n    await self.lock.acquire()\nhere()", ["self.lock?"]),
+    "taken on both paths": (
+        "if flag:\n    await self.lock.acquire()\nelse:\n    await self.lock.acquire()\nhere()",
+        ["self.lock"],
+    ),
+    "taken in the turn before": (
+        "while flag:\n    here()\n    await self.lock.acquire()",
+        ["self.lock?"],
+    ),
+    "a thread's lock and one of the loop": (
+        "with self.guard:\n    async with self.lock:\n        here()",
+        ["self.guard", "self.lock"],
+    ),
+    "a semaphore": ("async with self.places:\n    here()", ["self.places"]),
+    "one of several by key": ("async with self.rooms[room]:\n    here()", ["self.rooms.[]"]),
+    "under another name": ("mine = self.lock\nasync with mine:\n    here()", ["self.lock"]),
+    "taken by a helper": ("await self.take()\nhere()", ["self.lock"]),
+    "released by a helper": ("await self.lock.acquire()\nself.give()\nhere()", []),
+    "taken and released by helpers": ("await self.take()\nself.give()\nhere()", []),
+    "a generator's async with": ("async with self.alone():\n    here()", ["self.lock"]),
+    "after a generator's async with": ("async with self.alone():\n    pass\nhere()", []),
+    "a context manager of one's own": ("async with self.turn:\n    here()", ["self.turn.mine"]),
+    "after a context manager of one's own": ("async with self.turn:\n    pass\nhere()", []),
+    "an exit stack": (
+        "async with contextlib.AsyncExitStack() as stack:\n"
+        "    await stack.enter_async_context(self.lock)\n    here()",
+        ["self.lock"],
+    ),
+    "taken and given back by a callee": ("await self.briefly()\nhere()", []),
+}
+
+
+@pytest.mark.parametrize(("body", "held"), HELD_HERE.values(), ids=HELD_HERE.keys())
+def test_what_is_held_is_known_at_each_step(body: str, held: list[str]) -> None:
+    assert held_where_asked(body) == held
+
+
+@pytest.mark.parametrize("call", ["self.briefly()", "self.through()", "self.take()", "self.lock.acquire()"])
+def test_that_a_callee_waits_for_a_lock_is_seen_where_it_is_held(call: str) -> None:
+    found = queue(f"async with self.lock:\n    await {call}")
+    facts = found.project.facts_of(found.key("main.Queue.f"))
+    locks = HeldLocks(facts)
+    again = [
+        path
+        for step, effect in facts.effects.items()
+        for path in effect.paths(Locks)
+        if path in locks.at(step)
+    ]
+
+    assert again == [Path("param:0", ("lock",))]
+
+
+def test_what_a_function_locks_for_a_while_is_told_of_it_and_of_its_callers() -> None:
+    found = queue("await self.through()")
+
+    assert "locks self.lock" in found.beliefs("main.Base.briefly")
+    assert "locks self.lock" in found.beliefs("main.Queue.f")
+    assert "locks self.lock" not in found.beliefs("main.Base.take")
+    assert "acquires self.lock" in found.beliefs("main.Base.take")
+
+
+# --------------------------------------------------------------------------- what is reported
 
 
 def test_a_finding_names_the_lock_and_the_place_where_it_was_taken() -> None:

@@ -207,15 +207,15 @@ def test_the_parameters_are_those_of_the_function() -> None:
 
 
 def parameters(name: str) -> tuple[str, ...]:
-    """The parameters that a function names, none where it is written in C and does not tell."""
+    """The parameters that a function names, `*` for `*args`; none where it is in C and does not tell."""
     try:
         every = inspect.signature(found(name)).parameters.values()  # type: ignore[arg-type]
     except ValueError:
         return ()
     return tuple(
-        each.name
+        "*" if each.kind is each.VAR_POSITIONAL else each.name
         for each in every
-        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) and each.name not in ("self", "cls")
+        if each.kind is not each.VAR_KEYWORD and each.name not in ("self", "cls")
     )
 
 

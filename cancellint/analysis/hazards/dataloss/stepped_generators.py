@@ -14,7 +14,7 @@ from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.losses import race_exits
 from cancellint.analysis.flow.reading_on import Loser, Start, reads_on
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Attr, Await, AwaitKind, Call, Expr, Function, Name, Temp

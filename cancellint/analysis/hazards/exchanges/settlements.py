@@ -13,8 +13,8 @@ from cancellint.analysis.flow.cancellation_paths import (
 from cancellint.analysis.flow.connections import Group
 from cancellint.analysis.flow.exchanges import ends, replies
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.library.conventions import last_name
-from cancellint.model.finding import Confidence
+from cancellint.analysis.program.expressions import last_name
+from cancellint.model.finding import Confidence, firmest
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Exit, Name, Temp
 from cancellint.model.summary import Act, Path, Verb
 
@@ -97,7 +97,7 @@ def given_back(facts: Facts, step: int, group: Group) -> Confidence | None:
         put_back = act.verb is Verb.ADDS and act.item in names and act.subject.is_visible_to_callers
         if released or put_back:
             said = Confidence.LIKELY if released else named
-            return min(act.confidence, said, key=lambda each: each.rank)
+            return firmest(act.confidence, said)
     return Confidence.LIKELY if _leaves_lease(facts, step, group) else None
 
 

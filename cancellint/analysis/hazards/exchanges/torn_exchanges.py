@@ -12,6 +12,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.callers import Caller, Callers
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
@@ -27,12 +28,13 @@ from cancellint.analysis.flow.exchanges import (
     replies,
 )
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.hazards.exchanges.settlements import given_back, is_closed_on_error, is_settled
 from cancellint.analysis.memory.access_paths import cut
 from cancellint.analysis.normal.rewriting import reads
 from cancellint.analysis.program.expressions import parts
-from cancellint.model.finding import Confidence
+from cancellint.model.finding import Confidence, weakest
 from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Item, Name, Return, Temp
 from cancellint.model.summary import Act, Path, Replaces, Take
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
@@ -84,12 +86,14 @@ class _Decided(Struct, frozen=True):
 class TornExchanges:
     """The exchanges of the whole program that a cancellation tears."""
 
-    def __init__(self, effects: Effects, facts_of: FactsOf, may: frozenset[FunctionKey]) -> None:
+    def __init__(
+        self, effects: Effects, uses: FunctionUses, facts_of: FactsOf, may: frozenset[FunctionKey]
+    ) -> None:
         self._effects = effects
         self._facts_of = facts_of
         self._may = may
         self._exchanges = Exchanges(self._facts_of)
-        self._callers = Callers(effects)
+        self._callers = Callers(effects, uses)
 
     def decided_in(self, key: FunctionKey) -> tuple[Torn, ...]:
         """Return the torn exchanges for which a function decides what becomes of the connection."""
@@ -115,7 +119,7 @@ class TornExchanges:
             if decided is not None:
                 told.add(exchange.group.shared)
                 level = decided.level
-                firmly = max(decided.confidence, exchange.confidence, key=lambda each: each.rank)
+                firmly = weakest(decided.confidence, exchange.confidence)
                 yield Torn(
                     CallSite(level.key, level.step),
                     self._shown_as(level),
@@ -166,11 +170,7 @@ class TornExchanges:
 
     def _is_locked(self, level: _Level) -> bool:
         """Tell whether an exchange holds a lock of the loop: others do use the connection after it."""
-        facts = self._facts_of(level.key)
-        regions = facts.function.blocks[facts.block_of(level.step)].regions
-        return any(
-            self._effects.is_loop_lock(level.key, facts.function.regions[region].value) for region in regions
-        )
+        return HeldLocks(self._facts_of(level.key)).is_locked(level.step)
 
     def _is_same_object(self, level: _Level, other: _Level) -> bool:
         """Tell whether two methods have the connection in the same attribute of one family of classes."""

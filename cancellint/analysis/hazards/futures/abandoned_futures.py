@@ -159,7 +159,7 @@ class AbandonedFutures:
 
     def _given(self, key: FunctionKey, name: str) -> Iterator[tuple[CallSite, Expr]]:
         """Yield what callers give for a parameter."""
-        for site, callee in self._futures.inflows.callers(key):
+        for site, callee in self._futures.uses.calls(key):
             for param, value in self._futures.arguments(callee):
                 if param == name:
                     yield site, value
@@ -169,7 +169,7 @@ class AbandonedFutures:
 
     def _is_shielded(self, key: FunctionKey) -> bool:
         """Tell whether all known callers of a coroutine shield it."""
-        callers = [site for site, _ in self._futures.inflows.callers(key)]
+        callers = [site for site, _ in self._futures.uses.calls(key)]
         return bool(callers) and all(self._futures.is_given_to(site, Role.SHIELDS) for site in callers)
 
     def _confidence(self, completion: Completion, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
@@ -422,7 +422,7 @@ class AbandonedFutures:
             elif self._closes_transport(at.function):
                 yield Harm.CONNECTION, at
             elif depth < _DEEPEST:
-                callers = [site for site, _ in self._futures.inflows.callers(at.function)]
+                callers = [site for site, _ in self._futures.uses.calls(at.function)]
                 awaiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
                 waiting.extend((site, depth + 1) for site in awaiting)
                 if not callers or len(awaiting) < len(callers):

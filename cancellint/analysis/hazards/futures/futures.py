@@ -9,12 +9,13 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import operands
 from cancellint.analysis.flow.inflows import Inflows
 from cancellint.analysis.flow.unwinding import Unwinding
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
@@ -132,12 +133,13 @@ class Completion(Struct, frozen=True):
 class Futures:
     """Finds futures and what is done with them. Rests on types and knowledge only."""
 
-    def __init__(self, effects: Effects, signal: Signal = FUTURES) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses, signal: Signal = FUTURES) -> None:
         self.effects = effects
+        self.uses = uses
         self.signal = signal
         self.program = effects.program
         self.homes = Homes(effects)
-        self.inflows = Inflows(effects)
+        self.inflows = Inflows(effects, uses)
         self._unwindings: dict[FunctionKey, Unwinding] = {}
 
     def unwinding(self, key: FunctionKey) -> Unwinding:
@@ -209,7 +211,7 @@ class Futures:
         """Yield the calls of project functions that do nothing with a future but make and return it."""
         for site, confidence in direct:
             if not self.program.function(site.function).is_async and self._only_returns(site):
-                for caller, _ in self.inflows.callers(site.function):
+                for caller, _ in self.uses.calls(site.function):
                     yield caller, confidence
 
     def _only_returns(self, site: CallSite) -> bool:
@@ -266,7 +268,7 @@ class Futures:
             if isinstance(each, Name) and (home := self.home(site.function, each)) is not None
         ]
         handing = (site.function,) if self._is_returned(site.function, carriers) else ()
-        callers = [caller for key in handing for caller, _ in self.inflows.callers(key)]
+        callers = [caller for key in handing for caller, _ in self.uses.calls(key)]
         passing = [caller for caller in callers if self._passes_on(caller)]
         return Made(
             site,
@@ -376,15 +378,9 @@ class Futures:
 
     def arguments(self, callee: ProjectCallee) -> Iterator[tuple[str, Expr]]:
         """Yield the parameters of a project function that a call gives, each with its value."""
-        params = [
-            param.name for param in self.program.function(callee.key).params if param.kind == "positional"
-        ]
-        offset = 1 if callee.receiver is not None or callee.constructs else 0
-        for name, value in zip(params[offset:], callee.args, strict=False):
-            if isinstance(value, Star):
-                break
-            yield name, value
-        yield from ((name, value) for name, value in callee.keywords if name is not None)
+        params = self.program.function(callee.key).params
+        for place, value in self.effects.given(callee).items():
+            yield params[place].name, value
 
     def home(self, key: FunctionKey, expr: Expr) -> Home | None:
         """Return who keeps an object, or the container that it is in."""
@@ -449,7 +445,7 @@ class Futures:
 
     def _passed(self, key: FunctionKey, name: str, depth: int) -> Iterator[tuple[FunctionKey, Expr, int]]:
         """Yield what callers give for a parameter."""
-        for site, callee in self.inflows.callers(key):
+        for site, callee in self.uses.calls(key):
             for param, value in self.arguments(callee):
                 if param == name:
                     yield site.function, value, depth + 1

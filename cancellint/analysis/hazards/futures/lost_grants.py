@@ -11,7 +11,7 @@ from msgspec import Struct
 from cancellint.analysis.engine.graph import CANCELLED
 from cancellint.analysis.engine.reachability import after_block, precedes
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Made, Wait
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
     Assign,

@@ -10,8 +10,10 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.engine.graph import CANCELLED
 from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
+from cancellint.analysis.flow.facts import FactsOf
+from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.names import decorator_names
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
@@ -78,8 +80,9 @@ _DEEPEST = 3
 class SharedFutures:
     """Finds the awaits that give away everybody's future. Rests on types and knowledge only."""
 
-    def __init__(self, futures: Futures) -> None:
+    def __init__(self, futures: Futures, facts_of: FactsOf) -> None:
         self._futures = futures
+        self._facts_of = facts_of
         self._program = futures.program
         self._types = futures.effects.types
 
@@ -333,7 +336,7 @@ class SharedFutures:
 
     def _is_called_by_makers_only(self, key: FunctionKey) -> bool:
         """Tell whether every known caller has made the object whose method this is, or shields the call."""
-        callers = list(self._futures.inflows.callers(key))
+        callers = list(self._futures.uses.calls(key))
         return bool(callers) and all(
             self._has_made(site.function, callee.receiver) or self._futures.is_given_to(site, Role.SHIELDS)
             for site, callee in callers
@@ -355,7 +358,7 @@ class SharedFutures:
     def _confidence(self, at: CallSite, sharing: Sharing, stored: CallSite | None) -> Confidence:
         key = at.function
         function = self._program.function(key)
-        callers = [site for site, _ in self._futures.inflows.callers(key)]
+        callers = [site for site, _ in self._futures.uses.calls(key)]
         waiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
         match sharing:
             case Sharing.MADE_ONCE if callers and not waiting:
@@ -381,14 +384,8 @@ class SharedFutures:
                 return Confidence.LIKELY if firm else Confidence.POSSIBLE
 
     def _is_locked(self, at: CallSite) -> bool:
-        """Tell whether a step holds a lock, so that only one at a time can wait there."""
-        function = self._program.function(at.function)
-        flow = self._program.flow(at.function)
-        regions = flow.blocks[flow.block_of(at.step)].regions
-        return any(
-            self._futures.effects.is_loop_lock(at.function, function.regions[region].value)
-            for region in regions
-        )
+        """Tell whether a lock is held at a step, so that only one at a time can wait there."""
+        return HeldLocks(self._facts_of(at.function)).is_locked(at.step)
 
     def _fills_container(self, site: CallSite) -> bool:
         match self._program.function(site.function).steps[site.step]:

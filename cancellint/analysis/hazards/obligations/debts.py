@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import structs
 
 from cancellint.analysis.callgraph.callers import Caller, Callers
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.cancellation_paths import way_out
@@ -21,11 +22,17 @@ from cancellint.model.types import FunctionKey
 class Debts:
     """Answers which obligations a cancelled function leaves undischarged; solved when asked for, once."""
 
-    def __init__(self, effects: Effects, facts_of: FactsOf, results: Mapping[FunctionKey, Result]) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        uses: FunctionUses,
+        facts_of: FactsOf,
+        results: Mapping[FunctionKey, Result],
+    ) -> None:
         self._effects = effects
         self._facts_of = facts_of
         self._results = results
-        self._callers = Callers(effects)
+        self._callers = Callers(effects, uses)
         self._attributes = effects.attributes
         self._found: dict[FunctionKey, tuple[Debt, ...]] = {}
 

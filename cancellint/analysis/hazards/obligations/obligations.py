@@ -27,7 +27,7 @@ from cancellint.analysis.flow.ways import Belief, Ways, attribute_of, is_exit, r
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import holders
 from cancellint.analysis.program.attributes import Attributes
-from cancellint.model.finding import Confidence
+from cancellint.model.finding import Confidence, weakest
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
@@ -683,7 +683,7 @@ def _confidence(obligation: Obligation, witness: Witness | None) -> Confidence:
         limits.append(Confidence.LIKELY)
     if witness.belief is Belief.ANSWERED:
         limits.append(Confidence.LIKELY if _is_new(obligation.act.item) else Confidence.POSSIBLE)
-    return max(limits, key=lambda each: each.rank)
+    return weakest(*limits)
 
 
 def _is_new(key: Path | None) -> bool:

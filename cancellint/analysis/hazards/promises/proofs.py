@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effect import Raced
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import wrapped
 from cancellint.analysis.flow.races import cancelled_tasks
 from cancellint.analysis.flow.unwinding import Shield, Unwinding
 from cancellint.analysis.hazards.promises.owing import Owed
-from cancellint.analysis.program.call_sites import CallSites
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.program.type_algebra import options
 from cancellint.analysis.summaries.summarize import Result
@@ -119,6 +119,7 @@ class Proofs:
     def __init__(
         self,
         effects: Effects,
+        uses: FunctionUses,
         contracts: Contracts,
         result_of: Callable[[FunctionKey], Result],
         owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
@@ -128,7 +129,7 @@ class Proofs:
         self._result_of = result_of
         self._owed_by = owed_by
         self._proven: set[tuple[FunctionKey, bool]] = set()
-        self._call_sites = CallSites(effects.program)
+        self._uses = uses
 
     def gap_at(self, key: FunctionKey, step: int, *, native: bool) -> Gap | None:
         """Return the first thing an await step waits for that is not proven, None if all is.
@@ -258,14 +259,11 @@ class Proofs:
     def _given_by_callers(self, waited: _Value, kind: str, index: int) -> Iterator[_Open]:
         """Yield what the callers of the function that races a parameter give it."""
         frame = waited.frame
-        sites = self._call_sites.may_reach(frame.function) if frame.handed_on < MOST_GIVERS else None
-        for site in sites or ():
-            for callee in self._effects.types.callees(site.function, site.step):
-                if isinstance(callee, ProjectCallee) and callee.key == frame.function:
-                    value = self._effects.given(callee).get(index)
-                    if value is not None:
-                        giver = _Frame(site.function, giving=site, handed_on=frame.handed_on + 1)
-                        yield _Value(giver, site.step, value, called=kind == "called")
+        for site, callee in self._uses.calls(frame.function) if frame.handed_on < MOST_GIVERS else ():
+            value = self._effects.given(callee).get(index)
+            if value is not None:
+                giver = _Frame(site.function, giving=site, handed_on=frame.handed_on + 1)
+                yield _Value(giver, site.step, value, called=kind == "called")
 
     def _called(self, waited: _Value) -> tuple[_Open, ...] | Gap:
         """Return the functions that a function is given to call, so as to wait for what they give."""

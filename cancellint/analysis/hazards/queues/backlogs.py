@@ -6,13 +6,13 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.queues import is_bounded
 from cancellint.analysis.engine.reachability import precedes
-from cancellint.analysis.flow.inflows import Inflow, Inflows, strength
-from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.program.expressions import parts
+from cancellint.analysis.flow.inflows import Inflow, Inflows
+from cancellint.analysis.program.expressions import last_name, parts
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
     Assign,
@@ -111,12 +111,13 @@ _FIRST = (Const("int", "0"),)
 class Backlogs:
     """All queues of a program that nothing bounds and that are fed from outside."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses) -> None:
         self._effects = effects
+        self._callers = uses
         self._knowledge = effects.operations.knowledge
         self._program = effects.program
         self._homes = Homes(effects)
-        self._inflows = Inflows(effects)
+        self._inflows = Inflows(effects, uses)
 
     def made_in(self, key: FunctionKey) -> Iterator[Backlog]:
         """Yield the backlogs whose queue is made by a function."""
@@ -252,11 +253,8 @@ class Backlogs:
         place = next((i for i, param in enumerate(params) if expr == Name(param.name)), None)
         if place is None:
             return
-        for site, callee in self._inflows.callers(key):
-            offset = 1 if callee.constructs or callee.receiver is not None else 0
-            given = dict(callee.keywords).get(params[place].name)
-            if given is None and 0 <= place - offset < len(callee.args):
-                given = callee.args[place - offset]
+        for site, callee in self._callers.calls(key):
+            given = self._effects.given(callee).get(place)
             if given is not None:
                 yield site.function, given
 
@@ -299,7 +297,7 @@ class Backlogs:
         found = [feed for use in feeds if (feed := self._feed(use, drains)) is not None]
         if not found:
             return None
-        best = min(found, key=lambda feed: (strength(feed.inflow.confidence), feed.at))
+        best = min(found, key=lambda feed: (feed.inflow.confidence.rank, feed.at))
         waiting = [each for each in drains if self._is_patient(each)]
         handed_on = bool(waiting) and all(map(self._is_handed_on, waiting))
         return Backlog(made.site, made.kind, made.shown, best, tuple(drains), handed_on)

@@ -20,8 +20,7 @@ from cancellint.analysis.hazards.tasks.contenders import (
     is_own_container,
     meaning,
 )
-from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.program.expressions import names_in
+from cancellint.analysis.program.expressions import last_name, names_in
 from cancellint.model.ir import (
     Assign,
     Attr,

@@ -14,8 +14,8 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, operands
-from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.library.knowledge import argument
+from cancellint.analysis.program.expressions import last_name
 from cancellint.model.ir import (
     Assign,
     Attr,

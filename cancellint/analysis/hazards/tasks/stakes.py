@@ -11,7 +11,7 @@ from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, Pat
 from cancellint.analysis.engine.reachability import behind, may_follow
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,

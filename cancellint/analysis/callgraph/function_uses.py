@@ -8,9 +8,11 @@ from itertools import islice
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.library.conventions import last_name
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
+    Assign,
+    Attr,
     Await,
     AwaitKind,
     Call,
@@ -19,11 +21,15 @@ from cancellint.model.ir import (
     Exit,
     Expr,
     Function,
+    Name,
     Next,
     Return,
     Temp,
 )
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee, ProjectFunction, UnresolvedCallee
+
+MOST_CALLERS = 16
+"""Calls of one function that are followed to whoever makes them."""
 
 MOST_NAMESAKES = 64
 """Uses of anything that has a function's name that are resolved, those in its own module first."""
@@ -49,13 +55,14 @@ class Reference(Struct, frozen=True):
     receiver: Expr | None = None
 
 
-class References:
-    """Looks for uses by name first, and asks the types then."""
+class FunctionUses:
+    """Looks for the uses of functions by name first, and asks the types then."""
 
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
         self._program = effects.program
         self._found: dict[FunctionKey, tuple[Reference, ...]] = {}
+        self._calls: dict[FunctionKey, tuple[tuple[CallSite, ProjectCallee], ...]] = {}
         self._waiting: dict[FunctionKey, dict[CallSite, int]] = {}
 
     def of(self, key: FunctionKey) -> tuple[Reference, ...]:
@@ -64,6 +71,12 @@ class References:
             self._found[key] = tuple(self._find(key))
         return self._found[key]
 
+    def calls(self, key: FunctionKey) -> tuple[tuple[CallSite, ProjectCallee], ...]:
+        """Return the calls that are known to reach a function, the first few."""
+        if key not in self._calls:
+            self._calls[key] = tuple(islice(self._calling(key), MOST_CALLERS))
+        return self._calls[key]
+
     def waiting_for(self, site: CallSite) -> int:
         """Return the await of the same function that waits for a call, through wrappers too; -1 for none."""
         key = site.function
@@ -71,10 +84,18 @@ class References:
             self._waiting[key] = dict(self._awaits(key))
         return self._waiting[key].get(site, -1)
 
+    def _calling(self, key: FunctionKey) -> Iterator[tuple[CallSite, ProjectCallee]]:
+        name = self._program.function(key).name
+        sites = (*self._program.calls.called.get(name, ()), *self._calls_of_variables(key.module, name))
+        for site in islice(_nearest(sites, key), MOST_NAMESAKES):
+            for callee in self._effects.types.callees(site.function, site.step):
+                if isinstance(callee, ProjectCallee) and callee.key == key:
+                    yield site, callee
+
     def _find(self, key: FunctionKey) -> Iterator[Reference]:
         function = self._program.function(key)
         yield from self._implicit.get(key, ())
-        near = sorted(self._named(function.name), key=lambda site: (site.function.module != key.module, site))
+        near = _nearest(self._named(function.name), key)
         resolved = [each for site in islice(near, MOST_NAMESAKES) for each in self._at(site, key)]
         yield from resolved or self._by_name(near, function.name)
         for site in self._closures.get(key, ()):
@@ -115,8 +136,28 @@ class References:
 
     def _named(self, name: str) -> frozenset[CallSite]:
         """Return the calls of what has a name, and those that are given it."""
-        calls = self._effects.calls
+        calls = self._program.calls
         return frozenset((*calls.called.get(name, ()), *(site for site, _ in calls.given.get(name, ()))))
+
+    def _calls_of_variables(self, module: str, name: str) -> Iterator[CallSite]:
+        """Yield the calls of variables that may hold a function of this name, in its own module."""
+        for variable in self._variables.get(name, ()):
+            for site in self._program.calls.called.get(variable, ()):
+                if site.function.module == module and variable != name:
+                    yield site
+
+    @cached_property
+    def _variables(self) -> dict[str, dict[str, None]]:
+        """The variables that are assigned an attribute, by the attribute's name."""
+        found: dict[str, dict[str, None]] = {}
+        for key in self._program.functions():
+            for step in self._program.function(key).steps:
+                match step:
+                    case Assign(target=Name(id=variable), value=Attr(name=name)):
+                        found.setdefault(name, {})[variable] = None
+                    case _:
+                        pass
+        return found
 
     @cached_property
     def _closures(self) -> dict[FunctionKey, list[CallSite]]:
@@ -140,6 +181,11 @@ class References:
                     reference = Reference(CallSite(key, number), Use.IMPLICIT, value)
                     found.setdefault(callee, []).append(reference)
         return found
+
+
+def _nearest(sites: Iterable[CallSite], key: FunctionKey) -> list[CallSite]:
+    """Return places, those in the function's own module first."""
+    return sorted(sites, key=lambda site: (site.function.module != key.module, site))
 
 
 def hands_on(function: Function, call: int) -> bool:

@@ -1,8 +1,11 @@
-"""Which thread locks are held at each await."""
+"""Which locks a function holds at each step, those of threads and those of an event loop.
+
+A lock is an access path. A `with`, an acquire and its release, and a helper that does either are one.
+"""
 
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import CANCELLED, ERROR
 from cancellint.analysis.engine.solver import Solution, solve
@@ -23,10 +26,19 @@ from cancellint.model.ir import (
     Temp,
     Yield,
 )
+from cancellint.model.knowledge import LockKind
 from cancellint.model.summary import Acquires, Path, Releases
 
-Held = Mapping[Path, int]
-"""A lock and the step that took it."""
+
+class Holding(Struct, frozen=True):
+    """The step that took a lock. `surely`: it is held on all paths, not only on some."""
+
+    taken: int
+    kind: LockKind
+    surely: bool = True
+
+
+Held = Mapping[Path, Holding]
 
 
 class HeldAcross(Struct, frozen=True):
@@ -39,53 +51,61 @@ class HeldAcross(Struct, frozen=True):
     """the await enters a lock of the event loop, which suspends only if somebody else has it"""
 
 
-class Locks:
+class HeldLocks:
     """The solved analysis of one function: a lock is held from its taking to its release."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._acquired = {
-            step: effect.paths(Acquires)
+            step: effect.of_kind(Acquires)
             for step, effect in facts.effects.items()
-            if effect.paths(Acquires) and not _leaves_region(facts, step)
+            if effect.of_kind(Acquires) and not _leaves_region(facts, step)
         }
         self._solution: Solution[Held] | None = solve(facts.flow, self) if self._acquired else None
 
-    @property
-    def any(self) -> bool:
-        return bool(self._acquired)
+    def at(self, step: int) -> Held:
+        """Return the locks that may be held when a step begins."""
+        held = self._solution.before(self._facts.block_of(step), step) if self._solution is not None else None
+        return held or {}
 
-    def held_across(self) -> Iterator[HeldAcross]:
+    def is_locked(self, step: int) -> bool:
+        """Tell whether a lock of the event loop is surely held: only one task at a time gets there."""
+        return any(each.surely and each.kind is LockKind.ASYNC for each in self.at(step).values())
+
+    def across_awaits(self) -> Iterator[HeldAcross]:
         """Yield, per place where a thread lock is taken, the first await it is held across."""
         found: dict[int, HeldAcross] = {}
-        for block, step in sorted(self._facts.awaits(), key=lambda pair: pair[1]):
+        for _, step in sorted(self._facts.awaits(), key=lambda pair: pair[1]):
             contended = self._facts.waits_for_lock_only(step)
-            for lock, taken in self._held_at(block, step):
+            for lock, holding in self.at(step).items():
+                if holding.kind is not LockKind.THREAD:
+                    continue
+                taken = holding.taken
                 if taken not in found or (found[taken].if_contended and not contended):
                     found[taken] = HeldAcross(lock, taken, step, contended)
         yield from found.values()
 
-    def held_at_exit(self) -> Iterator[Path]:
+    def at_exit(self) -> Iterator[Acquires]:
         """Yield the locks that are still held when the function returns, or yields as a context manager.
 
         A lock that the function itself releases somewhere is not among them: where it takes and releases
         under one condition, the graph has paths on which the two come apart, and no run takes those.
         """
-        found = dict.fromkeys(self._held_last())
         released = {lock for effect in self._facts.effects.values() for lock in effect.paths(Releases)}
         if self._facts.function.is_generator:
             released = set()
-        yield from (lock for lock in found if lock not in released)
+        found = dict.fromkeys(Acquires(lock, holding.kind) for lock, holding in self._held_last())
+        yield from (each for each in found if each.path not in released)
 
-    def released(self) -> Iterator[Path]:
+    def released(self) -> Iterator[Releases]:
         """Yield the locks that the function releases without having taken them."""
-        taken = {lock for locks in self._acquired.values() for lock in locks}
-        found: dict[Path, None] = {}
-        for effect in self._facts.effects.values():
-            found.update({path: None for path in effect.paths(Releases) if path not in taken})
-        yield from found
+        taken = {lock.path for locks in self._acquired.values() for lock in locks}
+        found = dict.fromkeys(
+            lock for effect in self._facts.effects.values() for lock in effect.of_kind(Releases)
+        )
+        yield from (lock for lock in found if lock.path not in taken)
 
-    def _held_last(self) -> Iterator[Path]:
+    def _held_last(self) -> Iterator[tuple[Path, Holding]]:
         """Yield the locks held on an edge to the return, or at a yield of a generator."""
         function, flow, solution = self._facts.function, self._facts.flow, self._solution
         if solution is None:
@@ -94,15 +114,11 @@ class Locks:
             last = flow.last_step(number)
             if function.is_generator:
                 if last is not None and isinstance(function.steps[last], Yield):
-                    yield from (lock for lock, _ in self._held_at(number, block.last))
+                    yield from (solution.before(number, block.last) or {}).items()
                 continue
             for edge in block.edges:
                 if edge.to == RETURN_EXIT:
-                    yield from solution.along(number, edge) or {}
-
-    def _held_at(self, block: int, step: int) -> Iterator[tuple[Path, int]]:
-        held = self._solution.before(block, step) if self._solution is not None else None
-        yield from (held or {}).items()
+                    yield from (solution.along(number, edge) or {}).items()
 
     # ----------------------------------------------------------------- the analysis
 
@@ -113,11 +129,11 @@ class Locks:
         here = dict(state)
         for lock in self._facts.effect(step).paths(Releases):
             here.pop(lock, None)
-        here.update(dict.fromkeys(self._acquired.get(step, ()), step))
+        here.update((lock.path, Holding(step, lock.kind)) for lock in self._acquired.get(step, ()))
         match self._facts.function.steps[step]:
             case Exit(region=region) | Await(kind=AwaitKind.EXIT, region=region):
                 entered = self._facts.function.regions[region].enter
-                return {lock: taken for lock, taken in here.items() if taken != entered}
+                return {lock: holding for lock, holding in here.items() if holding.taken != entered}
             case _:
                 return here
 
@@ -130,10 +146,14 @@ class Locks:
         if test is None or edge.leaves not in (Leaves.TRUE, Leaves.FALSE):
             return state
         failed = self._failed(test, edge.leaves is Leaves.TRUE)
-        return {lock: taken for lock, taken in state.items() if taken != failed}
+        return {lock: holding for lock, holding in state.items() if holding.taken != failed}
 
     def join(self, known: Held, arriving: Held) -> Held:
-        return known if arriving.keys() <= known.keys() else {**arriving, **known}
+        joined = {}
+        for lock, holding in {**arriving, **known}.items():
+            surely = all(lock in each and each[lock].surely for each in (known, arriving))
+            joined[lock] = structs.replace(holding, surely=surely)
+        return known if joined == known else joined
 
     def _failed(self, test: Expr, truth: bool) -> int | None:
         """Return the acquire that has not succeeded when the test comes out so."""

@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cancellint.analysis.library.conventions import last_name
-from cancellint.analysis.program.program import Program
+from cancellint.analysis.program.expressions import last_name
 from cancellint.model.ir import Attr, Call, Expr, Name
 from cancellint.model.types import CallSite
+
+if TYPE_CHECKING:
+    from cancellint.analysis.program.program import Program
 
 
 class CallsByName:
     """Indexes of all calls, each made when first asked for, in the order of functions and steps."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: "Program") -> None:
         self._program = program
 
     @cached_property
