@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from cancellint.model.finding import Confidence
 
 
-class Path(Struct, frozen=True, order=True, gc=False):
+class Path(Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """Which object is meant, as seen from inside one function: a root and the attributes after it.
 
     The root is `param:0`, `global:module.name`, `free:module#index:name` (a variable of an enclosing
