@@ -16,6 +16,7 @@ import msgspec
 
 from cancellint import __version__
 from cancellint.bounded import Unusable, write_text
+from cancellint.collector import leave_garbage_to_exit
 from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load, nearest, origins, values
 from cancellint.frontend.discover import Stdin, absolute, project_root, shown_path
 from cancellint.model.finding import Confidence
@@ -60,6 +61,12 @@ def main() -> None:
         _let_go_of_stdout()
     sys.excepthook = sys.__excepthook__
     sys.exit(code)
+
+
+def process() -> None:
+    """The same as the whole life of a process."""
+    leave_garbage_to_exit()
+    main()
 
 
 def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
