@@ -6,6 +6,6 @@ if __name__ == "__main__":
     if not sys.flags.safe_path:
         del sys.path[0]  # the working folder: nothing of the checked repository is imported
 
-    from cancellint.cli import main
+    from cancellint.cli import process
 
-    main()
+    process()

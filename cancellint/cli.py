@@ -16,12 +16,14 @@ import msgspec
 
 from cancellint import __version__
 from cancellint.bounded import Unusable, write_text
-from cancellint.config import AssumeRaced, Config, ConfigError, Profile, load, nearest, origins, values
+from cancellint.collector import leave_garbage_to_exit
+from cancellint.config import AssumeRaced, Config, Profile, load, nearest, origins, values
 from cancellint.frontend.discover import Stdin, absolute, project_root, shown_path
+from cancellint.mistakes import Mistake
 from cancellint.model.finding import Confidence
 from cancellint.model.report import Failure, Report
 from cancellint.printable import no_commands, printable
-from cancellint.resources import ResourcesError, rules_folder
+from cancellint.resources import rule_name, rules_folder
 
 if TYPE_CHECKING:
     from cancellint.mending import Mending
@@ -36,11 +38,11 @@ WHERE = "please put the traceback above into an issue in the repository of cance
 DEBUG: Final = "--debug"
 
 
-class OutputError(Exception):
+class OutputError(Mistake):
     """Standard output cannot be written."""
 
 
-class WorkingFolderError(Exception):
+class WorkingFolderError(Mistake):
     """The working folder is gone or may not be looked at."""
 
 
@@ -62,6 +64,12 @@ def main() -> None:
     sys.exit(code)
 
 
+def process() -> None:
+    """The same as the whole life of a process."""
+    leave_garbage_to_exit()
+    main()
+
+
 def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Ends a run that a fault of ours has broken off with 2: Python's own 1 would mean findings."""
     if isinstance(error, KeyboardInterrupt):
@@ -80,9 +88,6 @@ def _told_if_anybody_listens(error: OSError) -> int:
 
 
 def _run_command() -> int:
-    from cancellint.analysis.library.knowledge import KnowledgeError
-    from cancellint.selection import UnknownRule
-
     try:
         _look_at_working_folder()
         code = cli.main(standalone_mode=False)
@@ -91,9 +96,7 @@ def _run_command() -> int:
         return CLEAN
     except click.ClickException as error:
         return _show_wrong_use(error)
-    except (
-        ConfigError, KnowledgeError, OutputError, ResourcesError, UnknownRule, WorkingFolderError
-    ) as error:  # fmt: skip
+    except Mistake as error:
         return _complain(str(error))
     except MemoryError:
         return _complain("there is not enough memory")
@@ -631,9 +634,12 @@ def show_config(
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 def explain(rule: str, color: str) -> None:
     """Print the page of a rule, given by code or name."""
-    from cancellint.selection import find
+    name = rule_name(rule)
+    if name is None:  # then the catalogue, which takes longer to make, says what there is instead
+        from cancellint.selection import find
 
-    text = _page(find(rule).name)
+        name = find(rule).name
+    text = _page(name)
     if not _wants_color(color):
         _write(text)
         return

@@ -13,6 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from cancellint.bounded import MAX_WORD, Unusable, read_toml
+from cancellint.mistakes import Mistake
 from cancellint.model.finding import Confidence, Severity
 from cancellint.patterns import is_pattern
 from cancellint.printable import shortened
@@ -21,7 +22,7 @@ NEWEST_PYTHON = Version("3.14")
 KNOWN_PYTHONS = tuple(Version(f"3.{minor}") for minor in range(7, NEWEST_PYTHON.minor + 1))
 
 
-class ConfigError(Exception):
+class ConfigError(Mistake):
     """A configuration file says something that has no meaning; the message names file, key and a way out."""
 
 

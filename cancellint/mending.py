@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+from cancellint.collector import collect
 from cancellint.frontend.discover import shown_path
 from cancellint.frontend.read import Reading
 from cancellint.model.finding import Finding, Fix
@@ -96,6 +97,7 @@ class _Mender:
             attempts = [*self._attempts(seen)]
             if not attempts:
                 break
+            collect()
             self.texts |= {each.path: each.after for each in attempts}
             then = self.check(self.texts, seen.reading)
             useless = [each for each in attempts if not _helps(each, seen.report, then.report)]

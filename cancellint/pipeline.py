@@ -16,6 +16,7 @@ from cancellint.analysis.library import knowledge
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.beliefs import is_named, sites_of, summary_of
+from cancellint.collector import collector_off
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
     Draft,
@@ -90,7 +91,7 @@ def examine(
     choice = selected(config)
     failures: list[Failure] = []
     warnings: list[str] = []
-    with _collector_off():
+    with collector_off():
         sources = discover(
             request.paths, config.exclude, request.stdin, force_exclude=request.force_exclude, texts=texts
         )
@@ -128,7 +129,7 @@ def summaries(
 ) -> tuple[tuple[SymbolSummary, ...], tuple[Failure, ...], tuple[str, ...]]:
     """What is believed of the functions of this name, what failed, and which names there are."""
     failures: list[Failure] = []
-    with _collector_off():
+    with collector_off():
         reading = _read(discover(paths, config.exclude), jobs, None, failures, [])
         project = _analyse(reading, config, failures)
         if project is None:
@@ -159,18 +160,6 @@ def _boundary(subject: str, failures: list[Failure]) -> Iterator[None]:
         text = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
         trace = "".join(traceback.format_exception(error))
         failures.append(Failure(subject, text, trace))
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """No cyclic garbage collection: the trees hold no cycles, and looking for some doubles the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 # --------------------------------------------------------------------------- reading

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from cancellint.mistakes import Mistake
 
-class ResourcesError(Exception):
+
+class ResourcesError(Mistake):
     """The rule pages and library tables are missing: the installation is broken."""
 
 
@@ -25,6 +27,16 @@ def rules_folder() -> Path:
 def rule_pages() -> tuple[Path, ...]:
     """The Markdown pages of all rules, by file name."""
     return tuple(sorted(rules_folder().glob("*.md")))
+
+
+def rule_name(word: str) -> str | None:
+    """The name of the rule of this code or name, as the titles of the pages give them: `# name (CODE)`."""
+    for page in rule_pages():
+        with page.open(encoding="utf-8") as text:
+            code = text.readline().rpartition("(")[2].rstrip().removesuffix(")")
+        if word.casefold() in (page.stem, code.casefold()):
+            return page.stem
+    return None
 
 
 def compiled_knowledge() -> Path:

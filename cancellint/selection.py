@@ -8,13 +8,14 @@ from msgspec import Struct
 from pathspec import GitIgnoreSpec
 
 from cancellint.config import Config, Profile, nearest
+from cancellint.mistakes import Mistake
 from cancellint.model.finding import Severity
 from cancellint.patterns import spec_of
 from cancellint.printable import shortened
 from cancellint.rules.rule import all_rules
 
 
-class UnknownRule(Exception):
+class UnknownRule(Mistake):
     """A word that names no rule."""
 
 

@@ -582,7 +582,7 @@ class Expressions(Graph):
         waiting: list[tuple[cst.BaseExpression, ir.Expr]] = [(target, value)]
         while waiting:
             inner, value = waiting.pop()
-            if isinstance(inner, cst.Tuple | cst.List):
+            if type(inner) is not cst.Name and isinstance(inner, cst.Tuple | cst.List):
                 value = self._unpackable(inner, value, node)
                 waiting.extend(reversed(_unpacked(inner.elements, value)))
                 self.risky = True

@@ -37,6 +37,11 @@ def works_inside(expression: cst.BaseExpression) -> bool:
 
 _SUSPENDING: Final = frozenset({cst.Await, cst.Yield})
 
+_COMPREHENSIONS: Final = frozenset(
+    {cst.ListComp, cst.SetComp, cst.DictComp, cst.StarredDictComp, cst.GeneratorExp}
+)
+"""Asked before `isinstance`, which takes long to deny an abstract class."""
+
 
 class Suspensions:
     """Tells whether expressions suspend while they are evaluated; what has been looked at is remembered."""
@@ -52,13 +57,14 @@ class Suspensions:
             node = waiting.pop()
             if node in self._still:
                 continue
-            if type(node) in _SUSPENDING or (isinstance(node, cst.BaseComp) and _asynchronous(node.for_in)):
+            clause = _clause(node)
+            if type(node) in _SUSPENDING or _asynchronous(clause):
                 return True
             seen.append(node)
             if type(node) is cst.GeneratorExp:
                 continue
-            if isinstance(node, cst.BaseComp):
-                waiting.append(node.for_in.iter)
+            if clause is not None:
+                waiting.append(clause.iter)
             parts = _PARTS.get(type(node))
             if parts is not None:
                 waiting.extend(parts(node))
@@ -75,14 +81,20 @@ def suspends_inside(generator: cst.GeneratorExp) -> bool:
         node = waiting.pop()
         if type(node) is cst.Await:
             return True
-        if isinstance(node, cst.BaseComp):
-            if _asynchronous(node.for_in):
-                return type(node) is not cst.GeneratorExp
-            waiting.append(node.for_in.iter)
+        clause = _clause(node)
+        if _asynchronous(clause):
+            return type(node) is not cst.GeneratorExp
+        if clause is not None:
+            waiting.append(clause.iter)
         parts = _PARTS.get(type(node))
         if parts is not None:
             waiting.extend(parts(node))
     return False
+
+
+def _clause(node: cst.CSTNode) -> cst.CompFor | None:
+    """The first `for` of a comprehension."""
+    return node.for_in if type(node) in _COMPREHENSIONS and isinstance(node, cst.BaseComp) else None
 
 
 def _asynchronous(clause: cst.CompFor | None) -> bool:

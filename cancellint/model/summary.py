@@ -10,7 +10,7 @@ from cancellint.model.finding import Confidence
 from cancellint.model.knowledge import LockKind
 
 
-class Path(Struct, frozen=True, order=True, gc=False):
+class Path(Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """Which object is meant, as seen from inside one function: a root and the attributes after it.
 
     The root is `param:0`, `global:module.name`, `free:module#index:name` (a variable of an enclosing

@@ -11,14 +11,14 @@ class _Type(Struct, frozen=True, gc=False, tag=True):
     pass
 
 
-class FunctionKey(Struct, frozen=True, order=True, gc=False):
+class FunctionKey(Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """A project function: the dotted name of its module and its index in `Module.functions`."""
 
     module: str
     function: int
 
 
-class CallSite(Struct, frozen=True, order=True, gc=False):
+class CallSite(Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """A call step inside a project function."""
 
     function: FunctionKey

@@ -7,6 +7,7 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
+from cancellint.analysis.effects.calls_by_name import CallsByName
 from cancellint.analysis.effects.operations import Known, Operations, operands, pendings
 from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.names import External
@@ -84,7 +85,8 @@ class Dropped(Struct, frozen=True):
 class Handles:
     """Finds the handles that are dropped. Rests on types and knowledge only."""
 
-    def __init__(self, program: Program, types: Types, operations: Operations) -> None:
+    def __init__(self, program: Program, types: Types, operations: Operations, calls: CallsByName) -> None:
+        self._calls = calls
         self._program = program
         self._types = types
         self._operations = operations
@@ -95,7 +97,7 @@ class Handles:
 
     def dropped(self, key: FunctionKey) -> Iterator[Dropped]:
         """Yield the handles that function `key` drops, in the order of its steps."""
-        for number, started in self._starts(key, self._names):
+        for number, started in self.started(key):
             found = self._trails.follow(key, Temp(number), number)
             if found.fate is not HandleFate.LOST:
                 continue
@@ -109,7 +111,12 @@ class Handles:
 
     def started(self, key: FunctionKey) -> Iterator[tuple[int, Started]]:
         """Yield the steps of function `key` whose outcome is the handle of a new task."""
-        return self._starts(key, self._names)
+        return self._starts(key, self._names) if key in self._starting else iter(())
+
+    @cached_property
+    def _starting(self) -> frozenset[FunctionKey]:
+        """The functions that call something of a name by which tasks are started."""
+        return self._calls.functions_with(self._names)
 
     @cached_property
     def _starters(self) -> frozenset[str]:

@@ -190,6 +190,11 @@ def acts_for_callers(
     return (*_nearest(act for act in undone if not _is_balanced(act, acts)), *_nearest(left))
 
 
+def may_concern_callers(act: Act) -> bool:
+    """Tell whether a caller may know the object, or be given it."""
+    return act.subject.is_visible_to_callers or act.verb is Verb.ACQUIRES
+
+
 def _is_balanced(undone: Act, acts: dict[int, tuple[Act, ...]]) -> bool:
     """Tell whether a release, or a lowering, only makes up for what the function has taken on itself."""
     return undone.verb in (Verb.RELEASES, Verb.LOWERS) and any(

@@ -1,10 +1,10 @@
 """Values that depend on each other, computed on demand and kept."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
-_Cell = TypeVar("_Cell", bound=tuple[object, ...])
+_Cell = TypeVar("_Cell", bound=Hashable)
 _Value = TypeVar("_Value")
 
 _MAX_WEIGHT = 420

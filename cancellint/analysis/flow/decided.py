@@ -37,7 +37,7 @@ MOST_KNOWN = 6
 """Facts that are kept apart at a time; each may double the paths. What comes after them is not learnt."""
 
 
-class Truth(enum.Enum):
+class Truth(enum.StrEnum):
     """What a test tells of a value that is no constant."""
 
     TRUE = "true"

@@ -63,8 +63,11 @@ class Facts:
         for number, step in enumerate(self.function.steps):
             if isinstance(step, Call | Await | Enter | Exit | Next):
                 effect = effects.of(key, number)
-                drains.update({take.source: None for take in effect.takes if is_removal(take)})
-                self.effects[number] = _without_idle_removals(effect, key, owners)
+                removals = [take for take in effect.takes if is_removal(take)]
+                if removals:
+                    drains.update(dict.fromkeys(take.source for take in removals))
+                    effect = _without_idle_removals(effect, key, owners)
+                self.effects[number] = effect
         self.removed_from = tuple(drains)
 
     def effect(self, step: int) -> Effect:
@@ -257,8 +260,6 @@ def is_removal(take: Take) -> bool:
 
 def _without_idle_removals(effect: Effect, key: FunctionKey, owners: Owners) -> Effect:
     """Leave out removals from plain containers that nothing fills from a source."""
-    if not any(is_removal(take) for take in effect.takes):
-        return effect
     takes = tuple(
         structs.replace(take, origin=STORE) if is_removal(take) else take
         for take in effect.takes

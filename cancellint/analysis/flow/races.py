@@ -94,8 +94,8 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
 def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
     """A race that is awaited in place: `await wait_for(...)`."""
     targets = facts.flow.targets(block, ERROR)
-    starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
     for loss, token in exposed(facts, block, step):
+        starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
         if not any(is_needed(facts, loss, token, step, target) for target in targets):
             yield Candidate(step, name, loss, step, token, starts)
 

@@ -23,6 +23,7 @@ from cancellint.analysis.library import compiled_tables
 from cancellint.analysis.library.conventions import Conventions, may_explode
 from cancellint.analysis.program.arguments import given
 from cancellint.bounded import Unusable, read_toml
+from cancellint.mistakes import Mistake
 from cancellint.model.ir import Attr, Const, Expr, Name, Star
 from cancellint.model.knowledge import (
     Cancel,
@@ -44,7 +45,7 @@ NEWEST = Version("9999")
 """Stands for a version that is not known: what is newest is assumed."""
 
 
-class KnowledgeError(Exception):
+class KnowledgeError(Mistake):
     """A table says something that cannot be understood, or cannot be read."""
 
     def __init__(self, file: str, key: str, problem: str) -> None:

@@ -288,16 +288,11 @@ class _Draft:
     # ------------------------------------------------------------------ the end
 
     def finished(self) -> Expanded:
-        """Return the function with steps, blocks and regions numbered."""
+        """Return the function with steps, blocks and regions numbered. The draft is used up."""
         steps = [step for block in self._blocks for step in block.steps]
         numbers = {step.name: number for number, step in enumerate(steps)}
         places = {id(block): number for number, block in enumerate(self._blocks)}
-
-        def numbered(expr: Expr) -> Expr | None:
-            if not isinstance(expr, Temp):
-                return None
-            value = self._values.get(expr.step)
-            return Temp(numbers[expr.step]) if value is None else rewritten(value, numbered)
+        numbered = _Numbered(self._values, numbers)
 
         def place(target: _Block | int) -> int:
             return places[id(target)] if isinstance(target, _Block) else target
@@ -321,7 +316,22 @@ class _Draft:
             locals=tuple(sorted({*self._expanded.function.locals, *self._new_locals})),
             annotations=(*self._expanded.function.annotations, *self._annotations),
         )
+        for block in self._blocks:
+            block.edges.clear()  # they lead round in cycles, which nobody would collect
         return Expanded(function, tuple(step.chain for step in steps))
+
+
+class _Numbered(Struct, frozen=True):
+    """Speaks of steps by number instead of by name, or by what stands for those that are gone."""
+
+    values: Mapping[int, Expr]
+    numbers: Mapping[int, int]
+
+    def __call__(self, expr: Expr) -> Expr | None:
+        if not isinstance(expr, Temp):
+            return None
+        value = self.values.get(expr.step)
+        return Temp(self.numbers[expr.step]) if value is None else rewritten(value, self)
 
 
 def _moved(step: Step, replace: Replace, first_region: int) -> Step:

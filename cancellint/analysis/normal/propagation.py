@@ -13,7 +13,6 @@ from msgspec import Struct, structs
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
 from cancellint.analysis.engine.solver import solve
 from cancellint.analysis.normal.rewriting import (
-    Tally,
     rewritten,
     rewritten_block,
     rewritten_region,
@@ -82,9 +81,10 @@ def propagate(function: Function, shared: frozenset[str], synonyms: Replaced) ->
     `shared` are variables that functions inside of it read or write as well. Steps keep their numbers.
     """
     function = without_synonyms(function, synonyms)
-    propagation = _Propagation(function, shared, synonyms.settled)
-    if propagation.is_of_use:
-        function = propagation.result()
+    if _may_copy(function) or _asks_truth(function):
+        propagation = _Propagation(function, shared, synonyms.settled)
+        if propagation.is_of_use:
+            function = propagation.result()
     return _without_dead_branches(_with_plain_steps(function, shared))
 
 
@@ -106,7 +106,7 @@ class _Propagation:
         self._shared = shared
         self._settled = settled
         self._excluded = frozenset((*function.global_names, *function.nonlocal_names))
-        self._tally = tally(function) if _may_copy(function) else Tally({}, {}, {})
+        self._tally = tally(function)
         called = Counter(
             step.func.id for step in function.steps if isinstance(step, Call) and isinstance(step.func, Name)
         )
@@ -118,7 +118,7 @@ class _Propagation:
             for number, step in enumerate(function.steps)
             if isinstance(step, Assign) and isinstance(step.target, Name) and self._is_copied(step)
         }
-        self._asks_truth = any(isinstance(step, Call) and step.func == _BOOL for step in function.steps)
+        self._asks_truth = _asks_truth(function)
         self.is_of_use = bool(self._copied) or self._asks_truth
         self._rested: dict[tuple[str, Expr], _Rests] = {}
         self._entry: tuple[Copies | None, ...] = ()
@@ -354,6 +354,10 @@ def _may_copy(function: Function) -> bool:
             case _:
                 pass
     return False
+
+
+def _asks_truth(function: Function) -> bool:
+    return any(isinstance(step, Call) and step.func == _BOOL for step in function.steps)
 
 
 def _is_path(expr: Expr) -> bool:

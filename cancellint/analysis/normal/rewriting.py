@@ -71,6 +71,8 @@ def rewritten(expr: Expr, replace: Replace) -> Expr:
 
 def all_rewritten(exprs: tuple[Expr, ...], replace: Replace) -> tuple[Expr, ...]:
     """Return the expressions rewritten; the same tuple if none changes."""
+    if not exprs:
+        return exprs
     new = tuple([rewritten(each, replace) for each in exprs])
     return exprs if _are_same(new, exprs) else new
 
@@ -93,9 +95,12 @@ def rewritten_step(step: Step, replace: Replace) -> Step:
     match step:
         case Call(func=func, args=args, keywords=keywords):
             new_func, new_args = rewritten(func, replace), all_rewritten(args, replace)
-            named = tuple([(name, rewritten(value, replace)) for name, value in keywords])
-            same = new_func is func and new_args is args
-            if same and all(a[1] is b[1] for a, b in zip(named, keywords, strict=True)):
+            named = keywords
+            if keywords:
+                values = all_rewritten(given := tuple([value for _, value in keywords]), replace)
+                if values is not given:
+                    named = tuple([(name, new) for (name, _), new in zip(keywords, values, strict=True)])
+            if new_func is func and new_args is args and named is keywords:
                 return step
             return structs.replace(step, func=new_func, args=new_args, keywords=named)
         case Assign(target=target, value=value):
@@ -159,7 +164,7 @@ def reads(step: Step) -> tuple[Expr, ...]:
     """Return the expressions that a step evaluates."""
     match step:
         case Call(func=func, args=args, keywords=keywords):
-            return (func, *args, *[value for _, value in keywords])
+            return (func, *args, *[value for _, value in keywords]) if keywords else (func, *args)
         case Assign(target=target, value=value):
             return (value, *_read_by_target(target))
         case Delete(target=target):

@@ -1,12 +1,12 @@
 """The calls of the program by the names in them, for those who look by name before they ask the types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cancellint.analysis.program.expressions import last_name
 from cancellint.model.ir import Attr, Call, Expr, Name
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, FunctionKey
 
 if TYPE_CHECKING:
     from cancellint.analysis.program.program import Program
@@ -17,6 +17,14 @@ class CallsByName:
 
     def __init__(self, program: "Program") -> None:
         self._program = program
+
+    def of_any(self, names: Iterable[str]) -> list[CallSite]:
+        """Return the calls of whatever has one of these names, in order."""
+        return sorted(site for name in frozenset(names) for site in self.called.get(name, ()))
+
+    def functions_with(self, names: Iterable[str]) -> frozenset[FunctionKey]:
+        """Return the functions that call something of one of these names."""
+        return frozenset(site.function for name in frozenset(names) for site in self.called.get(name, ()))
 
     @cached_property
     def called(self) -> Mapping[str, Sequence[CallSite]]:

@@ -50,7 +50,10 @@ def parameter_fates(facts: Facts) -> ParameterFates:
 
 
 class _Flow:
-    """The growing table: which parameters' data a holder may have, as a bit mask."""
+    """The growing table: which parameters' data a holder may have, as a bit mask.
+
+    Another round is needed where a holder grows after a step of this round has read it.
+    """
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -58,11 +61,13 @@ class _Flow:
         self._kept = 0
         self._back = 0
         self._stored: dict[tuple[int, Path], None] = {}
-        self._grown = False
+        self._read: set[Holder] = set()
+        self._outdated = False
 
     def round(self) -> bool:
-        """Pass over all steps once; tell whether anything was new."""
-        self._grown = False
+        """Pass over all steps once; tell whether any has read what has grown since."""
+        self._read.clear()
+        self._outdated = False
         for number, step in enumerate(self._facts.function.steps):
             match step:
                 case Assign(target=target, value=value):
@@ -77,7 +82,7 @@ class _Flow:
                     self._call(number)
                 case _:
                     pass
-        return self._grown
+        return self._outdated
 
     def fates(self) -> ParameterFates:
         count = range(len(self._facts.function.params))
@@ -92,22 +97,26 @@ class _Flow:
             case Const():
                 return 0
             case Name(id=name):
-                return self._held.get(holder(self._facts.frame, name), 0)
+                return self._bits(holder(self._facts.frame, name))
             case Temp(step=step):
-                return self._held.get(step, 0)
+                return self._bits(step)
             case _:
                 pass
         bits = 0
         for place, content in holders(self._facts.frame, expr):
             if content:
-                bits |= self._held.get(place, 0)
+                bits |= self._bits(place)
         return bits
+
+    def _bits(self, place: Holder) -> int:
+        self._read.add(place)
+        return self._held.get(place, 0)
 
     def _hold(self, place: Holder, bits: int) -> None:
         old = self._held.get(place, 0)
         if bits & ~old:
             self._held[place] = old | bits
-            self._grown = True
+            self._outdated = self._outdated or place in self._read
 
     def _assign(self, target: Expr, value: Expr) -> None:
         bits = self._value(value)

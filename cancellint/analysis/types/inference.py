@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from cancellint.analysis.engine.demand import Cells
 from cancellint.analysis.program import containers
@@ -63,7 +64,9 @@ class _Kind(enum.IntEnum):
     """the attribute `name` of instances of the class `owner`"""
 
 
-class _Cell(NamedTuple):
+class _Cell(Struct, frozen=True, gc=False, cache_hash=True):
+    """One thing to infer, for the whole program."""
+
     kind: _Kind
     owner: str
     """a module, or the class of an ATTRIBUTE"""

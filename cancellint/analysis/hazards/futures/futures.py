@@ -157,7 +157,8 @@ class Futures:
 
     @cached_property
     def completions(self) -> tuple[Completion, ...]:
-        return tuple(each for key in self._completing for each in self._completions(key))
+        completing = sorted(self.effects.calls.functions_with(self._completers))
+        return tuple(each for key in completing for each in self._completions(key))
 
     def made_in(self, key: FunctionKey) -> tuple[Made, ...]:
         """Return the futures that a function makes."""
@@ -187,12 +188,10 @@ class Futures:
     @cached_property
     def _makers(self) -> tuple[tuple[CallSite, Confidence], ...]:
         direct: list[tuple[CallSite, Confidence]] = []
-        for key in self.program.functions():
-            for number, step in enumerate(self.program.function(key).steps):
-                if isinstance(step, Call) and last_name(step.func) in self.signal.makers:
-                    confidence = self._makes(key, number)
-                    if confidence is not None:
-                        direct.append((CallSite(key, number), confidence))
+        for site in self.effects.calls.of_any(self.signal.makers):
+            confidence = self._makes(site.function, site.step)
+            if confidence is not None:
+                direct.append((site, confidence))
         return (*direct, *self._made_by_helpers(direct))
 
     def _makes(self, key: FunctionKey, number: int) -> Confidence | None:
@@ -228,17 +227,6 @@ class Futures:
             return self.signal.completers
         found = self.effects.operations.knowledge.with_role(Role.COMPLETES)
         return frozenset(name.rpartition(".")[2] for name in found)
-
-    @cached_property
-    def _completing(self) -> tuple[FunctionKey, ...]:
-        return tuple(
-            key
-            for key in self.program.functions()
-            if any(
-                isinstance(step, Call) and isinstance(step.func, Attr) and step.func.name in self._completers
-                for step in self.program.function(key).steps
-            )
-        )
 
     def _completions(self, key: FunctionKey) -> Iterator[Completion]:
         for number, step in enumerate(self.program.function(key).steps):

@@ -314,11 +314,8 @@ class SharedFutures:
     def _kept(self) -> dict[Home, tuple[CallSite, bool]]:
         """Where futures and tasks are put, by their homes, and whether they are tasks."""
         found: dict[Home, tuple[CallSite, bool]] = {}
-        for key in self._program.functions():
-            steps = self._program.function(key).steps
-            if not any(isinstance(step, Call) and last_name(step.func) in _MAKERS for step in steps):
-                continue
-            for number, step in enumerate(steps):
+        for key in sorted(self._futures.effects.calls.functions_with(_MAKERS)):
+            for number, step in enumerate(self._program.function(key).steps):
                 if isinstance(step, Assign) and isinstance(step.target, Attr | Item):
                     kind = self._kind(key, step.value)
                     home = self._futures.home(key, step.target)

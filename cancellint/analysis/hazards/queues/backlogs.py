@@ -116,6 +116,7 @@ class Backlogs:
         self._callers = uses
         self._knowledge = effects.operations.knowledge
         self._program = effects.program
+        self._calls = effects.calls
         self._homes = Homes(effects)
         self._inflows = Inflows(effects, uses)
 
@@ -141,7 +142,7 @@ class Backlogs:
 
     @cached_property
     def _made(self) -> tuple[_Made, ...]:
-        return tuple(self._constructions())
+        return tuple(sorted((*self._constructions(), *self._lists()), key=lambda each: each.site))
 
     @cached_property
     def _sites(self) -> frozenset[CallSite]:
@@ -155,13 +156,19 @@ class Backlogs:
         )
 
     def _constructions(self) -> Iterator[_Made]:
+        for site in self._calls.of_any(name.rpartition(".")[2] for name in self._knowledge.queues()):
+            match self._program.function(site.function).steps[site.step]:
+                case Call() as call:
+                    yield from self._constructed(site, call)
+                case _:
+                    pass
+
+    def _lists(self) -> Iterator[_Made]:
+        """Yield the lists that are made as attributes, of those whose first item is taken out somewhere."""
         popped = frozenset(self._popped_from())
-        constructors = {name.rpartition(".")[2] for name in self._knowledge.queues()}
-        for key in self._program.functions():
+        for key in self._program.functions() if popped else ():
             for number, step in enumerate(self._program.function(key).steps):
                 match step:
-                    case Call(func=func) if last_name(func) in constructors:
-                        yield from self._constructed(CallSite(key, number), step)
                     case Assign(target=Attr(name=name) as target, value=Build("list", ()), op="") if (
                         name in popped
                     ):
@@ -175,13 +182,12 @@ class Backlogs:
 
     def _popped_from(self) -> Iterator[str]:
         """Yield the names of attributes whose first item is taken out somewhere."""
-        for key in self._program.functions():
-            for step in self._program.function(key).steps:
-                match step:
-                    case Call(func=Attr(base=Attr(name=name), name="pop"), args=args) if args == _FIRST:
-                        yield name
-                    case _:
-                        pass
+        for site in self._calls.called.get("pop", ()):
+            match self._program.function(site.function).steps[site.step]:
+                case Call(func=Attr(base=Attr(name=name)), args=args) if args == _FIRST:
+                    yield name
+                case _:
+                    pass
 
     def _constructed(self, site: CallSite, call: Call) -> Iterator[_Made]:
         entry = self._effects.queues.constructor(site.function, call)
@@ -205,7 +211,13 @@ class Backlogs:
 
     @cached_property
     def _uses(self) -> tuple[_Use, ...]:
-        return tuple(use for key in self._program.functions() for use in self._uses_in(key))
+        calling = self._calls.functions_with((*_USES, "len"))
+        return tuple(
+            use
+            for key in self._program.functions()
+            if key in calling or self._program.function(key).is_async
+            for use in self._uses_in(key)
+        )
 
     def _uses_in(self, key: FunctionKey) -> Iterator[_Use]:
         named = set(self._names)

@@ -145,6 +145,8 @@ class Contenders:
 
     def _waits(self, key: FunctionKey) -> Iterator[Waiting]:
         """Yield how a function waits for tasks: by name first, for few calls are worth resolving."""
+        if key not in self._waiters:
+            return
         for number, step in enumerate(self._effects.program.function(key).steps):
             if isinstance(step, Call) and last_name(step.func) in self._waiting_names:
                 found = self.waiting(key, number)
@@ -197,12 +199,17 @@ class Contenders:
         return frozenset(found)
 
     @cached_property
+    def _waiters(self) -> frozenset[FunctionKey]:
+        """The functions that call something of these names."""
+        return self._effects.calls.functions_with(self._waiting_names)
+
+    @cached_property
     def _mains(self) -> frozenset[FunctionKey]:
         """The coroutine functions that a whole event loop is run for, by their own module."""
         program = self._effects.program
         return frozenset(
             main
-            for key in program.functions()
+            for key in sorted(self._effects.calls.functions_with(("run", *_RUNS_WHAT_IS_STARTED)))
             if not program.function(key).is_async
             for main in self._run_by(key)
             if main.module == key.module
@@ -213,7 +220,7 @@ class Contenders:
         steps = self._effects.program.function(key).steps
         names = {last_name(step.func) for step in steps if isinstance(step, Call)}
         starts = not names.isdisjoint(_RUNS_WHAT_IS_STARTED)
-        for number, step in enumerate(steps if starts or "run" in names else ()):
+        for number, step in enumerate(steps):
             if isinstance(step, Call) and (starts or _is_run(steps, number)):
                 for callee in self._effects.types.callees(key, number):
                     if isinstance(callee, ProjectCallee):
