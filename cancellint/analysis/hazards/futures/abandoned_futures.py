@@ -175,21 +175,28 @@ class AbandonedFutures:
     def _confidence(self, completion: Completion, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
         """Return how firmly it stands that somebody is hurt.
 
-        What is made once with its object is mostly thrown away with it when the waiter is cancelled. An
-        error at the end of a function that nobody is known to call leaves a line in the log.
+        What is made once with its object and completed by it is mostly thrown away with it when the waiter
+        is cancelled; who completes it from elsewhere still has the object. An error at the end of a function
+        that nobody is known to call leaves a line in the log.
         """
-        name = self._program.function(made.site.function).name
-        if harm is Harm.CAUGHT or name in ("__init__", "__post_init__", "<module>"):
+        if harm is Harm.CAUGHT or self._is_thrown_away(completion, made):
             return Confidence.POSSIBLE
         if wait is None:
             public = any(self._is_public(each) for each in made.handed_by)
             return Confidence.LIKELY if public and harm is not Harm.CALL else Confidence.POSSIBLE
-        public = self._is_public(wait.at.function)
         if harm is Harm.CALL and self._is_last(completion.at):
             return Confidence.LIKELY if wait.is_timed else Confidence.POSSIBLE
-        if wait.is_timed or (public and harm is not Harm.CALL):
-            return made.confidence
-        return Confidence.LIKELY if public else Confidence.POSSIBLE
+        return made.confidence if wait.is_timed or harm is not Harm.CALL else Confidence.LIKELY
+
+    def _is_thrown_away(self, completion: Completion, made: Made) -> bool:
+        """Tell whether a future is made with an object, or a module, that completes it itself."""
+        name = self._program.function(made.site.function).name
+        if made.is_on_demand or name not in ("__init__", "__post_init__", "<module>"):
+            return False
+        here, there = map(self._program.class_of, (completion.at.function, made.site.function))
+        if here is None or there is None:
+            return there is None
+        return self._program.inherits(here, there) or self._program.inherits(there, here)
 
     def _is_last(self, at: CallSite) -> bool:
         """Tell whether nothing is called after a step, and nothing kept in an object changes."""
