@@ -119,7 +119,8 @@ class AbandonedFutures:
             for each in self._futures.waits
             if each.at.function != completion.at.function and self._may_be(each.at, each.held, made)
         ]
-        abandoned = [each for each in waits if self._is_abandoned(each, made)]
+        homes = made.held.homes | self._leading_to(completion)
+        abandoned = [each for each in waits if self._is_abandoned(each, made, homes)]
         if not abandoned and (waits or made.handed_to or not made.handed_by):
             return None
         wait = min(abandoned, key=lambda each: (not each.is_timed, each.at), default=None)
@@ -164,8 +165,17 @@ class AbandonedFutures:
                 if param == name:
                     yield site, value
 
-    def _is_abandoned(self, wait: Wait, made: Made) -> bool:
-        return not self._deregisters(wait, made) and not self._is_shielded(wait.at.function)
+    def _leading_to(self, completion: Completion) -> frozenset[Home]:
+        """Return who keeps the object in whose attribute a completion finds its future."""
+        found: set[Home] = set()
+        expr = completion.future
+        while isinstance(expr, Attr):
+            expr = expr.base
+            found |= self._futures.held(completion.at.function, expr).homes
+        return frozenset(found)
+
+    def _is_abandoned(self, wait: Wait, made: Made, homes: frozenset[Home]) -> bool:
+        return not self._deregisters(wait, made, homes) and not self._is_shielded(wait.at.function)
 
     def _is_shielded(self, key: FunctionKey) -> bool:
         """Tell whether all known callers of a coroutine shield it."""
@@ -247,9 +257,8 @@ class AbandonedFutures:
 
     # ----------------------------------------------------------------- what the waiter leaves behind
 
-    def _deregisters(self, wait: Wait, made: Made) -> bool:
-        """Tell whether the future is taken out of its home when the one who waits for it is cancelled."""
-        homes = made.held.homes
+    def _deregisters(self, wait: Wait, made: Made, homes: frozenset[Home]) -> bool:
+        """Tell whether the future is taken out of one of its homes when its waiter is cancelled."""
         sites = [wait.at] if wait.helper is None else [wait.at, wait.helper]
         if any(self._undone_on_cancel(each, homes) for each in sites):
             return True
