@@ -10,7 +10,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home, Homes
-from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.effects import FUTURE, Effects
 from cancellint.analysis.effects.operations import operands
 from cancellint.analysis.flow.inflows import Inflows
 from cancellint.analysis.flow.unwinding import Unwinding
@@ -47,7 +47,6 @@ from cancellint.model.types import (
     Unknown,
 )
 
-FUTURE = "asyncio.Future"
 FILLS = frozenset(
     {"append", "appendleft", "add", "insert", "setdefault", "put", "put_nowait", "extend", "update"}
 )

@@ -8,9 +8,10 @@ from itertools import islice
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home
+from cancellint.analysis.effects.effects import FUTURE
 from cancellint.analysis.engine.graph import CANCELLED
 from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
-from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
+from cancellint.analysis.hazards.futures.futures import Futures
 from cancellint.analysis.library.conventions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence

@@ -1,6 +1,6 @@
 """Undischarged obligations of the whole program: those of its functions that no caller discharges."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import structs
 
@@ -9,6 +9,7 @@ from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.flow.undoing import entering, leaving
 from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Obligations
@@ -38,7 +39,9 @@ class Debts:
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
         ways = Ways(self._facts_of(key))
-        own = Obligations(ways, self._attributes, self._counterpart(key)).debts()
+        counterpart = self._sibling(key, leaving)
+        is_counterpart = self._sibling(key, entering) is not None
+        own = Obligations(ways, self._attributes, counterpart, is_counterpart=is_counterpart).debts()
         told = frozenset(debt.handler for debt in own if debt.handler >= 0)
         found = sorted(
             (*own, *cleanups(ways, self._attributes, told)),
@@ -46,14 +49,13 @@ class Debts:
         )
         return tuple(self._after_callers(key, found))
 
-    def _counterpart(self, key: FunctionKey) -> Facts | None:
-        """Return what leaves a manager that a function enters: it does not run if entering is cancelled."""
+    def _sibling(self, key: FunctionKey, named: Callable[[str], str | None]) -> Facts | None:
+        """Return the method of the same class that ends, or begins, what a method begins, or ends."""
         program = self._effects.program
         cls = program.class_of(key)
-        if cls is None or program.function(key).name != "__aenter__":
-            return None
-        leaving = program.methods(cls, "__aexit__")
-        return self._facts_of(leaving[0]) if leaving else None
+        name = named(program.function(key).name)
+        methods = program.methods(cls, name) if cls is not None and name is not None else ()
+        return self._facts_of(methods[0]) if methods else None
 
     # ------------------------------------------------------------------ callers
 

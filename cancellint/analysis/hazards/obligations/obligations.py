@@ -117,6 +117,8 @@ class Obligation(Struct, frozen=True):
     """the object that an entry of a container was given"""
     built_on: frozenset[Path] = frozenset()
     """the objects of the function's own that an object was made of: closing one of them closes it"""
+    is_own_lock: bool = False
+    """a flag or counter that the function, and its counterpart, make a lock of"""
 
 
 _MOST_COPIES = 3
@@ -127,11 +129,20 @@ class Obligations:
     """The solved analysis of one function; `attributes` tells what the rest of the program does.
 
     `counterpart` is the function that alone gives back what this one has taken, and runs only once this one
-    has come to its end: of an `__aenter__` the `__aexit__`.
+    has come to its end: of an `__aenter__` the `__aexit__`, of an `acquire` the `release`. `is_counterpart`
+    tells whether the function is such a one itself.
     """
 
-    def __init__(self, ways: Ways, attributes: Attributes, counterpart: Facts | None = None) -> None:
+    def __init__(
+        self,
+        ways: Ways,
+        attributes: Attributes,
+        counterpart: Facts | None = None,
+        *,
+        is_counterpart: bool = False,
+    ) -> None:
         self._counterpart = counterpart
+        self._is_counterpart = is_counterpart
         self._facts = ways.facts
         self._ways = ways
         self._attributes = attributes
@@ -165,6 +176,8 @@ class Obligations:
                         pass
         yield from self._given_back()
         yield from self._held_before()
+        yield from self._locked()
+        yield from self._returned_to()
 
     def _entry_given(self, number: int) -> Path | None:
         """Return the object that a step puts into a container under a key."""
@@ -191,6 +204,45 @@ class Obligations:
                     seen.add(act.subject)
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, Confidence.LIKELY)
                     yield Obligation(ObligationKind.HELD, taken, BEFORE, frozenset((act.subject,)))
+
+    def _returned_to(self) -> Iterator[Obligation]:
+        """Yield what a caller returns to a pool by this method, which puts it there at the end of its way."""
+        for param in self._facts.function.params[1:] if self._is_counterpart else ():
+            path = self._facts.frame.path(Name(param.name))
+            if path is None:
+                continue
+            for number in range(len(self._facts.function.steps)):
+                for argument in self._facts.effect(number).arguments:
+                    pool = argument.into
+                    stores = argument.fate is Fate.STORES and self._facts.frame.path(argument.value) == path
+                    if stores and pool is not None and pool.root == "param:0" and pool.fields:
+                        taken = Act(Verb.ACQUIRES, path, pool)
+                        names = frozenset((path, Path(f"local:{param.name}")))
+                        yield Obligation(ObligationKind.HELD, taken, BEFORE, names)
+
+    def _locked(self) -> Iterator[Obligation]:
+        """Yield the flags and counters by which a function makes a lock of its own, where it takes it.
+
+        Whoever finds it taken waits there for his turn, and the counterpart alone gives it back.
+        """
+        there = self._counterpart
+        awaits = (await_ for _, await_ in self._ways.awaits)
+        if there is None or not any(self._facts.waits_for_somebody(await_) for await_ in awaits):
+            return
+        given_back = {
+            act.subject
+            for acts in there.acts.values()
+            for act in acts
+            if act.verb in (Verb.RESETS, Verb.LOWERS) and act.calls <= MOST_CALLS
+        }
+        for number, step in enumerate(self._facts.function.steps):
+            subject = self._facts.frame.path(step.target) if isinstance(step, Assign) else None
+            if subject is None or subject not in given_back or not subject.is_visible_to_callers:
+                continue
+            verbs = [act.verb for act in self._facts.acts.get(number, ())]
+            if UNDOES.isdisjoint(verbs) and subject.fields and asks_for(self._facts, subject):
+                taken = Act(Verb.RAISES if Verb.RAISES in verbs else Verb.SETS, subject)
+                yield Obligation(ObligationKind.HELD, taken, number, frozenset((subject,)), is_own_lock=True)
 
     def _is_shared(self, act: Act) -> bool:
         """Tell whether others see the state: it belongs to an object that outlives the call, and is read."""
@@ -311,15 +363,24 @@ class Obligations:
             return None
         if self._is_collected(obligation):
             return None
-        if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
+        if self._is_handed_on(obligation, block) or self._ways.is_cured(
+            block, partial(_cures, obligation), obligation.names
+        ):
             return None
         confidence = _confidence(obligation, witness)
-        if self._is_latch(obligation, block) or not self._refuses(obligation):
+        is_remembered = self._is_latch(obligation, block) or not self._refuses(obligation)
+        if is_remembered and not obligation.is_own_lock:
             confidence = Confidence.POSSIBLE
         elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
             confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _is_handed_on(self, obligation: Obligation, block: int) -> bool:
+        """Tell whether the cancellation path gives what is held to somebody who keeps it."""
+        way = self._ways.way_out(block) if obligation.kind is ObligationKind.HELD else None
+        steps = self._facts.function.steps
+        return way is not None and any(self._hands_on(obligation, step, steps[step]) for step in way.steps)
 
     def _is_collected(self, obligation: Obligation) -> bool:
         """Tell whether an object of this function alone is closed as soon as the function has ended."""
@@ -486,7 +547,8 @@ class Obligations:
             return None
         for step, acts in there.acts.items():
             for act in acts:
-                if _undoes(obligation, act):
+                opens = obligation.is_own_lock and act.subject in obligation.names and act.verb in UNDOES
+                if opens or _undoes(obligation, act):
                     return Witness(step, act, Belief.CLEANUP, elsewhere=CallSite(there.key, step))
         return None
 
