@@ -24,7 +24,7 @@ from cancellint.analysis.flow.custody import empty_when
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.undoing import gives_back_local
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of, is_exit, replaces
-from cancellint.analysis.memory.access_paths import Frame
+from cancellint.analysis.memory.access_paths import Frame, is_part
 from cancellint.analysis.memory.values import holders
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.finding import Confidence
@@ -36,6 +36,7 @@ from cancellint.model.ir import (
     AwaitKind,
     Call,
     Edge,
+    Element,
     Enter,
     Expr,
     Item,
@@ -317,9 +318,9 @@ class Obligations:
         found = {path}
         for step in self._facts.function.steps:
             match step:
-                case Assign(target=Name(id=name), value=Temp(step=made), op="") if (
-                    Path(f"temp:{made}") in found
-                ):
+                case Assign(
+                    target=Name(id=name), value=Temp(step=made) | Element(value=Temp(step=made)), op=""
+                ) if Path(f"temp:{made}") in found:
                     found.add(Path(f"local:{name}"))
                 case Assign(target=Name(id=name), value=Name() as other, op="") if (
                     self._facts.frame.path(other) in found
@@ -384,13 +385,10 @@ class Obligations:
 
     def _is_collected(self, obligation: Obligation) -> bool:
         """Tell whether an object of this function alone is closed as soon as the function has ended."""
-        subject = obligation.act.subject
-        return (
-            obligation.kind is ObligationKind.HELD
-            and subject.root.startswith("local:")
-            and not subject.fields
-            and self._facts.is_collected(Name(subject.root.removeprefix("local:")))
-        )
+        if obligation.kind is not ObligationKind.HELD or obligation.act.subject.fields:
+            return False
+        names = [each.root for each in obligation.names if each.root.startswith("local:")]
+        return any(self._facts.is_collected(Name(name.removeprefix("local:"))) for name in names)
 
     def _may_end_by_itself(self, obligation: Obligation, witness: Witness | None) -> bool:
         """Tell whether state that stays behind may do no harm: its object ends, or somebody else removes it.
@@ -763,7 +761,7 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
     if act.calls > MOST_CALLS:
         return False
     if obligation.kind is ObligationKind.HELD:
-        if act.subject not in obligation.names:
+        if not _is_whole_or_part(obligation, act.subject):
             return False
         return act.verb is Verb.RELEASES or (
             act.verb is Verb.CLOSES and (not taken.subject.is_visible_to_callers)
@@ -775,12 +773,22 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
     return act.item == taken.item
 
 
+def _is_whole_or_part(obligation: Obligation, subject: Path) -> bool:
+    """Tell whether an object is what is held, or one of several that were opened and end together."""
+    if subject in obligation.names:
+        return True
+    opened = obligation.act.verb is Verb.ACQUIRES and obligation.act.item is None
+    return opened and is_part(subject) and Path(subject.root) in obligation.names
+
+
 def _cures(obligation: Obligation, act: Act) -> bool:
     """Tell whether an act leaves nothing to be undone."""
     if act.verb is Verb.ADDS and act.item in obligation.names:
         return obligation.kind is ObligationKind.HELD and act.subject.is_visible_to_callers
     if act.verb is Verb.CLOSES and act.subject in obligation.built_on:
         return True
+    if obligation.kind is ObligationKind.HELD and act.verb in UNDOES and is_part(act.subject):
+        return _is_whole_or_part(obligation, act.subject)
     return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
 
 
