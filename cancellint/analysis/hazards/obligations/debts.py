@@ -1,6 +1,7 @@
 """Undischarged obligations of the whole program: those of its functions that no caller discharges."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from msgspec import structs
 
@@ -39,9 +40,8 @@ class Debts:
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
         ways = Ways(self._facts_of(key))
-        counterpart = self._sibling(key, leaving)
-        is_counterpart = self._sibling(key, entering) is not None
-        own = Obligations(ways, self._attributes, counterpart, is_counterpart=is_counterpart).debts()
+        waited_for = partial(self._is_waited_for, key) if self._sibling(key, entering) is not None else None
+        own = Obligations(ways, self._attributes, self._sibling(key, leaving), waited_for).debts()
         told = frozenset(debt.handler for debt in own if debt.handler >= 0)
         found = sorted(
             (*own, *cleanups(ways, self._attributes, told)),
@@ -56,6 +56,18 @@ class Debts:
         name = named(program.function(key).name)
         methods = program.methods(cls, name) if cls is not None and name is not None else ()
         return self._facts_of(methods[0]) if methods else None
+
+    def _is_waited_for(self, method: FunctionKey, pool: Path) -> bool:
+        """Tell whether some method of the same class waits until there is something in an attribute."""
+        program = self._effects.program
+        cls = program.class_of(method)
+        methods = [key for key in self._results if program.class_of(key) == cls]
+        return any(
+            take.source == pool
+            for facts in map(self._facts_of, methods)
+            for _, await_ in facts.awaits()
+            for take in facts.effect(await_).takes
+        )
 
     # ------------------------------------------------------------------ callers
 

@@ -9,7 +9,7 @@ undoes, has to be undone. Only locks and what comes out of a pool need no such w
 """
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from msgspec import Struct, structs
@@ -130,8 +130,8 @@ class Obligations:
     """The solved analysis of one function; `attributes` tells what the rest of the program does.
 
     `counterpart` is the function that alone gives back what this one has taken, and runs only once this one
-    has come to its end: of an `__aenter__` the `__aexit__`, of an `acquire` the `release`. `is_counterpart`
-    tells whether the function is such a one itself.
+    has come to its end: of an `__aenter__` the `__aexit__`, of an `acquire` the `release`. Where the
+    function is such a one itself, `waited_for` tells whether others wait until something is put into a pool.
     """
 
     def __init__(
@@ -139,11 +139,10 @@ class Obligations:
         ways: Ways,
         attributes: Attributes,
         counterpart: Facts | None = None,
-        *,
-        is_counterpart: bool = False,
+        waited_for: Callable[[Path], bool] | None = None,
     ) -> None:
         self._counterpart = counterpart
-        self._is_counterpart = is_counterpart
+        self._waited_for = waited_for
         self._facts = ways.facts
         self._ways = ways
         self._attributes = attributes
@@ -208,7 +207,8 @@ class Obligations:
 
     def _returned_to(self) -> Iterator[Obligation]:
         """Yield what a caller returns to a pool by this method, which puts it there at the end of its way."""
-        for param in self._facts.function.params[1:] if self._is_counterpart else ():
+        waited_for = self._waited_for
+        for param in self._facts.function.params[1:] if waited_for is not None else ():
             path = self._facts.frame.path(Name(param.name))
             if path is None:
                 continue
@@ -216,7 +216,7 @@ class Obligations:
                 for argument in self._facts.effect(number).arguments:
                     pool = argument.into
                     stores = argument.fate is Fate.STORES and self._facts.frame.path(argument.value) == path
-                    if stores and pool is not None and pool.root == "param:0" and pool.fields:
+                    if stores and pool is not None and waited_for is not None and waited_for(pool):
                         taken = Act(Verb.ACQUIRES, path, pool)
                         names = frozenset((path, Path(f"local:{param.name}")))
                         yield Obligation(ObligationKind.HELD, taken, BEFORE, names)
