@@ -24,6 +24,7 @@ from cancellint.model.ir import (
     AwaitKind,
     Build,
     Call,
+    Closure,
     Element,
     Expr,
     Item,
@@ -377,11 +378,22 @@ class Futures:
                     yield CallSite(key, number), home
             for home in self._fields_given(key, number, carriers):
                 yield CallSite(key, number), home
+            for closure in _closures_in(step):
+                yield from self._stores_in_closure(FunctionKey(key.module, closure), carriers, depth)
             if isinstance(step, Call) and depth:
                 for callee, param in self._given(key, number, carriers):
                     inner = self._carrying(callee, Name(param))
                     for _, home in self._stores(callee, inner, depth - 1):
                         yield CallSite(key, number), home
+
+    def _stores_in_closure(
+        self, key: FunctionKey, carriers: frozenset[Expr], depth: int
+    ) -> Iterator[tuple[CallSite, Home]]:
+        """Yield those of a function that is written in place and sees the variables of the one around it."""
+        bound = self.program.function(key).locals
+        seen = frozenset(each for each in carriers if isinstance(each, Name) and each.id not in bound)
+        if seen and depth:
+            yield from self._stores(key, seen, depth - 1)
 
     def _fields_given(self, key: FunctionKey, number: int, carriers: frozenset[Expr]) -> Iterator[Home]:
         """Yield the fields that a call gives a carrier, where it makes a record that writes no `__init__`."""
@@ -642,6 +654,19 @@ class Futures:
             return False
         unwinding = self.unwinding(key)
         return any(unwinding.race(region) is not None for region in block.regions)
+
+
+def _closures_in(step: object) -> Iterator[int]:
+    """Yield the functions that a step makes in place and binds, or gives to a call."""
+    match step:
+        case Assign(value=Closure(function=index)):
+            yield index
+        case Call(args=args, keywords=keywords):
+            for value in (*args, *(value for _, value in keywords)):
+                if isinstance(value, Closure):
+                    yield value.function
+        case _:
+            pass
 
 
 def _is_never_set(found: Type) -> bool:
