@@ -118,6 +118,8 @@ class Obligation(Struct, frozen=True):
     """the object that an entry of a container was given"""
     built_on: frozenset[Path] = frozenset()
     """the objects of the function's own that an object was made of: closing one of them closes it"""
+    put_back: int = BEFORE
+    """the step that puts back what a caller has returned, where that is all that is asked of the function"""
     is_own_lock: bool = False
     """a flag or counter that the function, and its counterpart, make a lock of"""
 
@@ -219,7 +221,7 @@ class Obligations:
                     if stores and pool is not None and waited_for is not None and waited_for(pool):
                         taken = Act(Verb.ACQUIRES, path, pool)
                         names = frozenset((path, Path(f"local:{param.name}")))
-                        yield Obligation(ObligationKind.HELD, taken, BEFORE, names)
+                        yield Obligation(ObligationKind.HELD, taken, BEFORE, names, put_back=number)
 
     def _locked(self) -> Iterator[Obligation]:
         """Yield the flags and counters by which a function makes a lock of its own, where it takes it.
@@ -356,6 +358,8 @@ class Obligations:
             self._answered(obligation, await_),
             self._given_back_by_counterpart(obligation),
         )
+        if not self._would_put_back(obligation, block):
+            return None
         witnesses = [each for each in found if each is not None]
         witness = min(witnesses, key=lambda each: each.belief.value, default=None)
         if witness is None and not _is_known_to_be_owed(obligation):
@@ -376,6 +380,12 @@ class Obligations:
             confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+
+    def _would_put_back(self, obligation: Obligation, block: int) -> bool:
+        """Tell whether an await stands between a caller's returning something and its being put back."""
+        flow = self._facts.flow
+        put_back = obligation.put_back
+        return put_back == BEFORE or reaches(flow, block, flow.block_of(put_back), NORMAL)
 
     def _is_handed_on(self, obligation: Obligation, block: int) -> bool:
         """Tell whether the cancellation path gives what is held to somebody who keeps it."""
