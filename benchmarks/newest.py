@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from checking import ASYNC_FUNCTION
@@ -63,10 +63,10 @@ def fetched(folder: Path, name: str) -> Path:
     return tree
 
 
-def download(folder: Path, name: str) -> Path:
-    """The archive of a package's newest release. Raises LeftOut."""
+def download(folder: Path, name: str, ways: Iterable[Sequence[str]] = WAYS) -> Path:
+    """The archive of a package's newest release, or of the one that is named. Raises LeftOut."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    for way in WAYS:
+    for way in ways:
         try:
             subprocess.run(
                 [*command, *way, "--dest", str(folder), name],

@@ -27,7 +27,7 @@ def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
     match debt.witness:
         case Witness(elsewhere=CallSite(function=there, step=step)):
             site = Site(there.module, there.function, step)
-            yield SiteNote(site, "only this gives it back, and it does not run if entering is cancelled")
+            yield SiteNote(site, "only this gives it back, and it does not run if the taking is cancelled")
         case Witness(step=step):
             yield SiteNote(subject.site(step), "it is given back here, out of a cancellation's way")
         case None:

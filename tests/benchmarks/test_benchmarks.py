@@ -14,7 +14,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
-judged, newest = import_module("judged"), import_module("newest")
+judged, newest, reports = map(import_module, ("judged", "newest", "reports"))
 
 MODULE = """\
 import asyncio
@@ -154,3 +154,46 @@ def test_a_package_without_coroutines_is_left_out(tmp_path):
 
     with pytest.raises(newest.LeftOut, match="no async function"):
         newest.check(tmp_path)
+
+
+def test_the_log_of_public_reports_is_well_formed() -> None:
+    log = reports.reports()
+
+    assert len({each.address for each in log}) == len(log)
+    for each in log:
+        assert re.fullmatch(r"https://github\.com/[^/]+/[^/]+/(issues|pull)/\d+", each.address), each.address
+        assert re.fullmatch(r"CAN[1-4]\d\d|none", each.rule), each.address
+        assert all(re.fullmatch(r"[\w/]+\.py:[\w.]+", place) for place in each.places), each.address
+        assert each.buggy != each.fixed, each.address
+        for found, fixed in ((each.first, each.first_fixed), (each.now, each.now_fixed)):
+            assert found in reports.FOUND, each.address
+            assert fixed in reports.FIXED, each.address
+            assert (found == reports.MISSED) == (fixed == reports.NOTHING_TO_MEND), each.address
+
+
+def test_a_report_is_found_at_its_place_and_mended_where_nothing_is_said() -> None:
+    (report, *_) = reports.reports()
+    file, _, function = report.places[0].partition(":")
+    there = {
+        "code": report.rule,
+        "path": f"src/{file}",
+        "symbol": f"{function}.inner",
+        "confidence": "likely",
+    }
+
+    assert reports.found(report, [there]) == "likely"
+    assert reports.found(report, [there | {"symbol": f"{function}_else"}]) == "missed"
+    assert reports.found(report, [there | {"code": "CAN000"}]) == "missed"
+    assert reports.found(report, [there, there | {"confidence": "certain"}]) == "certain"
+
+
+def test_recording_what_is_found_now_leaves_the_first_figures() -> None:
+    log = reports.LOG.read_text("utf-8")
+    (one, *_) = reports.reports()
+
+    written = reports.recorded(log, [reports.replace(one, now="certain", now_fixed="reported")])
+
+    (row, *others) = tomllib.loads(written)["report"]
+    assert (row["now"], row["now_fixed"]) == ("certain", "reported")
+    assert (row["first"], row["first_fixed"]) == (one.first, one.first_fixed)
+    assert others == tomllib.loads(log)["report"][1:]

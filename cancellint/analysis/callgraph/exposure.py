@@ -23,6 +23,8 @@ class Exposure:
         if function.kind != "function":
             return False
         named = self._outermost(key)
+        if self._program.class_of(named) in self._handed_out:
+            return _is_public(self._program.function(named).name)
         return all(_is_public(part) for part in self._program.function(named).qualname.split("."))
 
     def is_internal(self, module: str) -> bool:
@@ -35,7 +37,7 @@ class Exposure:
         cls = self._program.class_of(key)
         if cls is None:
             return key in self._exported_functions
-        return cls in self._exported_classes
+        return cls in self._exported_classes or cls in self._handed_out
 
     def is_registered(self, key: FunctionKey) -> bool:
         """Tell whether a decorator of somebody else's object hands a function over to be called."""
@@ -94,6 +96,21 @@ class Exposure:
         """Exported classes with all they inherit from: a method of a base is one of theirs."""
         names = [each.cls for each in self._exported if isinstance(each, ClassObject)]
         return frozenset(base for name in names for base in (name, *self._program.bases(name)))
+
+    @cached_property
+    def _handed_out(self) -> frozenset[str]:
+        """The classes of what exported ones say that they return, whatever their names, with their bases."""
+        found: dict[str, None] = {}
+        for key in self._program.functions():
+            function = self._program.function(key)
+            if function.returns is None or not _is_public(function.name):
+                continue
+            if self._program.class_of(key) in self._exported_classes or key in self._exported_functions:
+                scope = FunctionKey(key.module, max(function.parent, 0))
+                for each in self._program.denotes(scope, function.returns):
+                    if isinstance(each, ClassObject):
+                        found[each.cls] = None
+        return frozenset(base for name in found for base in (name, *self._program.bases(name)))
 
 
 def _is_public(name: str) -> bool:

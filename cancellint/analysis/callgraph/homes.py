@@ -37,14 +37,14 @@ class Homes:
     def _of_attribute(self, key: FunctionKey, base: Expr, name: str) -> Home | None:
         for option in options(self._effects.types.of(key, base)):
             if isinstance(option, Instance) and self._program.cls(option.cls) is not None:
-                return self._owning_class(option.cls, name), name
+                return self.owning_class(option.cls, name), name
         params = self._program.function(key).params
         cls = self._program.class_of(key)
         if cls is not None and params and base == Name(params[0].name):
-            return self._owning_class(cls, name), name
+            return self.owning_class(cls, name), name
         return None
 
-    def _owning_class(self, cls: str, name: str) -> str:
+    def owning_class(self, cls: str, name: str) -> str:
         """Return the topmost class of a family whose own methods assign an attribute."""
         for base in (*reversed(self._program.bases(cls)), cls):
             info = self._program.cls(base)
@@ -61,7 +61,7 @@ class Homes:
         path = frame.path(Name(name))
         cls = self._program.class_of(key)
         if path is not None and path.root == "param:0" and len(path.fields) == 1 and cls is not None:
-            return self._owning_class(cls, path.fields[0]), path.fields[0]
+            return self.owning_class(cls, path.fields[0]), path.fields[0]
         scope = self._program.scopes(key.module).scope(key.function, name)
         if scope is None or name in frame.params:
             return None

@@ -86,6 +86,10 @@ _DEEPEST_RETURNING = 3
 """Functions passed to calls that are returned by functions passed to calls: how many levels are followed."""
 
 
+FUTURE = "asyncio.Future"
+"""What is cancelled together with whoever awaits it."""
+
+
 class Effects:
     """Answers what each step does, under the summaries known so far."""
 
@@ -152,6 +156,21 @@ class Effects:
                 and not self.operations.exceptions.is_exception(option.cls)
             )
             for option in options(self.types.of(key, value))
+        )
+
+    def waits_for_somebody(self, key: FunctionKey, await_: int) -> bool:
+        """Tell whether an await is one of a future, an event or a condition, that others complete."""
+        step = self.program.function(key).steps[await_]
+        if not isinstance(step, Await):
+            return False
+        if not isinstance(step.value, Temp):
+            found = options(self.types.of(key, step.value))
+            return any(isinstance(option, Instance) and option.cls == FUTURE for option in found)
+        return any(
+            known is not None and Role.WAITS in known.entry.roles and operation.callee.receiver is not None
+            for operation in self.operations.behind(key, step.value)
+            if not isinstance(operation.callee, ProjectCallee)
+            for known in (self.operations.known(operation.callee),)
         )
 
     def acts_behind(self, key: FunctionKey, value: Expr) -> tuple[Act, ...]:

@@ -130,6 +130,10 @@ class Facts:
         """Tell whether a value is a library's object to wait for: a future, an event, a stream, a queue."""
         return self._all_effects.is_waiter(self.key, value)
 
+    def waits_for_somebody(self, await_: int) -> bool:
+        """Tell whether an await is one of a future, an event or a condition, that others complete."""
+        return self._all_effects.waits_for_somebody(self.key, await_)
+
     def acts_behind(self, value: Expr) -> tuple[Act, ...]:
         """Return what a function or a coroutine that has not been run yet will do, in its own terms."""
         return self._all_effects.acts_behind(self.key, value)

@@ -186,3 +186,8 @@ def _has_object(function: Function, value: Expr) -> bool:
                 return isinstance(function.steps[step], Call | Await)
             case _:
                 return False
+
+
+def is_part(path: Path) -> bool:
+    """Tell whether a path is one of several objects that an outcome was unpacked into."""
+    return len(path.fields) == 1 and path.fields[0].startswith("#")

@@ -55,15 +55,15 @@ _TRANSPARENT = frozenset(
 )
 """Annotations that say something about the variable; the type is their first argument."""
 
-_OPERAND = re.compile(r"\b(?:(task|awaited):)?(arg|self):(\w+)")
+_OPERAND = re.compile(r"\b(?:(task|awaited|made):)?(arg|self):(\w+)")
 """An operand in the `returns` of a library entry."""
 
-_OPERAND_NAME = re.compile(r"operand_(task|awaited|plain)_(arg|self)_(\w+)")
+_OPERAND_NAME = re.compile(r"operand_(task|awaited|made|plain)_(arg|self)_(\w+)")
 
 
 Operands = Callable[[str, str, str], Type]
-"""Gives the type of an operand of a library call: how it is taken (`task`, `awaited`, `plain`), of what
-(`arg`, `self`), and which one."""
+"""Gives the type of an operand of a library call: how it is taken (`task`, `awaited`, `made`, `plain`), of
+what (`arg`, `self`), and which one."""
 
 
 class TypeExpressions:

@@ -111,9 +111,12 @@ class Calls:
 
     def _made_by(self, site: CallSite, factory: ir.Expr) -> Type:
         """What calling a factory without arguments gives."""
-        without_arguments = ir.Call(factory, (), (), True)
-        made = self._core.expression(site.function, factory)
-        return join(self.call(site, without_arguments, option) for option in options(made))
+        return self._called_plainly(site, self._core.expression(site.function, factory))
+
+    def _called_plainly(self, site: CallSite, called: Type) -> Type:
+        """What calling something without arguments gives."""
+        without_arguments = ir.Call(ir.Const("ellipsis", "..."), (), (), True)
+        return join(self.call(site, without_arguments, option) for option in options(called))
 
     def _partial(self, site: CallSite, call: ir.Call) -> Type:
         """A function of which `functools.partial` has supplied some arguments."""
@@ -207,6 +210,8 @@ class Calls:
                     return join(self._as_task(option, site) for option in options(found))
                 case "awaited":
                     return self._core.uses.awaiting(found)
+                case "made":
+                    return self._called_plainly(site, found)
                 case _:
                     return found
 

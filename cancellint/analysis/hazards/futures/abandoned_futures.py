@@ -119,7 +119,8 @@ class AbandonedFutures:
             for each in self._futures.waits
             if each.at.function != completion.at.function and self._may_be(each.at, each.held, made)
         ]
-        abandoned = [each for each in waits if self._is_abandoned(each, made)]
+        homes = made.held.homes | self._leading_to(completion)
+        abandoned = [each for each in waits if self._is_abandoned(each, made, homes)]
         if not abandoned and (waits or made.handed_to or not made.handed_by):
             return None
         wait = min(abandoned, key=lambda each: (not each.is_timed, each.at), default=None)
@@ -164,8 +165,17 @@ class AbandonedFutures:
                 if param == name:
                     yield site, value
 
-    def _is_abandoned(self, wait: Wait, made: Made) -> bool:
-        return not self._deregisters(wait, made) and not self._is_shielded(wait.at.function)
+    def _leading_to(self, completion: Completion) -> frozenset[Home]:
+        """Return who keeps the object in whose attribute a completion finds its future."""
+        found: set[Home] = set()
+        expr = completion.future
+        while isinstance(expr, Attr):
+            expr = expr.base
+            found |= self._futures.held(completion.at.function, expr).homes
+        return frozenset(found)
+
+    def _is_abandoned(self, wait: Wait, made: Made, homes: frozenset[Home]) -> bool:
+        return not self._deregisters(wait, made, homes) and not self._is_shielded(wait.at.function)
 
     def _is_shielded(self, key: FunctionKey) -> bool:
         """Tell whether all known callers of a coroutine shield it."""
@@ -175,21 +185,28 @@ class AbandonedFutures:
     def _confidence(self, completion: Completion, made: Made, wait: Wait | None, harm: Harm) -> Confidence:
         """Return how firmly it stands that somebody is hurt.
 
-        What is made once with its object is mostly thrown away with it when the waiter is cancelled. An
-        error at the end of a function that nobody is known to call leaves a line in the log.
+        What is made once with its object and completed by it is mostly thrown away with it when the waiter
+        is cancelled; who completes it from elsewhere still has the object. An error at the end of a function
+        that nobody is known to call leaves a line in the log.
         """
-        name = self._program.function(made.site.function).name
-        if harm is Harm.CAUGHT or name in ("__init__", "__post_init__", "<module>"):
+        if harm is Harm.CAUGHT or self._is_thrown_away(completion, made):
             return Confidence.POSSIBLE
         if wait is None:
             public = any(self._is_public(each) for each in made.handed_by)
             return Confidence.LIKELY if public and harm is not Harm.CALL else Confidence.POSSIBLE
-        public = self._is_public(wait.at.function)
         if harm is Harm.CALL and self._is_last(completion.at):
             return Confidence.LIKELY if wait.is_timed else Confidence.POSSIBLE
-        if wait.is_timed or (public and harm is not Harm.CALL):
-            return made.confidence
-        return Confidence.LIKELY if public else Confidence.POSSIBLE
+        return made.confidence if wait.is_timed or harm is not Harm.CALL else Confidence.LIKELY
+
+    def _is_thrown_away(self, completion: Completion, made: Made) -> bool:
+        """Tell whether a future is made with an object, or a module, that completes it itself."""
+        name = self._program.function(made.site.function).name
+        if made.is_on_demand or name not in ("__init__", "__post_init__", "<module>"):
+            return False
+        here, there = map(self._program.class_of, (completion.at.function, made.site.function))
+        if here is None or there is None:
+            return there is None
+        return self._program.inherits(here, there) or self._program.inherits(there, here)
 
     def _is_last(self, at: CallSite) -> bool:
         """Tell whether nothing is called after a step, and nothing kept in an object changes."""
@@ -240,9 +257,8 @@ class AbandonedFutures:
 
     # ----------------------------------------------------------------- what the waiter leaves behind
 
-    def _deregisters(self, wait: Wait, made: Made) -> bool:
-        """Tell whether the future is taken out of its home when the one who waits for it is cancelled."""
-        homes = made.held.homes
+    def _deregisters(self, wait: Wait, made: Made, homes: frozenset[Home]) -> bool:
+        """Tell whether the future is taken out of one of its homes when its waiter is cancelled."""
         sites = [wait.at] if wait.helper is None else [wait.at, wait.helper]
         if any(self._undone_on_cancel(each, homes) for each in sites):
             return True

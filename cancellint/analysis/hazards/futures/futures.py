@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.homes import Home, Homes
-from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.effects import FUTURE, Effects
 from cancellint.analysis.effects.operations import operands
 from cancellint.analysis.flow.inflows import Inflows
 from cancellint.analysis.flow.unwinding import Unwinding
@@ -25,6 +25,7 @@ from cancellint.model.ir import (
     AwaitKind,
     Build,
     Call,
+    Closure,
     Element,
     Expr,
     Item,
@@ -48,8 +49,9 @@ from cancellint.model.types import (
     Unknown,
 )
 
-FUTURE = "asyncio.Future"
-FILLS = frozenset({"append", "appendleft", "add", "insert", "setdefault", "put", "put_nowait"})
+FILLS = frozenset(
+    {"append", "appendleft", "add", "insert", "setdefault", "put", "put_nowait", "extend", "update"}
+)
 """Methods that put something into a container."""
 TAKES = frozenset({"pop", "popleft", "popitem", "get", "get_nowait", "values", "items", "copy", "setdefault"})
 """Methods that give something that is in a container, whether it stays there or not."""
@@ -57,6 +59,8 @@ _PASSES = frozenset(
     {"next", "iter", "list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "cast"} | {"heappop"}
 )
 """Functions whose result has what they are given."""
+FILLED_ON_DEMAND = frozenset({"collections.defaultdict"})
+"""Containers that make what is asked of them."""
 _MOST_SOURCES = 60
 """Expressions looked at to find what one may mean."""
 _DEEPEST = 2
@@ -109,6 +113,8 @@ class Made(Struct, frozen=True):
     handed_to: tuple[CallSite, ...]
     """the calls of the project that get it and keep it to themselves"""
     confidence: Confidence
+    is_on_demand: bool = False
+    """a container that makes one for every key that is asked for"""
 
 
 class Wait(Struct, frozen=True):
@@ -188,14 +194,21 @@ class Futures:
     @cached_property
     def _makers(self) -> tuple[tuple[CallSite, Confidence], ...]:
         direct: list[tuple[CallSite, Confidence]] = []
-        for site in self.effects.calls.of_any(self.signal.makers):
+        for site in self.effects.calls.of_any(self._making):
             confidence = self._makes(site.function, site.step)
             if confidence is not None:
                 direct.append((site, confidence))
         return (*direct, *self._made_by_helpers(direct))
 
+    @cached_property
+    def _making(self) -> frozenset[str]:
+        """The last parts of the names of what makes one, or a container that does."""
+        return self.signal.makers | {name.rpartition(".")[2] for name in FILLED_ON_DEMAND}
+
     def _makes(self, key: FunctionKey, number: int) -> Confidence | None:
-        """Tell whether a call makes a future, and how firmly that is known."""
+        """Tell whether a call makes a future, or what makes them on demand, and how firmly that is known."""
+        if self._makes_on_demand(key, number):
+            return Confidence.CERTAIN
         found = options(self.effects.types.of(key, Temp(number)))
         if any(self._is_signal(each) for each in found):
             return Confidence.CERTAIN
@@ -203,6 +216,15 @@ class Futures:
         if not isinstance(step, Call) or last_name(step.func) not in self.signal.likely_makers:
             return None
         return Confidence.LIKELY if all(isinstance(each, Unknown) for each in found) else None
+
+    def _makes_on_demand(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether a call makes a dict that fills itself with futures."""
+        return any(
+            isinstance(each, Instance)
+            and each.cls in FILLED_ON_DEMAND
+            and any(self._is_signal(value) for arg in each.args[-1:] for value in options(arg))
+            for each in options(self.effects.types.of(key, Temp(number)))
+        )
 
     def _made_by_helpers(
         self, direct: Iterable[tuple[CallSite, Confidence]]
@@ -232,10 +254,20 @@ class Futures:
         for number, step in enumerate(self.program.function(key).steps):
             match step:
                 case Call(func=Attr(base=base, name=name)) if name in self._completers:
-                    if self.may_be_future(self.effects.types.of(key, base)):
-                        yield Completion(CallSite(key, number), base, self.held(key, base))
+                    found = self.effects.types.of(key, base)
+                    held = self.held(key, base)
+                    if self.may_be_future(found) or (_is_never_set(found) and self._keeps_future(held)):
+                        yield Completion(CallSite(key, number), base, held)
                 case _:
                     pass
+
+    def _keeps_future(self, held: Held) -> bool:
+        """Tell whether a future that is made somewhere is put where this one comes from."""
+        return not self._homes_of_made.isdisjoint(held.homes)
+
+    @cached_property
+    def _homes_of_made(self) -> frozenset[Home]:
+        return frozenset(home for each in self.made for home in each.held.homes)
 
     def may_be_future(self, found: Type) -> bool:
         """Whether something is a future of asyncio, or nothing is known of it."""
@@ -265,6 +297,7 @@ class Futures:
             (*handing, *dict.fromkeys(caller.function for caller in passing)),
             tuple(caller for caller in callers if caller not in passing),
             confidence,
+            self._makes_on_demand(site.function, site.step),
         )
 
     def _passes_on(self, call: CallSite) -> bool:
@@ -333,11 +366,41 @@ class Futures:
             for container in _stored_in(step, carriers):
                 for home in self.homes_of_container(key, container):
                     yield CallSite(key, number), home
+            for home in self._fields_given(key, number, carriers):
+                yield CallSite(key, number), home
+            for closure in _closures_in(step):
+                yield from self._stores_in_closure(FunctionKey(key.module, closure), carriers, depth)
             if isinstance(step, Call) and depth:
                 for callee, param in self._given(key, number, carriers):
                     inner = self._carrying(callee, Name(param))
                     for _, home in self._stores(callee, inner, depth - 1):
                         yield CallSite(key, number), home
+
+    def _stores_in_closure(
+        self, key: FunctionKey, carriers: frozenset[Expr], depth: int
+    ) -> Iterator[tuple[CallSite, Home]]:
+        """Yield those of a function that is written in place and sees the variables of the one around it."""
+        bound = self.program.function(key).locals
+        seen = frozenset(each for each in carriers if isinstance(each, Name) and each.id not in bound)
+        if seen and depth:
+            yield from self._stores(key, seen, depth - 1)
+
+    def _fields_given(self, key: FunctionKey, number: int, carriers: frozenset[Expr]) -> Iterator[Home]:
+        """Yield the fields that a call gives a carrier, where it makes a record that writes no `__init__`."""
+        step = self.program.function(key).steps[number]
+        if not isinstance(step, Call) or not any(
+            _carries(each, carriers) for each in (*step.args, *(value for _, value in step.keywords))
+        ):
+            return
+        for option in options(self.effects.types.of(key, Temp(number))):
+            info = self.program.cls(option.cls) if isinstance(option, Instance) else None
+            if info is None or self.program.methods(info.name, "__init__"):
+                continue
+            body = self.program.function(FunctionKey(info.module, info.definition.body))
+            in_order = zip((field.name for field in body.annotations), step.args, strict=False)
+            for name, value in (*in_order, *step.keywords):
+                if name is not None and _carries(value, carriers):
+                    yield self.homes.owning_class(info.name, name), name
 
     def _given(
         self, key: FunctionKey, number: int, carriers: frozenset[Expr]
@@ -479,7 +542,7 @@ class Futures:
     @cached_property
     def _home_names(self) -> frozenset[str]:
         """The names of the attributes and variables that keep futures."""
-        return frozenset(name for each in self.made for _, name in each.held.homes)
+        return frozenset(name for _, name in self._homes_of_made)
 
     def awaited(self, key: FunctionKey, value: Expr) -> Iterator[tuple[Expr, bool]]:
         """Yield what is cancelled with an await: its value, or what a race with a time limit is given."""
@@ -575,6 +638,24 @@ class Futures:
             return False
         unwinding = self.unwinding(key)
         return any(unwinding.race(region) is not None for region in block.regions)
+
+
+def _closures_in(step: object) -> Iterator[int]:
+    """Yield the functions that a step makes in place and binds, or gives to a call."""
+    match step:
+        case Assign(value=Closure(function=index)):
+            yield index
+        case Call(args=args, keywords=keywords):
+            for value in (*args, *(value for _, value in keywords)):
+                if isinstance(value, Closure):
+                    yield value.function
+        case _:
+            pass
+
+
+def _is_never_set(found: Type) -> bool:
+    """Tell whether nothing but None is known of an attribute, whose type leaves out what others put there."""
+    return all(isinstance(each, NoneValue) for each in options(found))
 
 
 def _cancels_what_it_awaits(entry: Entry) -> bool:

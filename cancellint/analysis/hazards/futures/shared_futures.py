@@ -8,11 +8,12 @@ from itertools import islice
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home
+from cancellint.analysis.effects.effects import FUTURE
 from cancellint.analysis.engine.graph import CANCELLED
 from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
-from cancellint.analysis.hazards.futures.futures import FUTURE, Futures
+from cancellint.analysis.hazards.futures.futures import Futures
 from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.names import decorator_names
 from cancellint.analysis.program.type_algebra import options

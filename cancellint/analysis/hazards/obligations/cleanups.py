@@ -20,6 +20,7 @@ from cancellint.analysis.hazards.obligations.obligations import (
     asks_for,
 )
 from cancellint.analysis.program.attributes import Attributes
+from cancellint.analysis.summaries.kinds.opens import Opens
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Const, Element, Name, Raise, Temp
 from cancellint.model.summary import Act, Path, Replaces, Verb
@@ -68,7 +69,7 @@ class _Cleanups:
         undone = tuple(
             (step, act)
             for step, act in self._ways.acts_in(handler)
-            if self._outlives(act)
+            if self._outlives(act, await_)
             and not self._is_for_the_handler(step, act, handler, await_)
             and (self._closes(act, touched, await_) or self._marks(step, act, handler, await_))
         )
@@ -132,9 +133,22 @@ class _Cleanups:
         operations = self._facts.effect(await_).operations
         return bool(operations) and all(operation.shielded for operation in operations)
 
-    def _outlives(self, act: Act) -> bool:
-        """Tell whether a cleanup matters after the function has ended, and is this function's own doing."""
-        return act.subject.is_visible_to_callers and bool(act.subject.fields) and act.calls <= MOST_CALLS
+    def _outlives(self, act: Act, await_: int) -> bool:
+        """Tell whether a cleanup matters after the function has ended, and is this function's own doing.
+
+        What it has opened by a call, it closes by a call, through however many others.
+        """
+        if not act.subject.is_visible_to_callers or not act.subject.fields:
+            return False
+        return act.calls <= MOST_CALLS or (act.verb is Verb.CLOSES and self._has_opened(act.subject, await_))
+
+    def _has_opened(self, subject: Path, await_: int) -> bool:
+        """Tell whether what the function has called before an await gives an attribute an object."""
+        return any(
+            subject in effect.paths(Opens)
+            for number, effect in self._facts.effects.items()
+            if number != await_ and precedes(self._facts.flow, number, await_)
+        )
 
     def _closes(self, act: Act, touched: frozenset[Path], await_: int) -> bool:
         """Tell whether a handler takes out, gives back, or closes what the function has been at work on.

@@ -1,6 +1,7 @@
 """Undischarged obligations of the whole program: those of its functions that no caller discharges."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from msgspec import structs
 
@@ -10,6 +11,7 @@ from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.cancellation_paths import way_out
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.flow.undoing import entering, leaving
 from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Obligations
@@ -45,7 +47,8 @@ class Debts:
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
         ways = Ways(self._facts_of(key))
-        own = Obligations(ways, self._attributes, self._counterpart(key)).debts()
+        waited_for = partial(self._is_waited_for, key) if self._sibling(key, entering) is not None else None
+        own = Obligations(ways, self._attributes, self._sibling(key, leaving), waited_for).debts()
         told = frozenset(debt.handler for debt in own if debt.handler >= 0)
         found = sorted(
             (*own, *cleanups(ways, self._attributes, told)),
@@ -53,14 +56,25 @@ class Debts:
         )
         return tuple(self._after_callers(key, found))
 
-    def _counterpart(self, key: FunctionKey) -> Facts | None:
-        """Return what leaves a manager that a function enters: it does not run if entering is cancelled."""
+    def _sibling(self, key: FunctionKey, named: Callable[[str], str | None]) -> Facts | None:
+        """Return the method of the same class that ends, or begins, what a method begins, or ends."""
         program = self._effects.program
         cls = program.class_of(key)
-        if cls is None or program.function(key).name != "__aenter__":
-            return None
-        leaving = program.methods(cls, "__aexit__")
-        return self._facts_of(leaving[0]) if leaving else None
+        name = named(program.function(key).name)
+        methods = program.methods(cls, name) if cls is not None and name is not None else ()
+        return self._facts_of(methods[0]) if methods else None
+
+    def _is_waited_for(self, method: FunctionKey, pool: Path) -> bool:
+        """Tell whether some method of the same class waits until there is something in an attribute."""
+        program = self._effects.program
+        cls = program.class_of(method)
+        methods = [key for key in self._results if program.class_of(key) == cls]
+        return any(
+            take.source == pool
+            for facts in map(self._facts_of, methods)
+            for _, await_ in facts.awaits()
+            for take in facts.effect(await_).takes
+        )
 
     # ------------------------------------------------------------------ callers
 

@@ -9,7 +9,7 @@ undoes, has to be undone. Only locks and what comes out of a pool need no such w
 """
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from msgspec import Struct, structs
@@ -24,7 +24,7 @@ from cancellint.analysis.flow.custody import empty_when
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.undoing import gives_back_local
 from cancellint.analysis.flow.ways import Belief, Ways, attribute_of, is_exit, replaces
-from cancellint.analysis.memory.access_paths import Frame
+from cancellint.analysis.memory.access_paths import Frame, is_part
 from cancellint.analysis.memory.values import holders
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.model.finding import Confidence, weakest
@@ -36,6 +36,7 @@ from cancellint.model.ir import (
     AwaitKind,
     Call,
     Edge,
+    Element,
     Enter,
     Expr,
     Item,
@@ -117,6 +118,10 @@ class Obligation(Struct, frozen=True):
     """the object that an entry of a container was given"""
     built_on: frozenset[Path] = frozenset()
     """the objects of the function's own that an object was made of: closing one of them closes it"""
+    put_back: int = BEFORE
+    """the step that puts back what a caller has returned, where that is all that is asked of the function"""
+    is_own_lock: bool = False
+    """a flag or counter that the function, and its counterpart, make a lock of"""
 
 
 _MOST_COPIES = 3
@@ -127,11 +132,19 @@ class Obligations:
     """The solved analysis of one function; `attributes` tells what the rest of the program does.
 
     `counterpart` is the function that alone gives back what this one has taken, and runs only once this one
-    has come to its end: of an `__aenter__` the `__aexit__`.
+    has come to its end: of an `__aenter__` the `__aexit__`, of an `acquire` the `release`. Where the
+    function is such a one itself, `waited_for` tells whether others wait until something is put into a pool.
     """
 
-    def __init__(self, ways: Ways, attributes: Attributes, counterpart: Facts | None = None) -> None:
+    def __init__(
+        self,
+        ways: Ways,
+        attributes: Attributes,
+        counterpart: Facts | None = None,
+        waited_for: Callable[[Path], bool] | None = None,
+    ) -> None:
         self._counterpart = counterpart
+        self._waited_for = waited_for
         self._facts = ways.facts
         self._ways = ways
         self._attributes = attributes
@@ -165,6 +178,8 @@ class Obligations:
                         pass
         yield from self._given_back()
         yield from self._held_before()
+        yield from self._locked()
+        yield from self._returned_to()
 
     def _entry_given(self, number: int) -> Path | None:
         """Return the object that a step puts into a container under a key."""
@@ -191,6 +206,46 @@ class Obligations:
                     seen.add(act.subject)
                     taken = Act(Verb.ACQUIRES, act.subject, act.item, Confidence.LIKELY)
                     yield Obligation(ObligationKind.HELD, taken, BEFORE, frozenset((act.subject,)))
+
+    def _returned_to(self) -> Iterator[Obligation]:
+        """Yield what a caller returns to a pool by this method, which puts it there at the end of its way."""
+        waited_for = self._waited_for
+        for param in self._facts.function.params[1:] if waited_for is not None else ():
+            path = self._facts.frame.path(Name(param.name))
+            if path is None:
+                continue
+            for number in range(len(self._facts.function.steps)):
+                for argument in self._facts.effect(number).arguments:
+                    pool = argument.into
+                    stores = argument.fate is Fate.STORES and self._facts.frame.path(argument.value) == path
+                    if stores and pool is not None and waited_for is not None and waited_for(pool):
+                        taken = Act(Verb.ACQUIRES, path, pool)
+                        names = frozenset((path, Path(f"local:{param.name}")))
+                        yield Obligation(ObligationKind.HELD, taken, BEFORE, names, put_back=number)
+
+    def _locked(self) -> Iterator[Obligation]:
+        """Yield the flags and counters by which a function makes a lock of its own, where it takes it.
+
+        Whoever finds it taken waits there for his turn, and the counterpart alone gives it back.
+        """
+        there = self._counterpart
+        awaits = (await_ for _, await_ in self._ways.awaits)
+        if there is None or not any(self._facts.waits_for_somebody(await_) for await_ in awaits):
+            return
+        given_back = {
+            act.subject
+            for acts in there.acts.values()
+            for act in acts
+            if act.verb in (Verb.RESETS, Verb.LOWERS) and act.calls <= MOST_CALLS
+        }
+        for number, step in enumerate(self._facts.function.steps):
+            subject = self._facts.frame.path(step.target) if isinstance(step, Assign) else None
+            if subject is None or subject not in given_back or not subject.is_visible_to_callers:
+                continue
+            verbs = [act.verb for act in self._facts.acts.get(number, ())]
+            if UNDOES.isdisjoint(verbs) and subject.fields and asks_for(self._facts, subject):
+                taken = Act(Verb.RAISES if Verb.RAISES in verbs else Verb.SETS, subject)
+                yield Obligation(ObligationKind.HELD, taken, number, frozenset((subject,)), is_own_lock=True)
 
     def _is_shared(self, act: Act) -> bool:
         """Tell whether others see the state: it belongs to an object that outlives the call, and is read."""
@@ -265,9 +320,9 @@ class Obligations:
         found = {path}
         for step in self._facts.function.steps:
             match step:
-                case Assign(target=Name(id=name), value=Temp(step=made), op="") if (
-                    Path(f"temp:{made}") in found
-                ):
+                case Assign(
+                    target=Name(id=name), value=Temp(step=made) | Element(value=Temp(step=made)), op=""
+                ) if Path(f"temp:{made}") in found:
                     found.add(Path(f"local:{name}"))
                 case Assign(target=Name(id=name), value=Name() as other, op="") if (
                     self._facts.frame.path(other) in found
@@ -303,6 +358,8 @@ class Obligations:
             self._answered(obligation, await_),
             self._given_back_by_counterpart(obligation),
         )
+        if not self._would_put_back(obligation, block):
+            return None
         witnesses = [each for each in found if each is not None]
         witness = min(witnesses, key=lambda each: each.belief.value, default=None)
         if witness is None and not _is_known_to_be_owed(obligation):
@@ -311,22 +368,39 @@ class Obligations:
             return None
         if self._is_collected(obligation):
             return None
-        if self._ways.is_cured(block, partial(_cures, obligation), obligation.names):
+        if self._is_handed_on(obligation, block) or self._ways.is_cured(
+            block, partial(_cures, obligation), obligation.names
+        ):
             return None
         confidence = _confidence(obligation, witness)
-        if self._is_latch(obligation, block) or not self._refuses(obligation):
+        is_remembered = self._is_latch(obligation, block) or not self._refuses(obligation)
+        if is_remembered and not obligation.is_own_lock:
             confidence = Confidence.POSSIBLE
         elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
             confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
         return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
 
+    def _would_put_back(self, obligation: Obligation, block: int) -> bool:
+        """Tell whether an await stands between a caller's returning something and its being put back."""
+        flow = self._facts.flow
+        put_back = obligation.put_back
+        return put_back == BEFORE or reaches(flow, block, flow.block_of(put_back), NORMAL)
+
+    def _is_handed_on(self, obligation: Obligation, block: int) -> bool:
+        """Tell whether the cancellation path gives what is held to somebody who keeps it."""
+        way = self._ways.way_out(block) if obligation.kind is ObligationKind.HELD else None
+        steps = self._facts.function.steps
+        return way is not None and any(self._hands_on(obligation, step, steps[step]) for step in way.steps)
+
     def _is_collected(self, obligation: Obligation) -> bool:
         """Tell whether an object of this function alone is closed as soon as the function has ended."""
-        subject = obligation.act.subject
-        if obligation.kind is not ObligationKind.HELD or subject.fields:
+        if obligation.kind is not ObligationKind.HELD or obligation.act.subject.fields:
             return False
-        where, _, name = subject.root.partition(":")
+        return any(self._is_collected_object(each.root) for each in obligation.names)
+
+    def _is_collected_object(self, root: str) -> bool:
+        where, _, name = root.partition(":")
         match where:
             case "local":
                 return self._facts.is_collected(Name(name))
@@ -490,7 +564,8 @@ class Obligations:
             return None
         for step, acts in there.acts.items():
             for act in acts:
-                if _undoes(obligation, act):
+                opens = obligation.is_own_lock and act.subject in obligation.names and act.verb in UNDOES
+                if opens or _undoes(obligation, act):
                     return Witness(step, act, Belief.CLEANUP, elsewhere=CallSite(there.key, step))
         return None
 
@@ -705,7 +780,7 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
     if act.calls > MOST_CALLS:
         return False
     if obligation.kind is ObligationKind.HELD:
-        if act.subject not in obligation.names:
+        if not _is_whole_or_part(obligation, act.subject):
             return False
         return act.verb is Verb.RELEASES or (
             act.verb is Verb.CLOSES and (not taken.subject.is_visible_to_callers)
@@ -717,12 +792,22 @@ def _undoes(obligation: Obligation, act: Act) -> bool:
     return act.item == taken.item
 
 
+def _is_whole_or_part(obligation: Obligation, subject: Path) -> bool:
+    """Tell whether an object is what is held, or one of several that were opened and end together."""
+    if subject in obligation.names:
+        return True
+    opened = obligation.act.verb is Verb.ACQUIRES and obligation.act.item is None
+    return opened and is_part(subject) and Path(subject.root) in obligation.names
+
+
 def _cures(obligation: Obligation, act: Act) -> bool:
     """Tell whether an act leaves nothing to be undone."""
     if act.verb is Verb.ADDS and act.item in obligation.names:
         return obligation.kind is ObligationKind.HELD and act.subject.is_visible_to_callers
     if act.verb is Verb.CLOSES and act.subject in obligation.built_on:
         return True
+    if obligation.kind is ObligationKind.HELD and act.verb in UNDOES and is_part(act.subject):
+        return _is_whole_or_part(obligation, act.subject)
     return act.verb in UNDOES and any(name.is_within(act.subject) for name in obligation.names)
 
 
