@@ -94,7 +94,7 @@ class Project:
     @cached_property
     def handles(self) -> Handles:
         """Which tasks are started, and who keeps them."""
-        return Handles(self.program, self.effects.types, self.effects.operations, self.effects.calls)
+        return Handles(self.program, self.effects.types, self.effects.operations)
 
     def debts(self, key: FunctionKey) -> tuple[Debt, ...]:
         """Return what a function leaves undone when it is cancelled."""

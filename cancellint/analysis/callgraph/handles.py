@@ -7,7 +7,6 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
-from cancellint.analysis.effects.calls_by_name import CallsByName
 from cancellint.analysis.effects.operations import Known, Operations, operands, pendings
 from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.names import External
@@ -85,8 +84,8 @@ class Dropped(Struct, frozen=True):
 class Handles:
     """Finds the handles that are dropped. Rests on types and knowledge only."""
 
-    def __init__(self, program: Program, types: Types, operations: Operations, calls: CallsByName) -> None:
-        self._calls = calls
+    def __init__(self, program: Program, types: Types, operations: Operations) -> None:
+        self._calls = program.calls
         self._program = program
         self._types = types
         self._operations = operations

@@ -163,7 +163,7 @@ class Futures:
 
     @cached_property
     def completions(self) -> tuple[Completion, ...]:
-        completing = sorted(self.effects.calls.functions_with(self._completers))
+        completing = sorted(self.program.calls.functions_with(self._completers))
         return tuple(each for key in completing for each in self._completions(key))
 
     def made_in(self, key: FunctionKey) -> tuple[Made, ...]:
@@ -194,7 +194,7 @@ class Futures:
     @cached_property
     def _makers(self) -> tuple[tuple[CallSite, Confidence], ...]:
         direct: list[tuple[CallSite, Confidence]] = []
-        for site in self.effects.calls.of_any(self._making):
+        for site in self.program.calls.of_any(self._making):
             confidence = self._makes(site.function, site.step)
             if confidence is not None:
                 direct.append((site, confidence))

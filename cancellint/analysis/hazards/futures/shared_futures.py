@@ -315,7 +315,7 @@ class SharedFutures:
     def _kept(self) -> dict[Home, tuple[CallSite, bool]]:
         """Where futures and tasks are put, by their homes, and whether they are tasks."""
         found: dict[Home, tuple[CallSite, bool]] = {}
-        for key in sorted(self._futures.effects.calls.functions_with(_MAKERS)):
+        for key in sorted(self._program.calls.functions_with(_MAKERS)):
             for number, step in enumerate(self._program.function(key).steps):
                 if isinstance(step, Assign) and isinstance(step.target, Attr | Item):
                     kind = self._kind(key, step.value)

@@ -116,7 +116,7 @@ class Backlogs:
         self._callers = uses
         self._knowledge = effects.operations.knowledge
         self._program = effects.program
-        self._calls = effects.calls
+        self._calls = effects.program.calls
         self._homes = Homes(effects)
         self._inflows = Inflows(effects, uses)
 

@@ -201,7 +201,7 @@ class Contenders:
     @cached_property
     def _waiters(self) -> frozenset[FunctionKey]:
         """The functions that call something of these names."""
-        return self._effects.calls.functions_with(self._waiting_names)
+        return self._effects.program.calls.functions_with(self._waiting_names)
 
     @cached_property
     def _mains(self) -> frozenset[FunctionKey]:
@@ -209,7 +209,7 @@ class Contenders:
         program = self._effects.program
         return frozenset(
             main
-            for key in sorted(self._effects.calls.functions_with(("run", *_RUNS_WHAT_IS_STARTED)))
+            for key in sorted(self._effects.program.calls.functions_with(("run", *_RUNS_WHAT_IS_STARTED)))
             if not program.function(key).is_async
             for main in self._run_by(key)
             if main.module == key.module
