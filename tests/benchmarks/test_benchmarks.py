@@ -59,9 +59,9 @@ def finding(line: int, confidence: str = "certain") -> str:
 def test_density_counts_findings_per_thousand_async_functions(packages: Path, tmp_path: Path) -> None:
     table = run("density.py", packages / "runner", "--findings", tmp_path / "found.jsonl")
 
-    row = re.search(r"(?m)^runner +1\.2 +1 +2 +1 +0 +0 +500\.0 .*$", table)
+    row = re.search(r"(?m)^runner +1\.2 +1 +2 +0 +1 +0 +500\.0 .*$", table)
     assert row
-    assert row[0].endswith("CAN401 1/0/0")
+    assert row[0].endswith("CAN401 0/1/0")
     kept = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text("utf-8").splitlines()]
     assert [(each["package"], each["version"], each["line"]) for each in kept] == [("runner", "1.2", 9)]
 
