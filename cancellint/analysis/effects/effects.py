@@ -72,6 +72,7 @@ from cancellint.model.types import (
     FunctionKey,
     Instance,
     LibraryCallee,
+    NoneValue,
     Pending,
     ProjectCallee,
     ProjectFunction,
@@ -139,8 +140,8 @@ class Effects:
                 return NO_EFFECT
 
     def is_collected(self, key: FunctionKey, value: Expr) -> bool:
-        """Tell whether an expression is an object that its last reference closes."""
-        found = options(self.types.of(key, value))
+        """Tell whether an expression is an object that its last reference closes, if it is one at all."""
+        found = [each for each in options(self.types.of(key, value)) if not isinstance(each, NoneValue)]
         return bool(found) and all(
             isinstance(option, Instance) and self.operations.knowledge.is_collected(option.cls)
             for option in found

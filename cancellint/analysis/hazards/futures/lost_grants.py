@@ -105,7 +105,10 @@ class _Lines:
     # ----------------------------------------------------------------- the queue
 
     def _is_queued(self, made: Made) -> bool:
-        """Tell whether a future stands in line by itself: not under a key, and not beside a request."""
+        """Tell whether a future stands in line by itself, and not beside a request.
+
+        A line may be a dict that keeps the order: who gives turns then asks for the first one, and no key.
+        """
         return any(
             self._queues(site, made.site) for site in made.kept_by if site.function == made.site.function
         )
@@ -117,8 +120,8 @@ class _Lines:
         match self._program.function(at.function).steps[at.step]:
             case Call(func=Attr(name=name), args=args) if name in _QUEUES:
                 return not any(isinstance(each, Build) for each in args)
-            case Assign(target=Item(key=key)):
-                return made in self._futures.held(at.function, key).made
+            case Assign(target=Item()):
+                return True
             case _:
                 return False
 
