@@ -1,7 +1,8 @@
-"""When the collector of cyclic garbage is worth its time."""
+"""What becomes of memory that is needed no more."""
 
 import atexit
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,3 +28,19 @@ def leave_garbage_to_exit() -> None:
     """Collect nothing in this process any more, nor when it ends: all that is left goes with it."""
     gc.disable()
     atexit.register(gc.freeze)
+
+
+def give_back_freed() -> None:
+    """Give the system what native code has freed, such as all that the parser needs for one file.
+
+    The C library of Linux keeps it otherwise, where Python's own objects never come to lie. Other platforms
+    look after that themselves.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+    except (ImportError, OSError, AttributeError):  # another C library, or none that can be called
+        return

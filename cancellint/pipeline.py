@@ -16,7 +16,7 @@ from cancellint.analysis.library import knowledge
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.beliefs import is_named, sites_of, summary_of
-from cancellint.collector import collector_off
+from cancellint.collector import collector_off, give_back_freed
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
     Draft,
@@ -96,6 +96,7 @@ def examine(
             request.paths, config.exclude, request.stdin, force_exclude=request.force_exclude, texts=texts
         )
         reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
+        give_back_freed()
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choice, failures)
         found = _check(project, reading, choice, config, failures) if project else ()
@@ -309,25 +310,36 @@ def _place(
 def _look_up(
     drafts: Sequence[Draft], reading: Reading, failures: list[Failure]
 ) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
-    """Where the drafts stand, and which of their fixes the text admits: one tree for each file."""
+    """Where the drafts stand, and which of their fixes the text admits."""
     placed: dict[Site, Place] = {}
     possible: set[Fix] = set()
     fixes = fixes_by_module(each for each in drafts if each.is_shown)
     for module, sites in sites_by_module(drafts).items():
-        from cancellint.frontend.parse import parse
-        from cancellint.frontend.places import places_in
-
         source = reading.sources[module]
-        data = source.data or b""
         with _boundary(shown_path(source.path), failures):
-            tree = parse(data)
-            if not isinstance(tree, Refusal):
-                placed.update(places_in(tree, source, reading.modules[module], sites))
-                if module in fixes:
-                    from cancellint.fixes.mend import possible_in
-
-                    possible |= possible_in(tree, data, fixes[module])
+            places, admitted = _look_up_in(source, reading.modules[module], sites, fixes.get(module, ()))
+            placed.update(places)
+            possible |= admitted
     return placed, frozenset(possible)
+
+
+def _look_up_in(
+    source: Source, module: ir.Module, sites: Iterable[Site], fixes: Sequence[Fix]
+) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
+    """The same of one file, from one tree, of which nothing is left when the next one is made."""
+    from cancellint.frontend.parse import parse
+    from cancellint.frontend.places import places_in
+
+    data = source.data or b""
+    tree = parse(data)
+    if isinstance(tree, Refusal):
+        return {}, frozenset()
+    placed = places_in(tree, source, module, sites)
+    if not fixes:
+        return placed, frozenset()
+    from cancellint.fixes.mend import possible_in
+
+    return placed, frozenset(possible_in(tree, data, fixes))
 
 
 def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> Iterator[Draft]:

@@ -6,6 +6,7 @@ so that nesting does not multiply without bound.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from sys import intern
 from typing import Final, NamedTuple, TypeAlias
 
 import libcst as cst
@@ -579,7 +580,7 @@ class Statements(Expressions):
             Scope(
                 index=index,
                 kind="function",
-                name=node.name.value,
+                name=intern(node.name.value),
                 qualname=self.scope.qualify(node.name.value),
                 node=node,
                 parent=self.scope.enclosing,
@@ -628,7 +629,7 @@ def _dotted(node: cst.BaseExpression) -> str:
         node = node.value
     if isinstance(node, cst.Name):
         parts.append(node.value)
-    return ".".join(reversed(parts))
+    return intern(".".join(reversed(parts)))
 
 
 _STATEMENTS: Final[Mapping[type[cst.CSTNode], Callable[[Statements, cst.CSTNode], None]]] = dict(

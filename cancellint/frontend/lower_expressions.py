@@ -8,6 +8,7 @@ c if …`) is walked in loops. Only brackets recurse, and CPython allows 200 of 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from sys import intern
 from typing import Final
 
 import libcst as cst
@@ -182,7 +183,7 @@ class Expressions(Graph):
 
     def _attribute(self, node: cst.Attribute, base: ir.Expr) -> ir.Expr:
         self.risky = True
-        return ir.Attr(base, node.attr.value)
+        return self.scopes.attribute(base, node.attr.value)
 
     def _subscript(self, node: cst.Subscript, base: ir.Expr) -> ir.Expr:
         before = self.annotating
@@ -222,7 +223,7 @@ class Expressions(Graph):
             elif arg.star == "**":
                 keywords.append((None, value))
             elif arg.keyword is not None:
-                keywords.append((arg.keyword.value, value))
+                keywords.append((intern(arg.keyword.value), value))
             else:
                 args.append(value)
         if self.quiet:
@@ -658,7 +659,7 @@ class Expressions(Graph):
     def _param(self, node: cst.Param, kind: str) -> ir.Param:
         annotation = None if node.annotation is None else self.annotation(node.annotation.annotation)
         default = None if node.default is None else self.symbolic(node.default)
-        return ir.Param(node.name.value, kind, annotation, default)
+        return ir.Param(intern(node.name.value), kind, annotation, default)
 
 
 def _reads_something(value: ir.Expr) -> bool:

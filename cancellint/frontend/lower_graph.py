@@ -1,10 +1,15 @@
 """The control-flow graph of one function while it is built."""
 
+from functools import lru_cache
+
 import libcst as cst
 
 from cancellint.frontend.lower_ways import CANCELLED, RAISED, Label, Nesting, Target, Way, leave
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
+
+MOST_SHARED = 4096
+"""Different sets of edges that are kept to be shared."""
 
 
 class Graph:
@@ -126,7 +131,7 @@ class Graph:
             ir.Block(
                 label.first,
                 label.last,
-                tuple(ir.Edge(_number(target), leaves) for target, leaves in label.edges),
+                _edges(tuple([(_number(target), leaves) for target, leaves in label.edges])),
                 label.test,
                 label.regions,
                 label.cleanup,
@@ -140,6 +145,12 @@ class Graph:
             ir.Region(value, is_async, enter, _number(after) if after.reached else -1)
             for value, is_async, enter, after in self.regions
         )
+
+
+@lru_cache(MOST_SHARED)
+def _edges(led: tuple[tuple[int, Leaves], ...]) -> tuple[ir.Edge, ...]:
+    """The edges of a block, one object for all blocks that have the same."""
+    return tuple(ir.Edge(to, leaves) for to, leaves in led)
 
 
 def _number(target: Target) -> int:

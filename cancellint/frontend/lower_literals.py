@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from sys import intern
 
 import libcst as cst
 
@@ -51,7 +52,7 @@ def string(node: cst.SimpleString) -> Const:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "b" in prefix:
         return Const("bytes", _bytes_text(text, "r" in prefix))
-    return Const("str", text if "r" in prefix else unescaped(text))
+    return Const("str", intern(text if "r" in prefix else unescaped(text)))
 
 
 def unescaped(text: str) -> str:

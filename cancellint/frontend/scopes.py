@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 
 import libcst as cst
 
@@ -59,6 +60,7 @@ class SyntaxScopes:
         self.count = 1
         self.classes: list[ir.Class] = []
         self.names: dict[str, ir.Name] = {}
+        self._attributes: dict[tuple[ir.Expr, str], ir.Attr] = {}
         self.own_names: set[str] = set()
         """names met so far that do not say what they stand for: assigned, or imported as something else"""
         self._known: dict[int, int] = {}
@@ -119,7 +121,15 @@ class SyntaxScopes:
         """The one `Name` of this file for a variable."""
         found = self.names.get(id_)
         if found is None:
-            found = self.names[id_] = ir.Name(id_)
+            found = self.names[id_] = ir.Name(intern(id_))
+        return found
+
+    def attribute(self, base: ir.Expr, name: str) -> ir.Attr:
+        """The one `Attr` of this file for an attribute of what an expression gives."""
+        asked = base, name
+        found = self._attributes.get(asked)
+        if found is None:
+            found = self._attributes[asked] = ir.Attr(base, intern(name))
         return found
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from cancellint.analysis.normal.expansion import Library, expand
-from cancellint.analysis.normal.inlining import Expanded
+from cancellint.analysis.normal.inlining import Chains
 from cancellint.analysis.normal.propagation import (
     Replaced,
     Settled,
@@ -48,16 +48,16 @@ class Written(NamedTuple):
 class Origins:
     """The way back from steps in normal form to steps as they were written."""
 
-    def __init__(self, expanded: Mapping[FunctionKey, Expanded], absorbed: frozenset[FunctionKey]) -> None:
-        self._expanded = expanded
+    def __init__(self, chains: Mapping[FunctionKey, Chains], absorbed: frozenset[FunctionKey]) -> None:
+        self._chains = chains
         self._absorbed = absorbed
 
     def of(self, site: Site) -> Written:
         """Return where a step was written."""
-        expanded = self._expanded.get(FunctionKey(site.module, site.function))
-        if expanded is None or site.step < 0:
+        chains = self._chains.get(FunctionKey(site.module, site.function))
+        if chains is None or site.step < 0:
             return Written((site,), is_part=False)
-        chain = expanded.chains[site.step]
+        chain = chains[site.step]
         return Written(tuple(map(_site, chain)), chain[-1].function in self._absorbed)
 
 
@@ -74,7 +74,8 @@ def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
     written = _Written(program, library)
     modules = {name: written.in_normal_form(name) for name in program.modules()}
     absorbed = written.expansion.absorbed
-    return program.changed(modules, absorbed), Origins(written.expansion.functions, absorbed)
+    chains = {key: expanded.chains for key, expanded in written.expansion.functions.items()}
+    return program.changed(modules, absorbed), Origins(chains, absorbed)
 
 
 class _Written:

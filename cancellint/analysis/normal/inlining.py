@@ -46,6 +46,8 @@ _Edges = list[tuple["_Block | int", Leaves]]
 
 
 Chain = tuple[CallSite, ...]
+Chains = tuple[Chain, ...]
+"""One for each step of a function."""
 
 
 class Expanded(Struct, frozen=True):
@@ -56,7 +58,7 @@ class Expanded(Struct, frozen=True):
     """
 
     function: Function
-    chains: tuple[Chain, ...]
+    chains: Chains
 
 
 class Inlined(Struct, frozen=True):

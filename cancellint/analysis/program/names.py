@@ -1,7 +1,7 @@
 """Which names a module and its functions bind, before anything is linked."""
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias, TypeVar
+from typing import Never, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -43,14 +43,14 @@ Denotation: TypeAlias = ModuleObject | ClassObject | ProjectFunction | External 
 """What a name may stand for."""
 
 
-class Binding(Struct, frozen=True):
+class Binding(Struct, frozen=True, gc=False):
     """One assignment to a name or attribute; `op` as in `ir.Assign`."""
 
     value: ir.Expr
     op: str
 
 
-class Added(Struct, frozen=True):
+class Added(Struct, frozen=True, gc=False):
     """A value put into a container; `merged` if it is itself a container whose elements are put in."""
 
     value: ir.Expr
@@ -60,7 +60,7 @@ class Added(Struct, frozen=True):
     """the value is the element of a comprehension: of a dict, the pair of key and value"""
 
 
-class Bindings(Struct, frozen=True):
+class Bindings(Struct, frozen=True, gc=False):
     """What the steps of one function bind, in order of the steps.
 
     `stores` and `fills_attribute` speak of attributes, by the name of the local they hang on.
@@ -80,12 +80,17 @@ class Bindings(Struct, frozen=True):
     params: Mapping[str, ir.Param]
 
 
-class ClassBindings(Struct, frozen=True):
+class ClassBindings(Struct, frozen=True, gc=False):
     """What the methods of one class bind on `self`, each with the index of the function that does."""
 
     stores: Mapping[str, tuple[tuple[int, Binding], ...]]
     fills: Mapping[str, tuple[tuple[int, Added], ...]]
     annotations: Mapping[str, tuple[int, ir.Expr]]
+
+
+_NO_NAMES: Mapping[str, Never] = {}
+_NO_ATTRIBUTES: Mapping[tuple[str, str], Never] = {}
+"""Most functions have no bindings of most kinds."""
 
 
 def bindings_of(function: ir.Function) -> Bindings:
@@ -98,15 +103,15 @@ def bindings_of(function: ir.Function) -> Bindings:
     return Bindings(
         locals=frozenset(({*function.locals, *builder.assigned, *params}) - outer),
         assigned=_frozen(builder.assigned),
-        stores=_frozen(builder.stores),
-        fills=_frozen(builder.fills),
-        fills_attribute=_frozen(builder.fills_attribute),
-        annotations={each.name: each.type for each in function.annotations},
+        stores=_frozen(builder.stores) if builder.stores else _NO_ATTRIBUTES,
+        fills=_frozen(builder.fills) if builder.fills else _NO_NAMES,
+        fills_attribute=_frozen(builder.fills_attribute) if builder.fills_attribute else _NO_ATTRIBUTES,
+        annotations={each.name: each.type for each in function.annotations} or _NO_NAMES,
         returned=tuple(builder.returned),
         yielded=tuple(builder.yielded),
         delegated=tuple(builder.delegated),
         stars=tuple(builder.stars),
-        params=params,
+        params=params or _NO_NAMES,
     )
 
 
