@@ -7,9 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
-from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.cancellation_paths import cancellation_path
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.ways import Ways
+from cancellint.analysis.flow.paths_after_awaits import PathsAfterAwaits
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.model.finding import Confidence
 from cancellint.model.summary import Verb
@@ -334,7 +334,7 @@ def test_a_timeout_of_the_functions_own_is_no_way_out_for_a_cancellation() -> No
             self.leave()
     """)
     known = facts(found, "main.Gate.f")
-    ways = [way_out(known, block) for block, _ in Ways(known).awaits]
+    ways = [cancellation_path(known, block) for block, _ in PathsAfterAwaits(known).awaits]
     steps = [step for way in ways if way is not None for step in way.steps]
 
     assert ways
