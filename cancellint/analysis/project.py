@@ -25,7 +25,7 @@ from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
-from cancellint.analysis.hazards.promises.owing import Owed, orphans
+from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
@@ -100,7 +100,7 @@ class Project:
         """Return what a function leaves undone when it is cancelled."""
         return self._debts.of(key)
 
-    def owed(self, key: FunctionKey) -> tuple[Owed, ...]:
+    def outstanding(self, key: FunctionKey) -> tuple[Outstanding, ...]:
         """Return all that a function leaves as it should not when it is cancelled."""
         return (
             *self.debts(key),
@@ -150,12 +150,12 @@ class Project:
     @cached_property
     def refutations(self) -> Refutations:
         """What is owed behind promises to be cancel-safe."""
-        return Refutations(self.effects, self.facts_of, self.contracts, self.owed)
+        return Refutations(self.effects, self.facts_of, self.contracts, self.outstanding)
 
     @cached_property
     def proofs(self) -> Proofs:
         """Which awaits are proven to be cancel-safe."""
-        return Proofs(self.effects, self.uses, self.contracts, self.result, self.owed)
+        return Proofs(self.effects, self.uses, self.contracts, self.result, self.outstanding)
 
     @cached_property
     def torn_exchanges(self) -> TornExchanges:
@@ -189,7 +189,7 @@ class Project:
         result = self._results.get(key)
         if result is None:
             result = summarize(self.effects, facts, self.contracts.made_at(key) is not None)
-        evidence = Evidence(facts, result, self.owed(key), self.contracts.made_at(key))
+        evidence = Evidence(facts, result, self.outstanding(key), self.contracts.made_at(key))
         described = describe(self.effects, self.traces, evidence)
         return as_written(described, lambda site: self.origins.of(site).origin)
 

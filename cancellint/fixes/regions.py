@@ -106,7 +106,7 @@ def _movable(syntax: Syntax, found: TextRegion, closings: Sequence[Line]) -> Tex
     is_alone = removed.issuperset(inside) and not _is_closed_around(syntax, found, closings)
     if not is_alone and not may_repeat(found.closing):
         return None
-    if any(not _is_closed(syntax, jump, inside) for jump in _ways_out(syntax, found)):
+    if any(not _is_closed(syntax, jump, inside) for jump in _cancellation_paths(syntax, found)):
         return None
     return found._replace(removed=removed)
 
@@ -251,7 +251,7 @@ def _within(syntax: Syntax, found: TextRegion, node: cst.CSTNode) -> Iterator[cs
         yield each
 
 
-def _ways_out(syntax: Syntax, found: TextRegion) -> Iterator[_Jump]:
+def _cancellation_paths(syntax: Syntax, found: TextRegion) -> Iterator[_Jump]:
     """The jumps out of the region that do not pass a `finally` that closes it."""
     for statement in found.statements[:-1] if found.last_finally else found.statements:
         for each in below(statement):

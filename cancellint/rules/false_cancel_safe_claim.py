@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cancellint.analysis.explain.owing import began, left
+from cancellint.analysis.explain.outstanding import began, left
 from cancellint.analysis.explain.traces import Line
-from cancellint.analysis.hazards.promises.owing import cancelled_at
+from cancellint.analysis.hazards.promises.outstanding import cancelled_at
 from cancellint.analysis.hazards.promises.refutations import Refutation
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
@@ -23,7 +23,7 @@ def false_cancel_safe_claim(subject: Subject) -> Iterator[RawFinding]:
     """A function is declared cancel-safe, and loses something when it is cancelled."""
     if subject.project.contracts.made_at(subject.function) is not None:
         yield from _losses(subject)
-        yield from _owed(subject)
+        yield from _outstanding(subject)
 
 
 def _losses(subject: Subject) -> Iterator[RawFinding]:
@@ -46,18 +46,18 @@ def _losses(subject: Subject) -> Iterator[RawFinding]:
     )
 
 
-def _owed(subject: Subject) -> Iterator[RawFinding]:
+def _outstanding(subject: Subject) -> Iterator[RawFinding]:
     """Yield a finding for what a function, or what it awaits, leaves undone: the firmest, then nearest."""
     found = subject.project.refutations.of(subject.function)
-    best = min(found, key=lambda each: (each.owed.confidence.rank, len(each.way)), default=None)
+    best = min(found, key=lambda each: (each.outstanding.confidence.rank, len(each.way)), default=None)
     if best is None:
         return
     where = f"in `{subject.project.program.function(best.function).qualname}` " if best.way else ""
-    owed = left(subject.project.traces, best.function, best.owed)
+    outstanding = left(subject.project.traces, best.function, best.outstanding)
     yield RawFinding(
         at=subject.site(-1),
-        message=f"{_claim(subject)}, but {where}{owed} if it is cancelled",
-        confidence=best.owed.confidence,
+        message=f"{_claim(subject)}, but {where}{outstanding} if it is cancelled",
+        confidence=best.outstanding.confidence,
         notes=(*_where_promised(subject), *_how_left(subject, best)),
         help=_UNDO,
     )
@@ -69,8 +69,8 @@ def _how_left(subject: Subject, found: Refutation) -> Iterator[SiteNote]:
     for site, function in zip(found.way, functions[1:], strict=True):
         name = subject.project.program.function(function).qualname
         yield SiteNote(_site(site.function, site.step), f"which awaits `{name}` here")
-    yield from began(found.function, found.owed)
-    yield SiteNote(cancelled_at(found.function, found.owed), "cancelled here, it is left as it is")
+    yield from began(found.function, found.outstanding)
+    yield SiteNote(cancelled_at(found.function, found.outstanding), "cancelled here, it is left as it is")
 
 
 def _claim(subject: Subject) -> str:

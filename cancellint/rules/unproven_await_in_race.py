@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from cancellint.analysis.explain.owing import left
-from cancellint.analysis.hazards.promises.owing import cancelled_at
+from cancellint.analysis.explain.outstanding import left
+from cancellint.analysis.hazards.promises.outstanding import cancelled_at
 from cancellint.analysis.hazards.promises.proofs import Gap, Lack, RacedAwait, raced_awaits
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
@@ -113,8 +113,10 @@ def _story(subject: Subject, key: FunctionKey, gap: Gap) -> Iterator[SiteNote]:
         origin = subject.project.result(key).origins[gap.loss]
         for line in traces.of_loss(key, gap.loss, origin.taken, origin.at, origin.via):
             yield SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
-    elif gap.owed is not None:
-        yield SiteNote(cancelled_at(key, gap.owed), f"cancelled here, {left(traces, key, gap.owed)}")
+    elif gap.outstanding is not None:
+        yield SiteNote(
+            cancelled_at(key, gap.outstanding), f"cancelled here, {left(traces, key, gap.outstanding)}"
+        )
 
 
 def _site(at: CallSite) -> Site:

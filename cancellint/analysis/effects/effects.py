@@ -5,6 +5,7 @@ parameters replaced by the arguments. The effect of a coroutine stands at its aw
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 
 from msgspec import structs
 
@@ -26,6 +27,7 @@ from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
 from cancellint.analysis.program.arguments import ELSEWHERE, positional_arguments, receives
+from cancellint.analysis.program.arguments import bind as bind_arguments
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
@@ -47,6 +49,7 @@ from cancellint.model.ir import (
     Op,
     Raise,
     Return,
+    Star,
     Temp,
 )
 from cancellint.model.knowledge import Cancel, Entry, RaceKind, Role, Suspends
@@ -506,7 +509,7 @@ class Effects:
 
         gathered.suspends |= summary.suspends
         bind(gathered, callee.key, summary, here, awaiting)
-        for index, value in given.items():
+        for index, value in (*given.items(), *self._spread(callee)):
             gathered.arguments.append(_argument(summary, index, value, here, callee.constructs))
         name = self.program.function(callee.key).name
         for act in acts_by_name(self.conventions, frame, name, callee, False) if callee.args else ():
@@ -544,6 +547,15 @@ class Effects:
         params = self.program.function(callee.key).params
         given = receives(params, positional_arguments(callee), callee.keywords)
         return {index: value for index, value in given.items() if value != ELSEWHERE}
+
+    def _spread(self, callee: ProjectCallee) -> Iterator[tuple[int, Expr]]:
+        """Yield the parameters that may receive what stands behind a `*` or `**`, each with that."""
+        behind: list[Expr] = [value for value in callee.args if isinstance(value, Star)]
+        behind += [value for name, value in callee.keywords if name is None]
+        if behind:
+            params = self.program.function(callee.key).params
+            bound = bind_arguments(params, positional_arguments(callee), callee.keywords)
+            yield from product(sorted(bound.open), behind)
 
     def _seen_from(self, key: FunctionKey, path: Path) -> Path:
         """Return a variable of an enclosing function as the enclosing function itself names it."""

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effect import Effect
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.explain.owing import began, left
+from cancellint.analysis.explain.outstanding import began, left
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.explain.written import written
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.hazards.promises.owing import Owed, cancelled_at
+from cancellint.analysis.hazards.promises.outstanding import Outstanding, cancelled_at
 from cancellint.analysis.normal.form import names_as_written
 from cancellint.analysis.summaries.summarize import Result
 from cancellint.model.finding import Confidence, SiteNote
@@ -56,7 +56,7 @@ class Evidence(Struct, frozen=True):
 
     facts: Facts
     result: Result
-    owed: tuple[Owed, ...]
+    outstanding: tuple[Outstanding, ...]
     """what is left undone when it is cancelled"""
     promised_at: FunctionKey | None
     """the definition at which it is declared cancel-safe"""
@@ -122,7 +122,7 @@ class _Words:
         yield from self._ends()
         yield from self._parameters()
         yield from self._acts()
-        yield from self._owed()
+        yield from self._outstanding()
 
     # ------------------------------------------------------------------ cancellation
 
@@ -132,7 +132,7 @@ class _Words:
         if not self._function.is_async:
             return
         losses = self._evidence.result.summary.losses
-        if any(not loss.native for loss in losses) or any(_is_shown(owed) for owed in self._evidence.owed):
+        if any(not loss.native for loss in losses) or any(map(_is_shown, self._evidence.outstanding)):
             yield DescribedFact("not cancel-safe")
         else:
             yield DescribedFact("cancel-safe in scopes" if losses else "cancel-safe")
@@ -154,11 +154,13 @@ class _Words:
         notes = tuple(SiteNote(_site(line.function, line.step), line.message) for line in lines)
         return DescribedFact(text, self._at(origin.at), notes)
 
-    def _owed(self) -> Iterator[DescribedFact]:
-        for owed in self._evidence.owed:
-            text = left(self._traces, self._key, owed).replace("`", "")
+    def _outstanding(self) -> Iterator[DescribedFact]:
+        for outstanding in self._evidence.outstanding:
+            text = left(self._traces, self._key, outstanding).replace("`", "")
             yield DescribedFact(
-                f"{text} if cancelled", cancelled_at(self._key, owed), tuple(began(self._key, owed))
+                f"{text} if cancelled",
+                cancelled_at(self._key, outstanding),
+                tuple(began(self._key, outstanding)),
             )
 
     # ------------------------------------------------------------------ objects
@@ -241,5 +243,5 @@ class _Words:
         return written(self._effects, self._key, path)
 
 
-def _is_shown(owed: Owed) -> bool:
-    return owed.confidence is not Confidence.POSSIBLE
+def _is_shown(outstanding: Outstanding) -> bool:
+    return outstanding.confidence is not Confidence.POSSIBLE

@@ -34,7 +34,7 @@ class RaceExit(Struct, frozen=True):
     travelling: bool
 
 
-class WayOut(Struct, frozen=True):
+class CancellationPath(Struct, frozen=True):
     """A cancellation path: all that may run between a cancelled await and an exit, in the order it was found.
 
     `leaves` tells that the function ends at all, `reaches_caller` that it ends with the cancellation, or an
@@ -55,14 +55,14 @@ class Travel(Struct, Generic[Carried], frozen=True):
     carried: Carried
 
 
-def way_out(facts: Facts, block: int) -> WayOut | None:
+def cancellation_path(facts: Facts, block: int) -> CancellationPath | None:
     """Return the cancellation path from the await that ends a block, None where that is shielded from all."""
     if facts.unwinding.shield(facts.function.blocks[block].regions) is Shield.ALL:
         return None
-    return unshielded_way_out(facts, block)
+    return unshielded_path(facts, block)
 
 
-def unshielded_way_out(facts: Facts, block: int) -> WayOut:
+def unshielded_path(facts: Facts, block: int) -> CancellationPath:
     """Return the cancellation path from the await that ends a block, as if nothing shielded it."""
     steps: dict[int, None] = {}
 
@@ -73,7 +73,7 @@ def unshielded_way_out(facts: Facts, block: int) -> WayOut:
     passage = Passage(facts, noted)
     found = passage.follow(block, ())
     exits = {end.exit for end in found.ends}
-    return WayOut(
+    return CancellationPath(
         tuple(steps), bool(exits), bool(exits & {CANCEL_EXIT, RAISE_EXIT}), tuple(passage.race_exits)
     )
 

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import Outcome
-from cancellint.analysis.flow.cancellation_paths import Passage, RaceExit, WayOut, unshielded_way_out
+from cancellint.analysis.flow.cancellation_paths import CancellationPath, Passage, RaceExit, unshielded_path
 from cancellint.analysis.flow.custody import Moves, State, content
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.flow.reading_on import closes
@@ -137,7 +137,7 @@ class _Saved(Struct, frozen=True):
 
     cured: int
     ended: tuple[Path, ...]
-    way: WayOut
+    way: CancellationPath
 
     def ends(self, source: Path, *, connected: bool) -> bool:
         """Tell whether the source is closed or replaced on the cancellation path."""
@@ -146,12 +146,12 @@ class _Saved(Struct, frozen=True):
 
 def _saved(facts: Facts, block: int, state: State, tokens: int) -> _Saved:
     """Follow the cancellation through handlers, `finally` and exits, optimistically: any discharge cures."""
-    way = unshielded_way_out(facts, block)
+    way = unshielded_path(facts, block)
     ended = dict.fromkeys(path for step in way.steps for path in _ended_by(facts, step))
     return _Saved(_discharged(facts, block, state, way) & tokens if tokens else 0, tuple(ended), way)
 
 
-def _discharged(facts: Facts, block: int, state: State, way: WayOut) -> int:
+def _discharged(facts: Facts, block: int, state: State, way: CancellationPath) -> int:
     """Return the tokens that some cancellation path hands on: it stores or returns their data."""
     moves = Moves()
 
@@ -169,7 +169,7 @@ def _discharged(facts: Facts, block: int, state: State, way: WayOut) -> int:
 
 def race_exits(facts: Facts, block: int) -> tuple[RaceExit, ...]:
     """Return the race regions of the function that end a cancellation at the await that ends a block."""
-    return unshielded_way_out(facts, block).race_exits
+    return unshielded_path(facts, block).race_exits
 
 
 def _ended_by(facts: Facts, step: int) -> Iterator[Path]:

@@ -39,9 +39,12 @@ class Bound(Struct, Generic[V], frozen=True):
 
 
 def bind(
-    params: Sequence[Param], args: Sequence[V], keywords: Iterable[tuple[str | None, V]] = ()
+    params: Sequence[Param], args: Sequence[V], keywords: Collection[tuple[str | None, V]] = ()
 ) -> Bound[V]:
     """Return what each parameter receives. `*values` is a `Star`; the name of `**mapping` is None."""
+    if not keywords and _are_all_by_place(params, args):
+        fits = not any(param.is_required for param in params[len(args) :])
+        return Bound(dict(enumerate(args)), (), (), frozenset(), fits)
     positional = [place for place, param in enumerate(params) if param.is_positional]
     plain = next((number for number, value in enumerate(args) if isinstance(value, Star)), len(args))
     given = dict(zip(positional, args[:plain], strict=False))
@@ -66,7 +69,7 @@ def bind(
 
 
 def receives(
-    params: Sequence[Param], args: Sequence[Expr], keywords: Iterable[tuple[str | None, Expr]] = ()
+    params: Sequence[Param], args: Sequence[Expr], keywords: Collection[tuple[str | None, Expr]] = ()
 ) -> dict[int, Expr]:
     """Return the expression that each parameter surely receives, displays for `*args` and `**kwargs`."""
     bound = bind(params, args, keywords)
@@ -80,7 +83,7 @@ def receives(
 
 
 def given(
-    names: tuple[str, ...], which: str, args: Sequence[V], keywords: Iterable[tuple[str | None, V]]
+    names: tuple[str, ...], which: str, args: Sequence[V], keywords: Collection[tuple[str | None, V]]
 ) -> tuple[V, ...]:
     """Return the argument of a position (`"0"`) or name, nothing where none is visibly given.
 
@@ -113,6 +116,15 @@ def positional_arguments(callee: ProjectCallee) -> tuple[Expr, ...]:
     if callee.constructs:
         return (ELSEWHERE, *callee.args)
     return callee.args if callee.receiver is None else (callee.receiver, *callee.args)
+
+
+def _are_all_by_place(params: Sequence[Param], args: Sequence[object]) -> bool:
+    """Tell whether each argument has its parameter by place, as in most calls."""
+    return (
+        len(args) <= len(params)
+        and all(param.is_positional for param in params[: len(args)])
+        and not any(isinstance(value, Star) for value in args)
+    )
 
 
 class _Left(Struct, Generic[V], frozen=True):

@@ -9,7 +9,8 @@ from cancellint.model import ir
 from cancellint.model.types import CallSite, FunctionKey
 
 MAX_SITES = 8
-"""A function that may be called in more places than this is not followed to its callers."""
+"""A function that may be called in more places is not followed to its callers, and what it is given is not
+known: which of them do reach it, only the types tell that are being looked for."""
 
 
 class Handover(Struct, frozen=True):

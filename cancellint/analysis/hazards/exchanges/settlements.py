@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.reachability import after_step, precedes
 from cancellint.analysis.flow.cancellation_paths import (
-    WayOut,
+    CancellationPath,
+    cancellation_path,
     error_handlers,
     steps_only_through,
-    way_out,
 )
 from cancellint.analysis.flow.connections import Group
 from cancellint.analysis.flow.exchanges import ends, replies
@@ -26,7 +26,7 @@ def is_settled(facts: Facts, step: int, group: Group) -> bool:
         return True
     if not isinstance(facts.function.steps[step], Await):
         return False
-    way = way_out(facts, facts.block_of(step))
+    way = cancellation_path(facts, facts.block_of(step))
     if way is None or not way.leaves:
         return True
     usual = _usual_acts(facts, step)
@@ -35,7 +35,7 @@ def is_settled(facts: Facts, step: int, group: Group) -> bool:
     return any(_settles(facts, each, group, usual) for each in way.steps)
 
 
-def _is_marked(facts: Facts, step: int, group: Group, usual: frozenset[Act], way: WayOut) -> bool:
+def _is_marked(facts: Facts, step: int, group: Group, usual: frozenset[Act], way: CancellationPath) -> bool:
     """Tell whether a flag says that a reply is awaited: set before, set back after it, and only then."""
     back = {_flag(act) for act in usual if group.has_as_flag(act.subject)}
     kept = back - {_flag(act) for each in way.steps for act in facts.acts.get(each, ())}

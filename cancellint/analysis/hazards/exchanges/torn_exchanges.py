@@ -17,7 +17,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
-from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.cancellation_paths import cancellation_path
 from cancellint.analysis.flow.connections import Group
 from cancellint.analysis.flow.exchanges import (
     Exchange,
@@ -267,7 +267,7 @@ class TornExchanges:
         if not root.startswith(("local:", "temp:")):
             return None
         facts = self._facts_of(level.key)
-        way = way_out(facts, facts.block_of(level.step))
+        way = cancellation_path(facts, facts.block_of(level.step))
         for step in way.steps if way is not None else ():
             given = given_back(facts, step, level.group)
             if given is not None:

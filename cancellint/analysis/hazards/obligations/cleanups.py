@@ -11,7 +11,7 @@ from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.engine.graph import NOT_FAILED
 from cancellint.analysis.engine.reachability import precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
-from cancellint.analysis.flow.ways import Belief, Ways, attribute_of
+from cancellint.analysis.flow.paths_after_awaits import Belief, PathsAfterAwaits, attribute_of
 from cancellint.analysis.hazards.obligations.obligations import (
     MOST_CALLS,
     Debt,
@@ -29,16 +29,16 @@ Undone = tuple[tuple[int, Act], ...]
 """The acts of a handler that count, by step."""
 
 
-def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterator[Debt]:
+def cleanups(paths: PathsAfterAwaits, attributes: Attributes, told: frozenset[int]) -> Iterator[Debt]:
     """Yield the cleanups that a cancellation misses, once per handler; those in `told` have a debt."""
-    search = _Cleanups(ways, attributes)
+    search = _Cleanups(paths, attributes)
     seen = set(told)
-    for block, await_ in ways.awaits:
-        for handler in ways.error_handlers(block):
-            caught = catch_step(ways.facts, handler)
+    for block, await_ in paths.awaits:
+        for handler in paths.error_handlers(block):
+            caught = catch_step(paths.facts, handler)
             if caught in seen:
                 continue
-            undone = search.owed(block, await_, handler)
+            undone = search.outstanding(block, await_, handler)
             if undone:
                 seen.add(caught)
                 step, act = min(undone, key=_plainest)
@@ -51,30 +51,30 @@ def cleanups(ways: Ways, attributes: Attributes, told: frozenset[int]) -> Iterat
 class _Cleanups:
     """What one function's handlers clean up."""
 
-    def __init__(self, ways: Ways, attributes: Attributes) -> None:
-        self._ways = ways
-        self._facts = ways.facts
+    def __init__(self, paths: PathsAfterAwaits, attributes: Attributes) -> None:
+        self._paths = paths
+        self._facts = paths.facts
         self._attributes = attributes
 
-    def owed(self, block: int, await_: int, handler: int) -> Undone:
+    def outstanding(self, block: int, await_: int, handler: int) -> Undone:
         """Return the acts of a handler that a cancellation misses, none if its path has any of them.
 
         A cancellation with a handler of its own, that does more than pass it on, has been thought of.
         """
-        if self._ways.belief(handler) is not Belief.ANY_ERROR or not self._ways.raises_again(handler):
+        if self._paths.belief(handler) is not Belief.ANY_ERROR or not self._paths.raises_again(handler):
             return ()
-        if self._goes_on(await_) or self._ways.thinks_of_cancellation(block):
+        if self._goes_on(await_) or self._paths.thinks_of_cancellation(block):
             return ()
         touched = self._touched(handler, await_)
         undone = tuple(
             (step, act)
-            for step, act in self._ways.acts_in(handler)
+            for step, act in self._paths.acts_in(handler)
             if self._outlives(act, await_)
             and not self._is_for_the_handler(step, act, handler, await_)
             and (self._closes(act, touched, await_) or self._marks(step, act, handler, await_))
         )
         names = frozenset(act.subject for _, act in undone)
-        cured = not undone or self._ways.is_cured(block, partial(_touches_any, undone), names)
+        cured = not undone or self._paths.is_cured(block, partial(_touches_any, undone), names)
         return () if cured else undone
 
     def _is_for_the_handler(self, step: int, act: Act, handler: int, await_: int) -> bool:
@@ -93,7 +93,7 @@ class _Cleanups:
         through = flow.block_of(step)
         raising = (
             flow.block_of(each)
-            for each in self._ways.steps_in(handler)
+            for each in self._paths.steps_in(handler)
             if isinstance(self._facts.function.steps[each], Raise)
         )
         return any(not flow.dominance.dominates(through, block) for block in raising)
@@ -101,7 +101,7 @@ class _Cleanups:
     def _is_put_back(self, act: Act, handler: int) -> bool:
         """Tell whether a `finally` in the handler gives an attribute the value again that it had before."""
         flow = self._facts.flow
-        for number in self._ways.steps_in(handler):
+        for number in self._paths.steps_in(handler):
             match self._facts.function.steps[number]:
                 case Assign(target=Attr() as target, value=Name() | Temp()):
                     again = flow.blocks[flow.block_of(number)].cleanup
@@ -119,7 +119,7 @@ class _Cleanups:
         if act.verb is not Verb.SETS or act.calls:
             return False
         flow, steps = self._facts.flow, self._facts.function.steps
-        within = frozenset(self._ways.steps_in(handler))
+        within = frozenset(self._paths.steps_in(handler))
         setting = [
             number
             for number, each in enumerate(steps)
@@ -193,7 +193,7 @@ class _Cleanups:
         """
         if act.verb not in (Verb.SETS, Verb.RESETS) or (act.verb is Verb.SETS and act.calls):
             return False
-        if not self._attributes.is_tested(attribute_of(act.subject)) or self._ways.may_skip(handler, step):
+        if not self._attributes.is_tested(attribute_of(act.subject)) or self._paths.may_skip(handler, step):
             return False
         if self._forgets(step, act, handler):
             return False
@@ -208,7 +208,7 @@ class _Cleanups:
                 pass
             case _:
                 return False
-        within = frozenset(self._ways.steps_in(handler))
+        within = frozenset(self._paths.steps_in(handler))
         assigned = (
             self._facts.frame.path(each.target)
             for number, each in enumerate(self._facts.function.steps)
@@ -221,7 +221,7 @@ class _Cleanups:
 
         What takes part in an exchange on one attribute of an object speaks for its whole connection.
         """
-        within = frozenset(self._ways.steps_in(handler))
+        within = frozenset(self._paths.steps_in(handler))
         steps = (number for number in range(len(self._facts.function.steps)) if number not in within)
         received_on = {Path(take.source.root) for take in self._facts.effect(await_).takes}
         return frozenset(self._objects(steps)) | received_on
@@ -254,7 +254,7 @@ class _Cleanups:
     def _at_work(self, handler: int) -> frozenset[Path]:
         """Return the objects that the body of a handler's `try` is at work on."""
         flow = self._facts.flow
-        guarded = (each for each in range(len(flow.blocks)) if handler in self._ways.error_handlers(each))
+        guarded = (each for each in range(len(flow.blocks)) if handler in self._paths.error_handlers(each))
         steps = tuple(flow.steps_of(guarded))
         received_on = {Path(take.source.root) for step in steps for take in self._facts.effect(step).takes}
         return frozenset(self._objects(steps)) | received_on

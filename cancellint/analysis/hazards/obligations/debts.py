@@ -9,10 +9,10 @@ from cancellint.analysis.callgraph.callers import Caller, Callers
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.cancellation_paths import cancellation_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.flow.paths_after_awaits import PathsAfterAwaits
 from cancellint.analysis.flow.undoing import entering, leaving
-from cancellint.analysis.flow.ways import Ways
 from cancellint.analysis.hazards.obligations.cleanups import cleanups
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind, Obligations
 from cancellint.analysis.summaries.summarize import Result
@@ -46,12 +46,12 @@ class Debts:
         return self._found[key]
 
     def _solve(self, key: FunctionKey) -> tuple[Debt, ...]:
-        ways = Ways(self._facts_of(key))
+        paths = PathsAfterAwaits(self._facts_of(key))
         waited_for = partial(self._is_waited_for, key) if self._sibling(key, entering) is not None else None
-        own = Obligations(ways, self._attributes, self._sibling(key, leaving), waited_for).debts()
+        own = Obligations(paths, self._attributes, self._sibling(key, leaving), waited_for).debts()
         told = frozenset(debt.handler for debt in own if debt.handler >= 0)
         found = sorted(
-            (*own, *cleanups(ways, self._attributes, told)),
+            (*own, *cleanups(paths, self._attributes, told)),
             key=lambda debt: (debt.cancelled, debt.taken, debt.kind),
         )
         return tuple(self._after_callers(key, found))
@@ -107,7 +107,7 @@ class Debts:
         facts = self._facts_of(caller.site.function)
         there = _seen_by(facts, caller, debt.act.subject)
         verbs = UNDOES | {debt.act.verb} if debt.kind is ObligationKind.CLEANUP else UNDOES
-        way = way_out(facts, facts.block_of(caller.awaited))
+        way = cancellation_path(facts, facts.block_of(caller.awaited))
         if there is None or way is None:
             return False
         return any(

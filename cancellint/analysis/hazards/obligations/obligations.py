@@ -22,8 +22,14 @@ from cancellint.analysis.engine.reachability import after_block, behind, precede
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.custody import empty_when
 from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.paths_after_awaits import (
+    Belief,
+    PathsAfterAwaits,
+    attribute_of,
+    is_exit,
+    replaces,
+)
 from cancellint.analysis.flow.undoing import gives_back_local
-from cancellint.analysis.flow.ways import Belief, Ways, attribute_of, is_exit, replaces
 from cancellint.analysis.memory.access_paths import Frame, is_part
 from cancellint.analysis.memory.values import holders
 from cancellint.analysis.program.attributes import Attributes
@@ -138,15 +144,15 @@ class Obligations:
 
     def __init__(
         self,
-        ways: Ways,
+        paths: PathsAfterAwaits,
         attributes: Attributes,
         counterpart: Facts | None = None,
         waited_for: Callable[[Path], bool] | None = None,
     ) -> None:
         self._counterpart = counterpart
         self._waited_for = waited_for
-        self._facts = ways.facts
-        self._ways = ways
+        self._facts = paths.facts
+        self._paths = paths
         self._attributes = attributes
 
     def debts(self) -> tuple[Debt, ...]:
@@ -229,7 +235,7 @@ class Obligations:
         Whoever finds it taken waits there for his turn, and the counterpart alone gives it back.
         """
         there = self._counterpart
-        awaits = (await_ for _, await_ in self._ways.awaits)
+        awaits = (await_ for _, await_ in self._paths.awaits)
         if there is None or not any(self._facts.waits_for_somebody(await_) for await_ in awaits):
             return
         given_back = {
@@ -338,16 +344,16 @@ class Obligations:
 
     def _debt_of(self, obligation: Obligation) -> Debt | None:
         """Return the debt that is easiest to see, None where every cancellation path discharges it."""
-        owed: Debt | None = None
+        found: Debt | None = None
         outstanding = tuple(self._outstanding(obligation))
         if any(self._has_callback(obligation, step) for step in self._facts.function.steps):
             return None
         undoing = self._undone_on_cancellation(obligation, outstanding)
         for block, await_ in outstanding:
             debt = self._debt_at(obligation, block, await_, self._undone_from(await_, undoing))
-            if debt is not None and (owed is None or (owed.handler < 0 <= debt.handler)):
-                owed = debt
-        return owed
+            if debt is not None and (found is None or (found.handler < 0 <= debt.handler)):
+                found = debt
+        return found
 
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
@@ -368,7 +374,7 @@ class Obligations:
             return None
         if self._is_collected(obligation):
             return None
-        if self._is_handed_on(obligation, block) or self._ways.is_cured(
+        if self._is_handed_on(obligation, block) or self._paths.is_cured(
             block, partial(_cures, obligation), obligation.names
         ):
             return None
@@ -389,7 +395,7 @@ class Obligations:
 
     def _is_handed_on(self, obligation: Obligation, block: int) -> bool:
         """Tell whether the cancellation path gives what is held to somebody who keeps it."""
-        way = self._ways.way_out(block) if obligation.kind is ObligationKind.HELD else None
+        way = self._paths.cancellation_path(block) if obligation.kind is ObligationKind.HELD else None
         steps = self._facts.function.steps
         return way is not None and any(self._hands_on(obligation, step, steps[step]) for step in way.steps)
 
@@ -462,16 +468,16 @@ class Obligations:
 
     def _undone_in_handler(self, obligation: Obligation, block: int) -> Witness | None:
         """Return where the handlers of an await's errors undo it, as far as that speaks of a cancellation."""
-        for handler in self._ways.error_handlers(block):
-            belief = self._ways.belief(handler)
+        for handler in self._paths.error_handlers(block):
+            belief = self._paths.belief(handler)
             if obligation.kind is not ObligationKind.HELD and not self._says_undo(handler, belief):
                 continue
-            for step, act in self._ways.acts_in(handler):
+            for step, act in self._paths.acts_in(handler):
                 if _undoes(obligation, act):
-                    own = self._ways.nearest_handler(handler, step)
-                    belief = self._ways.belief(own)
+                    own = self._paths.nearest_handler(handler, step)
+                    belief = self._paths.belief(own)
                     caught = catch_step(self._facts, own) if belief is not Belief.SOME_ERROR else -1
-                    return Witness(step, act, belief, caught, sometimes=self._ways.may_skip(own, step))
+                    return Witness(step, act, belief, caught, sometimes=self._paths.may_skip(own, step))
         return None
 
     def _says_undo(self, handler: int, belief: Belief) -> bool:
@@ -479,7 +485,7 @@ class Obligations:
 
         One that swallows the error goes on: then it is what the error means that it takes note of.
         """
-        return belief is not Belief.SOME_ERROR and self._ways.raises_again(handler)
+        return belief is not Belief.SOME_ERROR and self._paths.raises_again(handler)
 
     def _undone_later(self, obligation: Obligation, block: int) -> Witness | None:
         """Return where it is undone after the await has come back.
@@ -530,7 +536,7 @@ class Obligations:
         """
         found: dict[int, Witness] = {}
         for block, await_ in outstanding:
-            way = self._ways.way_out(block)
+            way = self._paths.cancellation_path(block)
             act = self._undone_at(obligation, way.steps if way is not None else ())
             if act is not None:
                 found[await_] = Witness(*act, Belief.CLEANUP)
@@ -628,7 +634,7 @@ class Obligations:
 
     def _may_leave_open(self, obligation: Obligation, block: int, await_: int) -> bool:
         """Tell whether an await can be cancelled, and does not close by itself what is held."""
-        return (block, await_) in self._ways.awaits and obligation.names.isdisjoint(
+        return (block, await_) in self._paths.awaits and obligation.names.isdisjoint(
             self._facts.closed_by_cancelling(await_)
         )
 

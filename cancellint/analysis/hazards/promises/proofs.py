@@ -16,7 +16,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import wrapped
 from cancellint.analysis.flow.races import cancelled_tasks
 from cancellint.analysis.flow.unwinding import Shield, Unwinding
-from cancellint.analysis.hazards.promises.owing import Owed
+from cancellint.analysis.hazards.promises.outstanding import Outstanding
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.program.type_algebra import options
 from cancellint.analysis.summaries.summarize import Result
@@ -64,7 +64,7 @@ class Gap(Struct, frozen=True):
     """what that calls, as far as it is known"""
     loss: Loss | None = None
     """what a project function is known to lose"""
-    owed: Owed | None = None
+    outstanding: Outstanding | None = None
     """what a project function is known to leave undone"""
     way: tuple[CallSite, ...] = ()
     given_at: CallSite | None = None
@@ -122,12 +122,12 @@ class Proofs:
         uses: FunctionUses,
         contracts: Contracts,
         result_of: Callable[[FunctionKey], Result],
-        owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
+        outstanding_by: Callable[[FunctionKey], tuple[Outstanding, ...]],
     ) -> None:
         self._effects = effects
         self._contracts = contracts
         self._result_of = result_of
-        self._owed_by = owed_by
+        self._outstanding_by = outstanding_by
         self._proven: set[tuple[FunctionKey, bool]] = set()
         self._uses = uses
 
@@ -299,8 +299,8 @@ class Proofs:
         for loss in self._result_of(key).summary.losses:
             if _counts(loss, native):
                 return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), loss=loss)
-        for owed in self._owed_by(key):
-            return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), owed=owed)
+        for outstanding in self._outstanding_by(key):
+            return structs.replace(self._gap(reached.waited, Lack.LOSES, callee), outstanding=outstanding)
         waited = reached.waited
         here = reached.site.function == waited.frame.function
         at = CallSite(waited.frame.function, waited.step)

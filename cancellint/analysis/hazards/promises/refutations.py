@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.cancellation_paths import cancellation_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
-from cancellint.analysis.hazards.promises.owing import Owed
+from cancellint.analysis.hazards.promises.outstanding import Outstanding
 from cancellint.analysis.program.promises import Contracts
 from cancellint.model.ir import Await, AwaitKind, Call
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
@@ -20,7 +20,7 @@ class Refutation(Struct, frozen=True):
     """What a function leaves undone that is awaited, through the awaits in `way`, behind a promise."""
 
     function: FunctionKey
-    owed: Owed
+    outstanding: Outstanding
     way: tuple[CallSite, ...] = ()
 
 
@@ -32,12 +32,12 @@ class Refutations:
         effects: Effects,
         facts_of: FactsOf,
         contracts: Contracts,
-        owed_by: Callable[[FunctionKey], tuple[Owed, ...]],
+        outstanding_by: Callable[[FunctionKey], tuple[Outstanding, ...]],
     ) -> None:
         self._effects = effects
         self._facts_of = facts_of
         self._contracts = contracts
-        self._owed_by = owed_by
+        self._outstanding_by = outstanding_by
 
     def of(self, key: FunctionKey) -> Iterator[Refutation]:
         """Yield what is left undone behind a promise, nearest to it first.
@@ -48,8 +48,8 @@ class Refutations:
         waiting: list[tuple[FunctionKey, tuple[CallSite, ...]]] = [(key, ())]
         seen = {key}
         for function, way in waiting:
-            for owed in self._owed_by(function):
-                yield Refutation(function, owed, way)
+            for outstanding in self._outstanding_by(function):
+                yield Refutation(function, outstanding, way)
             if len(way) < MOST_CALLS:
                 for site, callee in self._unprotected(function):
                     if callee not in seen and self._contracts.made_at(callee) is None:
@@ -60,7 +60,7 @@ class Refutations:
         """Yield the coroutines that a function awaits where nothing runs if that is cancelled."""
         facts = self._facts_of(key)
         for block, step in facts.awaits():
-            way = way_out(facts, block)
+            way = cancellation_path(facts, block)
             if way is None or any(_may_pay(facts, number) for number in way.steps):
                 continue
             for callee in self._awaited(key, step):

@@ -7,9 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
-from cancellint.analysis.flow.cancellation_paths import way_out
+from cancellint.analysis.flow.cancellation_paths import cancellation_path
 from cancellint.analysis.flow.facts import Facts
-from cancellint.analysis.flow.ways import Ways
+from cancellint.analysis.flow.paths_after_awaits import PathsAfterAwaits
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.model.finding import Confidence
 from cancellint.model.summary import Verb
@@ -171,6 +171,9 @@ OWED = {
 }
 
 NOT_OWED = {
+    "in a container that the caller gives, and has to itself": (
+        "name.append(1)\ntry:\n    await pause()\nexcept Exception:\n    name.remove(1)\n    raise"
+    ),
     "a pooled object that is stored": """
         conn = await pool.acquire()
         self.names.add(conn)
@@ -331,7 +334,7 @@ def test_a_timeout_of_the_functions_own_is_no_way_out_for_a_cancellation() -> No
             self.leave()
     """)
     known = facts(found, "main.Gate.f")
-    ways = [way_out(known, block) for block, _ in Ways(known).awaits]
+    ways = [cancellation_path(known, block) for block, _ in PathsAfterAwaits(known).awaits]
     steps = [step for way in ways if way is not None for step in way.steps]
 
     assert ways
@@ -420,11 +423,24 @@ def test_a_caller_pays_for_nothing_that_it_has_no_name_for() -> None:
         + "        pass\n"
         + "async def _count(gate=Gate()):\n    global calls\n    gate.inside += 1\n    await pause()\n"
         + "    gate.inside -= 1\n"
-        + "async def g(other):\n    try:\n        await _count()\n"
+        + "async def g(other: Gate):\n    try:\n        await _count()\n"
         + "    finally:\n        other.leave()\n"
     )
 
     assert [debt.confidence for debt in found.project.debts(found.key("main._count"))] == [Confidence.LIKELY]
+
+
+def test_a_caller_that_no_cancellation_reaches_pays_for_nothing() -> None:
+    found = analysed(
+        "import anyio\n"
+        + HEADER.replace("async def f(", "async def _f(")
+        + "        global calls\n"
+        + "        self.inside += 1\n        await pause()\n        self.inside -= 1\n"
+        + "    async def g(self):\n        with anyio.CancelScope(shield=True):\n"
+        + "            await self._f(1, 2, 3)\n        self.leave()\n"
+    )
+
+    assert [debt.confidence for debt in found.project.debts(found.key("main.Gate._f"))] == [Confidence.LIKELY]
 
 
 def test_what_a_handler_cleans_up_is_owed_once_however_many_awaits_it_guards() -> None:

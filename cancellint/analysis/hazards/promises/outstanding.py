@@ -44,13 +44,13 @@ def orphans(
             yield Orphan(task.started, ways[0].at, firmest.source, confidence)
 
 
-Owed: TypeAlias = Debt | Torn | Shared | Orphan | LostGrant
+Outstanding: TypeAlias = Debt | Torn | Shared | Orphan | LostGrant
 """What is outstanding when a cancellation leaves a function."""
 
 
-def cancelled_at(key: FunctionKey, owed: Owed) -> Site:
+def cancelled_at(key: FunctionKey, outstanding: Outstanding) -> Site:
     """Return the await whose cancellation leaves it so."""
-    match owed:
+    match outstanding:
         case Debt(cancelled=step) | Orphan(cancelled=step):
             return _site(CallSite(key, step))
         case Torn(at=at) | Shared(at=at):

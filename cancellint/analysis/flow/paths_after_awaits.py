@@ -8,10 +8,10 @@ from cancellint.analysis.engine.graph import NOT_FAILED
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import reaches
 from cancellint.analysis.flow.cancellation_paths import (
-    WayOut,
+    CancellationPath,
+    cancellation_path,
     error_handlers,
     steps_only_through,
-    way_out,
 )
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.memory.access_paths import Frame
@@ -52,14 +52,14 @@ class Belief(enum.Enum):
     """in another function, when what is awaited arrives: if nobody waits any more, it may never"""
 
 
-class Ways:
+class PathsAfterAwaits:
     """One function's awaits, the handlers that their errors reach, and their cancellation paths."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self._handlers: dict[int, tuple[int, ...]] = {}
         self._handled: dict[int, tuple[tuple[int, Act], ...]] = {}
-        self._ways_out: dict[int, WayOut | None] = {}
+        self._cancellation_paths: dict[int, CancellationPath | None] = {}
 
     @cached_property
     def awaits(self) -> dict[tuple[int, int], None]:
@@ -144,15 +144,15 @@ class Ways:
 
     # ------------------------------------------------------------------ cancellations
 
-    def way_out(self, block: int) -> WayOut | None:
+    def cancellation_path(self, block: int) -> CancellationPath | None:
         """Return the cancellation path from the await that ends a block; it is searched once."""
-        if block not in self._ways_out:
-            self._ways_out[block] = way_out(self.facts, block)
-        return self._ways_out[block]
+        if block not in self._cancellation_paths:
+            self._cancellation_paths[block] = cancellation_path(self.facts, block)
+        return self._cancellation_paths[block]
 
     def is_cured(self, block: int, cures: Callable[[Act], bool], names: frozenset[Path]) -> bool:
         """Tell whether something on the cancellation path discharges the obligation, or may well do so."""
-        way = self.way_out(block)
+        way = self.cancellation_path(block)
         if way is None or not way.leaves:
             return True
         for step in way.steps:
@@ -165,7 +165,7 @@ class Ways:
 
     def thinks_of_cancellation(self, awaiting: int) -> bool:
         """Tell whether a handler that names the cancellation does more than pass it on."""
-        way = self.way_out(awaiting)
+        way = self.cancellation_path(awaiting)
         steps = self.facts.function.steps
         for step in way.steps if way is not None else ():
             if not isinstance(steps[step], Catch) or self._only_passes_on(step):

@@ -8,18 +8,18 @@ from cancellint.analysis.hazards.exchanges.torn_exchanges import Torn
 from cancellint.analysis.hazards.futures.lost_grants import LostGrant
 from cancellint.analysis.hazards.futures.shared_futures import Shared
 from cancellint.analysis.hazards.obligations.obligations import Debt
-from cancellint.analysis.hazards.promises.owing import Orphan, Owed
+from cancellint.analysis.hazards.promises.outstanding import Orphan, Outstanding
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite, FunctionKey
 
 
-def left(traces: Traces, key: FunctionKey, owed: Owed) -> str:
+def left(traces: Traces, key: FunctionKey, outstanding: Outstanding) -> str:
     """Return what stays as it should not, as the start of a sentence."""
-    match owed:
+    match outstanding:
         case Debt():
-            return left_undone(traces, key, owed)
+            return left_undone(traces, key, outstanding)
         case Torn(connection=connection):
             return f"the reply stays unread on `{traces.shown(key, connection)}`"
         case Shared(future=future, is_task=is_task):
@@ -32,11 +32,11 @@ def left(traces: Traces, key: FunctionKey, owed: Owed) -> str:
             return "the turn it has just been given is lost"
 
 
-def began(key: FunctionKey, owed: Owed) -> Iterator[SiteNote]:
+def began(key: FunctionKey, outstanding: Outstanding) -> Iterator[SiteNote]:
     """Yield where it began."""
-    match owed:
+    match outstanding:
         case Debt(taken=taken) if taken >= 0:
-            yield SiteNote(_site(CallSite(key, taken)), taken_on(owed))
+            yield SiteNote(_site(CallSite(key, taken)), taken_on(outstanding))
         case Torn(sent=sent):
             yield SiteNote(_site(sent), "the request is sent here")
         case Shared(stored=CallSite() as stored):
