@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from cancellint.analysis.explain.wording import left_undone
+from cancellint.analysis.flow.paths_after_awaits import Belief
 from cancellint.analysis.hazards.obligations.obligations import Debt
-from cancellint.model.finding import Fix, RawFinding, SiteNote
+from cancellint.model.finding import Canceller, Confidence, Fix, RawFinding, SiteNote
 from cancellint.rules.rule import Subject
 
 
@@ -21,4 +24,10 @@ def undischarged(
         help=cure,
         fix=fix,
     )
-    return subject.cancelled(found, debt.act.subject, debt.taken, debt.cancelled)
+    found = subject.cancelled(found, debt.act.subject, debt.taken, debt.cancelled)
+    if debt.witness is not None and debt.witness.belief is Belief.ANSWERED:
+        in_time = subject.project.cancellers.times_out(subject.function, debt.cancelled)
+        if not in_time and found.canceller is not Canceller.RACE:
+            # the answer takes it out after all, unless there is none: that is what a timeout is for
+            return structs.replace(found, confidence=Confidence.POSSIBLE)
+    return found

@@ -53,6 +53,7 @@ MOST_FACTORIES = 2
 """Functions that make an object for one another, through which it is followed."""
 _ON_CALLABLES = ("functools.", "builtins.")
 """Libraries whose functions make something of a callable, or look at it, and do not call it back."""
+_CANCELS = (RaceKind.CANCELS_RAISES, RaceKind.CANCELS_FALLS_THROUGH)
 _STARTS = frozenset({Role.SPAWNS, Role.SERVES})
 """What runs a coroutine or function that it is given in a task of its own."""
 
@@ -102,6 +103,11 @@ class Cancellers:
         if place not in self._found:
             self._found[place] = self._search(place)
         return min((each for each in (here, self._found[place]) if each is not None), key=_rank)
+
+    def times_out(self, key: FunctionKey, await_: int) -> bool:
+        """Tell whether an await is itself a race that gives up what it waits for."""
+        race = self._effects.of(key, await_).race
+        return race is not None and race.kind in _CANCELS
 
     def _search(self, start: _Place) -> Cancellation:
         best = NOBODY
@@ -202,7 +208,7 @@ class Cancellers:
     def _while_awaited(self, site: CallSite, awaited: int) -> Iterator[Cancellation]:
         """Yield the race or group that a call is awaited in."""
         race = self._effects.of(site.function, awaited).race
-        if race is not None and race.kind in (RaceKind.CANCELS_RAISES, RaceKind.CANCELS_FALLS_THROUGH):
+        if race is not None and race.kind in _CANCELS:
             yield Cancellation(Canceller.RACE, CallSite(site.function, awaited), race.name)
         around = self._around(site.function, (awaited,))
         if around is not None:

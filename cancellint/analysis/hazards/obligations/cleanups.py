@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from cancellint.analysis.effects.acts import UNDOES
-from cancellint.analysis.engine.graph import NOT_FAILED
+from cancellint.analysis.engine.graph import NORMAL, NOT_FAILED
 from cancellint.analysis.engine.reachability import precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.paths_after_awaits import Belief, PathsAfterAwaits, attribute_of
@@ -17,12 +17,12 @@ from cancellint.analysis.hazards.obligations.obligations import (
     Debt,
     ObligationKind,
     Witness,
-    asks_for,
+    reads,
 )
 from cancellint.analysis.program.attributes import Attributes
 from cancellint.analysis.summaries.kinds.opens import Opens
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Attr, Const, Element, Name, Raise, Temp
+from cancellint.model.ir import Assign, Attr, Const, Element, Leaves, Name, Raise, Temp
 from cancellint.model.summary import Act, Path, Replaces, Verb
 
 Undone = tuple[tuple[int, Act], ...]
@@ -238,7 +238,7 @@ class _Cleanups:
                 return Confidence.POSSIBLE
             case Verb.SETS:
                 return Confidence.LIKELY
-            case Verb.RESETS if not asks_for(self._facts, act.subject):
+            case Verb.RESETS if not self._turns_away(act.subject, await_):
                 return Confidence.POSSIBLE
             case Verb.RESETS if self._has_filled(act.subject, await_):
                 return Confidence.LIKELY
@@ -246,6 +246,21 @@ class _Cleanups:
                 near = self._at_work(handler)
                 related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)
                 return Confidence.LIKELY if related else Confidence.POSSIBLE
+
+    def _turns_away(self, subject: Path, await_: int) -> bool:
+        """Tell whether the function, called again, may not come to an await because of an attribute."""
+        flow = self._facts.flow
+        goal = flow.block_of(await_)
+        return any(
+            block.test is not None
+            and reads(self._facts.frame, block.test, subject)
+            and any(
+                edge.to < 0 or (edge.to != goal and not reaches(flow, edge.to, goal, NORMAL))
+                for edge in block.edges
+                if edge.leaves in (Leaves.TRUE, Leaves.FALSE)
+            )
+            for block in flow.blocks
+        )
 
     def _has_filled(self, subject: Path, await_: int) -> bool:
         """Tell whether the function gives an attribute an object before an await."""

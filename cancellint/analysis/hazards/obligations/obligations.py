@@ -379,8 +379,8 @@ class Obligations:
         ):
             return None
         confidence = _confidence(obligation, witness)
-        is_remembered = self._is_latch(obligation, block) or not self._refuses(obligation)
-        if is_remembered and not obligation.is_own_lock:
+        meant = self._is_latch(obligation, block) or not self._refuses(obligation)
+        if (meant and not obligation.is_own_lock) or self._is_spent_by_errors(obligation, witness):
             confidence = Confidence.POSSIBLE
         elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
             confidence = Confidence.LIKELY
@@ -443,19 +443,34 @@ class Obligations:
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
         """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
 
-        A guard refuses instead: it leaves, or waits for whoever has set it.
+        A guard refuses instead: it leaves, or waits for whoever has set it. An entry that is put into a
+        container only where there is none yet is there to stay, too.
         """
-        if obligation.act.verb is not Verb.SETS:
+        verb = obligation.act.verb
+        if verb not in (Verb.SETS, Verb.ADDS):
             return False
         flow = self._facts.flow
         through = self._place_taken(obligation).block
-        asks = any(
+        asks = verb is Verb.ADDS or any(
             block.test is not None
-            and _reads(self._facts.frame, block.test, obligation.act.subject)
+            and reads(self._facts.frame, block.test, obligation.act.subject)
             and through in after_block(flow, number)
             for number, block in enumerate(flow.blocks)
         )
         return asks and reaches(flow, ENTRY, awaiting, NORMAL, avoiding=(through,))
+
+    def _is_spent_by_errors(self, obligation: Obligation, witness: Witness | None) -> bool:
+        """Tell whether a handler lets an error out and gives nothing back: what success alone gives back."""
+        if obligation.kind is not ObligationKind.HELD:
+            return False
+        if witness is None or witness.belief is not Belief.NORMAL:
+            return False
+        later = after_block(self._facts.flow, self._place_taken(obligation).block)
+        handlers = {each for block in later if block >= 0 for each in self._paths.error_handlers(block)}
+        return any(
+            self._paths.raises_again(each) and self._undone_at(obligation, self._paths.steps_in(each)) is None
+            for each in handlers
+        )
 
     # ------------------------------------------------------------------ witnesses
 
@@ -705,10 +720,10 @@ class Obligations:
 def asks_for(facts: Facts, subject: Path) -> bool:
     """Tell whether a function decides by a flag or attribute itself, as it will when it is called again."""
     tests = (block.test for block in facts.flow.blocks if block.test is not None)
-    return any(_reads(facts.frame, test, subject) for test in tests)
+    return any(reads(facts.frame, test, subject) for test in tests)
 
 
-def _reads(frame: Frame, test: Expr, subject: Path) -> bool:
+def reads(frame: Frame, test: Expr, subject: Path) -> bool:
     """Tell whether a test reads a flag or attribute, alone or among other things."""
     waiting = [test]
     while waiting:
