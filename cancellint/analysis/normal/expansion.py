@@ -119,6 +119,8 @@ class _Expanding:
         """Tell whether a function is one that can, and is to, stand in the place of its calls."""
         function = self._program.function(key)
         plain = function.kind == "function" and not function.is_generator
+        if len(function.steps) > max(LONGEST_HELPER, LONGEST_QUESTION):
+            return False
         if not plain or not _is_undecorated(function) or function.contract or function.global_names:
             return False
         if function.name.startswith("__") or key in self._parents or not function.steps:

@@ -1,6 +1,6 @@
 """Joining types, and keeping them small."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cancellint.model.knowledge import Entry
@@ -144,16 +144,16 @@ def _bounded(found: Type) -> Type:
     return found
 
 
-def _parts(found: Type) -> Iterator[Type]:
+def _parts(found: Type) -> tuple[Type, ...]:
     match found:
-        case Either(parts) | TupleOf(parts):
-            yield from parts
         case Instance(_, parts) | ClassObject(_, parts):
-            yield from parts
+            return parts
+        case Either(parts) | TupleOf(parts):
+            return parts
         case Pending(result):
-            yield result
+            return (result,)
         case _:
-            pass
+            return ()
 
 
 def without_none(found: Type) -> Type:

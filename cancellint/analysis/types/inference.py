@@ -86,6 +86,7 @@ class Inference:
         self.knowledge = self._knowledge = knowledge
         self.annotations = self._annotations = TypeExpressions(program, knowledge)
         self._cells: Cells[_Cell, Type] = Cells(self.compute, NOTHING, same)
+        self._library_values: dict[str, Type] = {}
         self.variables = Variables(self)
         self.results = Results(self)
         self.uses = ProtocolUses(self)
@@ -182,6 +183,12 @@ class Inference:
 
     def library_value(self, name: str) -> Type:
         """What a dotted name outside of the project stands for."""
+        found = self._library_values.get(name)
+        if found is None:
+            found = self._library_values[name] = self._find_library_value(name)
+        return found
+
+    def _find_library_value(self, name: str) -> Type:
         cls = self._annotations.class_name(name)
         last = cls.rpartition(".")[2]
         if cls in containers.BUILTIN_CLASSES:
