@@ -1,7 +1,7 @@
 """CPU time of `cancellint check` on a tree, against libcst's parser alone and against flake8-async.
 
     python benchmarks/speed.py TREE
-    python benchmarks/speed.py TREE --repeat 3 --against "OTHER/bin/python -m cancellint check --jobs 1"
+    python benchmarks/speed.py TREE --repeat 3 --against "OTHER/bin/python -P -m cancellint check --jobs 1"
 
 Every measurement is a fresh process over all Python files of the tree, one core, and counts the CPU
 time (user and system) of that process. Start-up and reading the files are in every figure. With
