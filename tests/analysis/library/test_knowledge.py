@@ -263,7 +263,7 @@ OWN_AWAITABLES = frozenset(
 """Libraries whose functions give futures, or objects of their own that can be awaited."""
 
 
-TYPE_WORDS = frozenset(dir(builtins)) | {"arg", "awaited", "task", "self"}
+TYPE_WORDS = frozenset(dir(builtins)) | {"arg", "awaited", "made", "task", "self"}
 
 
 def test_a_result_is_of_a_class_that_is_known() -> None:
