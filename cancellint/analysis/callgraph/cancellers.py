@@ -146,7 +146,9 @@ class Cancellers:
             return False
         if self._exposure.is_exported(key):
             return True
-        return not self._exposure.is_internal(key.module) and not any(
+        if self._exposure.is_internal(key.module) or self._exposure.is_of_an_application(key.module):
+            return False
+        return not any(
             self._is_handed_over(reference)
             if reference.use is Use.GIVEN
             else reference.site.function.module != key.module
@@ -280,7 +282,7 @@ class Cancellers:
             return Canceller.CANCEL_SITE if again else Canceller.GROUP
         if not self._is_closing(at.function):
             return Canceller.CANCEL_SITE
-        return Canceller.CANCEL_SITE if self._goes_on(at.function, made.function) else Canceller.OWNER_ENDS
+        return Canceller.CANCEL_SITE if self._goes_on(at.function, made) else Canceller.OWNER_ENDS
 
     def _is_replaced(self, at: CallSite, made: CallSite) -> bool:
         """Tell whether a function cancels a task before it starts the next one."""
@@ -298,18 +300,24 @@ class Cancellers:
             or words[-1] in self._effects.conventions.cleans_up
         )
 
-    def _goes_on(self, closing: FunctionKey, starting: FunctionKey) -> bool:
-        """Tell whether somebody ends the task and starts it again: a restart, a reconnect."""
-        for reference in self._uses.of(closing):
-            caller = reference.site.function
-            if caller == starting or any(
-                isinstance(callee, ProjectCallee) and callee.key == starting
-                for number, step in enumerate(self._program.function(caller).steps)
-                if isinstance(step, Call)
-                for callee in self._effects.types.callees(caller, number)
+    def _goes_on(self, closing: FunctionKey, made: CallSite) -> bool:
+        """Tell whether somebody ends the task and starts it again after that: a restart, a reconnect."""
+        return any(
+            may_follow(self._program.flow(reference.site.function), reference.site.step, number)
+            for reference in self._uses.of(closing)
+            for number in self._starts(reference.site.function, made)
+        )
+
+    def _starts(self, key: FunctionKey, made: CallSite) -> Iterator[int]:
+        """Yield the steps of a function that start a task, or call the function that does."""
+        if key == made.function:
+            yield made.step
+        for number, step in enumerate(self._program.function(key).steps):
+            if isinstance(step, Call) and any(
+                isinstance(callee, ProjectCallee) and callee.key == made.function
+                for callee in self._effects.types.callees(key, number)
             ):
-                return True
-        return False
+                yield number
 
     @cached_property
     def _cancel_sites(self) -> dict[CallSite, list[CallSite]]:

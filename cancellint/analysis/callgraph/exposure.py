@@ -1,5 +1,6 @@
 """Which functions users of a library can call themselves, and which only the program does."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 from cancellint.analysis.program.names import External
@@ -33,11 +34,24 @@ class Exposure:
         return any(not _is_public(part) or part in _TESTS or part.startswith("test_") for part in parts)
 
     def is_exported(self, key: FunctionKey) -> bool:
-        """Tell whether a package offers a function, or a class that has it, by importing it."""
+        """Tell whether a package imports a function, or a class that has or declares it, to offer it."""
         cls = self._program.class_of(key)
         if cls is None:
             return key in self._exported_functions
-        return cls in self._exported_classes or cls in self._handed_out
+        if cls in self._exported_classes or cls in self._handed_out:
+            return True
+        name = self._program.function(key).name
+        return any(
+            base in self._exported_classes and bool(self._program.methods(base, name))
+            for base in self._program.bases(cls)
+        )
+
+    def is_of_an_application(self, module: str) -> bool:
+        """Tell whether a module belongs to a package that is there to be run, and offers nothing by name."""
+        package = module.partition(".")[0]
+        return f"{package}.__main__" in self._modules and not any(
+            each == package or each.startswith(f"{package}.") for each in self._exporting
+        )
 
     def is_registered(self, key: FunctionKey) -> bool:
         """Tell whether a decorator of somebody else's object hands a function over to be called."""
@@ -60,20 +74,25 @@ class Exposure:
         return self._outermost(parent) if self._program.function(parent).kind == "function" else key
 
     @cached_property
+    def _exporting(self) -> dict[str, tuple[ClassObject | ProjectFunction, ...]]:
+        """What packages bind in their own module under a public name, wherever it was made, by package."""
+        packages = (module for module in self._program.modules() if module in self._program.packages)
+        found = {package: tuple(self._offered(package)) for package in packages}
+        return {package: offered for package, offered in found.items() if offered}
+
+    def _offered(self, package: str) -> Iterator[ClassObject | ProjectFunction]:
+        bindings = self._program.scopes(package).bindings(0)
+        names = [name for name in bindings.locals if not name.startswith("_")]
+        names += [name for star in bindings.stars for name in self._star(package, star.module, star.level)]
+        for name in names:
+            for each in self._program.resolve(package, name):
+                if isinstance(each, ClassObject | ProjectFunction):
+                    yield each
+
+    @cached_property
     def _exported(self) -> tuple[ClassObject | ProjectFunction, ...]:
-        """What packages bind in their own module under a public name, wherever it was made."""
-        found: dict[ClassObject | ProjectFunction, None] = {}
-        for module in self._program.modules():
-            if module not in self._program.packages:
-                continue
-            bindings = self._program.scopes(module).bindings(0)
-            names = [name for name in bindings.locals if not name.startswith("_")]
-            names += [name for star in bindings.stars for name in self._star(module, star.module, star.level)]
-            for name in names:
-                for each in self._program.resolve(module, name):
-                    if isinstance(each, ClassObject | ProjectFunction):
-                        found[each] = None
-        return tuple(found)
+        """The same of all packages, each once."""
+        return tuple(dict.fromkeys(each for offered in self._exporting.values() for each in offered))
 
     def _star(self, module: str, imported: str, level: int) -> tuple[str, ...]:
         source = self._program.absolute(module, imported, level)

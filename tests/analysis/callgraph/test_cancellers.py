@@ -134,6 +134,25 @@ class _Line:
     def _stop(self): self.task.cancel()
 """,
     ),
+    "a task whose owner is started, waited for and ended": (
+        Canceller.OWNER_ENDS,
+        """
+class _Line:
+    async def read(self): await first(); await second()
+    async def start(self):
+        await first()
+        self.task = asyncio.create_task(self.read())
+    async def stop(self):
+        self.task.cancel()
+        await first()
+    async def _serve(self):
+        await self.start()
+        try:
+            await self.ended.wait()
+        finally:
+            await self.stop()
+""",
+    ),
     "a group whose other tasks may fail": (
         Canceller.GROUP,
         """
@@ -308,6 +327,27 @@ def test_an_internal_module_offers_nothing(module: str):
     found = program.project.cancellers.of(program.key(f"{module}.Line.read"))
 
     assert found.canceller is Canceller.NONE_KNOWN
+
+
+def test_what_declares_it_may_be_exported():
+    base = "class Lock:\n    async def read(self): ...\n"
+    backend = f"from lib.base import Lock\n{HEAD}class Own(Lock):\n    async def read(self): await first()\n"
+    files = {"lib.__init__": "from lib.base import Lock", "lib.base": base, "lib._backend": backend}
+    program = Analysed(files)
+
+    found = program.project.cancellers.of(program.key("lib._backend.Own.read"))
+
+    assert found.canceller is Canceller.PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted"),
+    [("VERSION = 1", Canceller.NONE_KNOWN), ("from app.line import Line", Canceller.PUBLIC)],
+)
+def test_a_package_that_is_only_run_offers_nothing(offered: str, wanted: Canceller):
+    program = Analysed({"app.__init__": offered, "app.__main__": "", "app.line": HEAD + MODULE})
+
+    assert program.project.cancellers.of(program.key("app.line.Line.read")).canceller is wanted
 
 
 def test_a_route_is_called_by_its_framework():
