@@ -457,7 +457,10 @@ class ManagerInAVariable(Edit):
 
 
 class CleanupByAManager(Edit):
-    """`try: yield`, `finally: …` in a manager of the module, for `try: …`, `finally: …`."""
+    """`try: yield`, `finally: …` in a manager of the module, for `try: …`, `finally: …`.
+
+    Not where the body binds a variable again that the cleanup reads: the manager would have the old value.
+    """
 
     def edited(self, text: str) -> str:
         self._made: list[cst.FunctionDef] = []
@@ -467,7 +470,8 @@ class CleanupByAManager(Edit):
         match updated_node:
             case cst.Try(handlers=[], orelse=None, finalbody=cst.Finally(body=cst.IndentedBlock() as last)):
                 found = uses(last)
-                moves = not (found.stores or found.jumps or found.nests)
+                again = uses(updated_node.body).stores & set(found.inputs)
+                moves = not (found.stores or found.jumps or found.nests or again)
                 if self.function is None or not moves or not self.take():
                     return updated_node
                 known = uses(self.function.body).stores | {name.value for name in _params(self.function)}
