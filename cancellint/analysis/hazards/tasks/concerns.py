@@ -1,16 +1,17 @@
 """Whether anybody would miss a task that failed unseen.
 
 Most of what programs start and forget is notice or cleanup: when it fails, nothing depends on it. Somebody
-depends on a task that runs code of others, that is to go on for ever, that others wait for, or that sends.
+depends on a task that is to go on for ever, that others wait for, or that sends, and whoever gave the program
+what it runs.
 """
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.outcomes import Outcomes
 from cancellint.analysis.hazards.tasks.stakes import never_returns
 from cancellint.analysis.program.type_algebra import NOTHING, options
-from cancellint.model.ir import Attr, Call, Evaluate, Item, Name
+from cancellint.model.ir import Attr, Call, Evaluate, Expr, Item, Name, Temp
 from cancellint.model.knowledge import Role
-from cancellint.model.types import Callee, FunctionKey, Instance, LibraryCallee, UnresolvedCallee
+from cancellint.model.types import FunctionKey, Instance, UnresolvedCallee
 
 _DEPENDED_ON = frozenset({Role.SENDS, Role.COMPLETES})
 """Who waits for an answer, or for a future, waits in vain."""
@@ -31,32 +32,42 @@ class Concerns:
         """Tell whether it matters to anybody that one of these functions fails."""
         return any(
             never_returns(self._effects, key)
-            or any(self._concerns(each) for each in self._outcomes.failing(key))
+            or self._runs_given(key)
+            or any(self._sends_or_completes(each) for each in self._outcomes.failing(key))
             for key in keys
         )
 
-    def _concerns(self, key: FunctionKey) -> bool:
-        function = self._effects.program.function(key)
-        if all(isinstance(step, Evaluate) for step in function.steps):
-            return True  # merely declared: whoever implements it is somebody else
+    def is_given(self, key: FunctionKey, work: Expr) -> bool:
+        """Tell whether a coroutine, or a call for another thread, is of what the program was given."""
+        if isinstance(work, Name):
+            work = self._effects.frame(key).value_of(work.id) or work
+        if not isinstance(work, Temp):
+            return True
+        step = self._effects.program.function(key).steps[work.step]
+        return not isinstance(step, Call) or self._calls_given(key, step)
+
+    def _runs_given(self, key: FunctionKey) -> bool:
+        """Tell whether a function itself waits for what the program was given."""
+        steps = self._effects.program.function(key).steps
         return any(
-            self._is_depended_on(key, step, callee)
-            for number, step in enumerate(function.steps)
-            if isinstance(step, Call)
-            for callee in self._effects.types.callees(key, number)
+            isinstance(step, Call) and self._is_unknown(key, number) and self._calls_given(key, step)
+            for number, step in enumerate(steps)
         )
 
-    def _is_depended_on(self, key: FunctionKey, call: Call, callee: Callee) -> bool:
-        match callee:
-            case LibraryCallee():
-                known = self._effects.operations.known(callee)
-                return known is not None and not _DEPENDED_ON.isdisjoint(known.entry.roles)
-            case UnresolvedCallee():
-                return self._is_given(key, call)
-            case _:
-                return False
+    def _is_unknown(self, key: FunctionKey, number: int) -> bool:
+        return all(isinstance(each, UnresolvedCallee) for each in self._effects.types.callees(key, number))
 
-    def _is_given(self, key: FunctionKey, call: Call) -> bool:
+    def _sends_or_completes(self, key: FunctionKey) -> bool:
+        """Tell whether a function does; one that is merely declared may, whoever implements it."""
+        steps = self._effects.program.function(key).steps
+        calls = (at for at, step in enumerate(steps) if isinstance(step, Call))
+        return all(isinstance(step, Evaluate) for step in steps) or any(
+            known is not None and not _DEPENDED_ON.isdisjoint(known.entry.roles)
+            for number in calls
+            for known in map(self._effects.operations.known, self._effects.types.callees(key, number))
+        )
+
+    def _calls_given(self, key: FunctionKey, call: Call) -> bool:
         """Tell whether a call is one of a function that the program was given: a parameter, a hook."""
         match call.func:
             case Name():
@@ -66,8 +77,13 @@ class Concerns:
                 return True
             case Attr(base=base, name=name):
                 return any(
-                    isinstance(each, Instance) and self._effects.types.attribute(each.cls, name) != NOTHING
+                    isinstance(each, Instance) and self._has_attribute(each.cls, name)
                     for each in options(self._effects.types.of(key, base))
                 )
             case _:
                 return False
+
+    def _has_attribute(self, cls: str, name: str) -> bool:
+        """Tell whether a class of the project has a data attribute."""
+        known = self._effects.program.cls(cls) is not None
+        return known and self._effects.types.attribute(cls, name) != NOTHING

@@ -58,10 +58,17 @@ class DroppedTasks:
                     silent
                     or raises
                     or bool(started.helpers)
-                    or not outcome.is_known
-                    or self._concerns.anybody(functions)
+                    or self._is_missed(key, started, outcome, functions)
                 )
                 yield DroppedTask(dropped, collected, unseen, raises, silent, matters, functions)
+
+    def _is_missed(
+        self, key: FunctionKey, started: Started, outcome: Outcome, functions: tuple[FunctionKey, ...]
+    ) -> bool:
+        """Tell whether somebody depends on what is run, or has given it to the program to be run."""
+        if outcome.is_known:
+            return self._concerns.anybody(functions)
+        return started.work is None or self._concerns.is_given(key, started.work)
 
     def _is_silent(self, at: CallSite, started: Started) -> bool:
         """Tell whether the handle is one that never says that nobody has asked for its error."""
