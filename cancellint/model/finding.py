@@ -30,12 +30,12 @@ class Confidence(enum.StrEnum):
 
 def weakest(first: Confidence, *others: Confidence) -> Confidence:
     """Return how firmly a claim stands that rests on all of these."""
-    return max(first, *others, key=lambda each: each.rank)
+    return max((first, *others), key=lambda each: each.rank)
 
 
 def firmest(first: Confidence, *others: Confidence) -> Confidence:
     """Return how firmly a claim stands that any one of these is enough for."""
-    return min(first, *others, key=lambda each: each.rank)
+    return min((first, *others), key=lambda each: each.rank)
 
 
 class Canceller(enum.StrEnum):

@@ -26,7 +26,7 @@ def undischarged(
     )
     found = subject.cancelled(found, debt.act.subject, debt.taken, debt.cancelled)
     if debt.witness is not None and debt.witness.belief is Belief.ANSWERED:
-        in_time = subject.project.cancellers.times_out(subject.function, debt.cancelled)
+        in_time = subject.project.cancellers.times_out(subject.function)
         if not in_time and found.canceller is not Canceller.RACE:
             # the answer takes it out after all, unless there is none: that is what a timeout is for
             return structs.replace(found, confidence=Confidence.POSSIBLE)

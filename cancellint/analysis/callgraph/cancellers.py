@@ -104,10 +104,17 @@ class Cancellers:
             self._found[place] = self._search(place)
         return min((each for each in (here, self._found[place]) if each is not None), key=_rank)
 
-    def times_out(self, key: FunctionKey, await_: int) -> bool:
-        """Tell whether an await is itself a race that gives up what it waits for."""
+    def times_out(self, key: FunctionKey) -> bool:
+        """Tell whether a function itself gives up waiting after some time."""
+        awaits = (at for at, step in enumerate(self._program.function(key).steps) if isinstance(step, Await))
+        return any(self._gives_up(key, number) for number in awaits)
+
+    def _gives_up(self, key: FunctionKey, await_: int) -> bool:
         race = self._effects.of(key, await_).race
-        return race is not None and race.kind in _CANCELS
+        if race is not None and race.kind in _CANCELS:
+            return True
+        around = self._around(key, (await_,))
+        return around is not None and around.canceller is Canceller.RACE
 
     def _search(self, start: _Place) -> Cancellation:
         best = NOBODY

@@ -443,15 +443,13 @@ class Obligations:
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
         """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
 
-        A guard refuses instead: it leaves, or waits for whoever has set it. An entry that is put into a
-        container only where there is none yet is there to stay, too.
+        A guard refuses instead: it leaves, or waits for whoever has set it.
         """
-        verb = obligation.act.verb
-        if verb not in (Verb.SETS, Verb.ADDS):
+        if obligation.act.verb is not Verb.SETS:
             return False
         flow = self._facts.flow
         through = self._place_taken(obligation).block
-        asks = verb is Verb.ADDS or any(
+        asks = any(
             block.test is not None
             and reads(self._facts.frame, block.test, obligation.act.subject)
             and through in after_block(flow, number)
