@@ -70,7 +70,7 @@ class Callers:
     def _decorating(self, key: FunctionKey) -> Iterator[Caller]:
         """Yield the calls by which a decorator of the project's own calls what it decorates."""
         function = self._program.function(key)
-        scope = FunctionKey(key.module, max(function.parent, 0))
+        scope = self._program.around(key)
         for decorator in function.decorators:
             for option in options(self._effects.types.of(scope, decorator)):
                 if isinstance(option, ProjectFunction):

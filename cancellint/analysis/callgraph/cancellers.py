@@ -15,6 +15,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
 from cancellint.analysis.engine.reachability import after_block, may_follow
+from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Canceller, Confidence
 from cancellint.model.ir import (
@@ -28,7 +29,6 @@ from cancellint.model.ir import (
     Expr,
     Item,
     Name,
-    Op,
     Return,
     Step,
     Temp,
@@ -47,8 +47,6 @@ from cancellint.model.types import (
 
 MOST_FUNCTIONS = 200
 """Functions that are looked at outwards from one; beyond them nothing is known."""
-
-
 MOST_FACTORIES = 2
 """Functions that make an object for one another, through which it is followed."""
 _ON_CALLABLES = ("functools.", "builtins.")
@@ -176,11 +174,9 @@ class Cancellers:
     def _served_by(self, key: FunctionKey) -> str | None:
         """Return what makes a function answer requests: a decorator, or the method that it overrides."""
         function = self._program.function(key)
-        scope = FunctionKey(key.module, max(function.parent, 0))
+        scope = self._program.around(key)
         for decorator in function.decorators:
-            called = isinstance(decorator, Op) and decorator.op == "call"
-            named = decorator.operands[0] if isinstance(decorator, Op) and called else decorator
-            for option in options(self._effects.types.of(scope, named)):
+            for option in options(self._effects.types.of(scope, decorating(decorator))):
                 if isinstance(option, LibraryFunction) and self._serves(option.name):
                     return option.name
         cls = self._program.class_of(key)

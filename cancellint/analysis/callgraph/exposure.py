@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from functools import cached_property
 
+from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Expr, Op
+from cancellint.model.ir import Expr
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
 _TESTS = frozenset({"test", "tests", "conftest"})
@@ -49,28 +50,24 @@ class Exposure:
     def is_of_an_application(self, module: str) -> bool:
         """Tell whether a module belongs to a package that is there to be run, and offers nothing by name."""
         package = module.partition(".")[0]
-        return f"{package}.__main__" in self._modules and not any(
-            each == package or each.startswith(f"{package}.") for each in self._exporting
-        )
+        return f"{package}.__main__" in self._modules and package not in self._declaring
 
     def is_registered(self, key: FunctionKey) -> bool:
         """Tell whether a decorator of somebody else's object hands a function over to be called."""
-        function = self._program.function(key)
-        scope = FunctionKey(key.module, max(function.parent, 0))
-        return any(self._registers(scope, decorator) for decorator in function.decorators)
+        scope, decorators = self._program.around(key), self._program.function(key).decorators
+        return any(self._registers(scope, decorator) for decorator in decorators)
 
     def _registers(self, scope: FunctionKey, decorator: Expr) -> bool:
         """Tell whether a decorator is called on an object: `@app.get("/")`, and no function of a module."""
-        called = isinstance(decorator, Op) and decorator.op == "call"
-        named = decorator.operands[0] if isinstance(decorator, Op) and called else decorator
+        named = decorating(decorator)
         found = self._program.denotes(scope, named)
-        return (
-            not any(isinstance(each, External | ProjectFunction | ClassObject) for each in found) and called
+        return named is not decorator and not any(
+            isinstance(each, External | ProjectFunction | ClassObject) for each in found
         )
 
     def _outermost(self, key: FunctionKey) -> FunctionKey:
         """Return the method or function of a module that a function is written in: that hands it out."""
-        parent = FunctionKey(key.module, max(self._program.function(key).parent, 0))
+        parent = self._program.around(key)
         return self._outermost(parent) if self._program.function(parent).kind == "function" else key
 
     @cached_property
@@ -79,6 +76,11 @@ class Exposure:
         packages = (module for module in self._program.modules() if module in self._program.packages)
         found = {package: tuple(self._offered(package)) for package in packages}
         return {package: offered for package, offered in found.items() if offered}
+
+    @cached_property
+    def _declaring(self) -> frozenset[str]:
+        """The outermost packages in which any package offers something."""
+        return frozenset(package.partition(".")[0] for package in self._exporting)
 
     def _offered(self, package: str) -> Iterator[ClassObject | ProjectFunction]:
         bindings = self._program.scopes(package).bindings(0)
@@ -125,8 +127,7 @@ class Exposure:
             if function.returns is None or not _is_public(function.name):
                 continue
             if self._program.class_of(key) in self._exported_classes or key in self._exported_functions:
-                scope = FunctionKey(key.module, max(function.parent, 0))
-                for each in self._program.denotes(scope, function.returns):
+                for each in self._program.denotes(self._program.around(key), function.returns):
                     if isinstance(each, ClassObject):
                         found[each.cls] = None
         return frozenset(base for name in found for base in (name, *self._program.bases(name)))

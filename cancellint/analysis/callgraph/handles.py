@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
 from cancellint.analysis.effects.operations import Known, Operations, operands, pendings
-from cancellint.analysis.program.expressions import last_name
+from cancellint.analysis.program.expressions import decorating, last_name
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
@@ -27,7 +27,6 @@ from cancellint.model.ir import (
     Imported,
     Item,
     Name,
-    Op,
     Return,
     Temp,
 )
@@ -312,10 +311,7 @@ class Handles:
 
     def _may_remember(self, key: FunctionKey, decorator: Expr) -> bool:
         """Tell whether a decorator may keep what the function returns: of one from outside nobody knows."""
-        function = self._program.function(key)
-        scope = FunctionKey(key.module, max(function.parent, 0))
-        named = decorator.operands[0] if isinstance(decorator, Op) and decorator.op == "call" else decorator
-        found = self._program.denotes(scope, named)
+        found = self._program.denotes(self._program.around(key), decorating(decorator))
         return any(self._remembers(each.name) for each in found if isinstance(each, External))
 
     def _remembers(self, decorator: str) -> bool:

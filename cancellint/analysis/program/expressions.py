@@ -38,3 +38,8 @@ def last_name(expr: Expr) -> str | None:
             return name
         case _:
             return None
+
+
+def decorating(decorator: Expr) -> Expr:
+    """Return what a decorator is named by: of one that is called, that which is called."""
+    return decorator.operands[0] if isinstance(decorator, Op) and decorator.op == "call" else decorator

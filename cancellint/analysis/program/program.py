@@ -127,6 +127,10 @@ class Program:
         """The dotted name of a class known by its place in `Module.classes`."""
         return self._class_names[module, index]
 
+    def around(self, key: FunctionKey) -> FunctionKey:
+        """The function, or the module's own, that a function is written in, past the classes between."""
+        return FunctionKey(key.module, max(self.function(key).parent, 0))
+
     def class_of(self, key: FunctionKey) -> str | None:
         """The class whose method this function is or stands in, or whose body it is."""
         scopes = self.scopes(key.module)

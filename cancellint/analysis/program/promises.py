@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.names import Denotation, External
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Expr, Function, Op
+from cancellint.model.ir import Expr, Function
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
 MARKERS = ("cancellint.markers.cancel_safe",)
@@ -57,13 +58,11 @@ class Contracts:
         """Return the scope in which the decorators of a function are looked up."""
         if function.cls >= 0:
             return FunctionKey(key.module, self._program.module(key.module).classes[function.cls].body)
-        return FunctionKey(key.module, max(function.parent, 0))
+        return self._program.around(key)
 
     def _names(self, scope: FunctionKey, decorator: Expr) -> Iterator[str]:
         """Yield the dotted names a decorator may have; one that is called has those of what is called."""
-        if isinstance(decorator, Op) and decorator.op == "call":
-            decorator = decorator.operands[0]
-        for denoted in self._program.denotes(scope, decorator):
+        for denoted in self._program.denotes(scope, decorating(decorator)):
             yield from self._symbols(denoted)
 
     def _symbols(self, denoted: Denotation) -> Iterator[str]:

@@ -74,7 +74,7 @@ class Results:
         function = self._program.function(key)
         if function.cls >= 0:
             return FunctionKey(key.module, self._program.module(key.module).classes[function.cls].body)
-        return FunctionKey(key.module, max(function.parent, 0))
+        return self._program.around(key)
 
     def returns_receiver(self, key: FunctionKey) -> bool:
         """Whether a method gives back the object it was called on."""
