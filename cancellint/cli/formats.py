@@ -10,6 +10,7 @@ import msgspec
 from cancellint.bounded import Unusable, write_text
 from cancellint.cli.pages import page
 from cancellint.cli.terminal import OutputError
+from cancellint.config import nearest
 from cancellint.frontend.discover import absolute, project_root
 from cancellint.model.report import Report
 
@@ -53,6 +54,9 @@ def output_named(word: str, default: str) -> Output:
     stated, sign, name = word.partition("=")
     if sign and stated in FORMATS:
         output = Output(stated, Path(name))
+    elif sign and stated.isidentifier():
+        problem = f"`{stated}` is no format{nearest(stated, FORMATS)}"
+        raise click.UsageError(f"--output-file: {problem} (a file of this name is `./{word}`)")
     else:
         output = Output(_BY_SUFFIX.get(Path(word).suffix.lower(), default), Path(word))
     if output.file == Path() or os.path.isdir(output.file):

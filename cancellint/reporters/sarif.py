@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -16,6 +15,7 @@ from cancellint.model.finding import Finding, Fix, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
 from cancellint.printable import json_without_commands, printable
+from cancellint.reporters.pages import sections
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -84,7 +84,7 @@ def _text(text: str) -> str:
 
 
 def _rule(rule: Described) -> Object:
-    told = _sections(rule.page)
+    told = sections(rule.page)
     return {
         "id": rule.code,
         "name": rule.name,
@@ -98,14 +98,8 @@ def _rule(rule: Described) -> Object:
     }
 
 
-def _sections(page: str) -> Mapping[str, str]:
-    """The text of each section of a page, by its title."""
-    parts = re.split(r"(?m)^## (.+?)[ \t]*$", page)
-    return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def _help(sections: Mapping[str, str], mark: str) -> str:
-    return "\n\n".join(f"{mark}{title}\n\n{sections[title]}" for title in HELP_SECTIONS if title in sections)
+def _help(told: Mapping[str, str], mark: str) -> str:
+    return "\n\n".join(f"{mark}{title}\n\n{told[title]}" for title in HELP_SECTIONS if title in told)
 
 
 # --------------------------------------------------------------------------- results
