@@ -84,7 +84,7 @@ def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[
     found = chain.from_iterable(report.findings for report in reports)
     without = {argument for report in reports for argument in report.without_files}
     return Report(
-        findings=tuple(sorted(found, key=lambda each: (each.place, each.code, each.message, each.notes))),
+        findings=tuple(sorted(found, key=lambda each: each.place.path)),
         files=sum(report.files for report in reports),
         functions=sum(report.functions for report in reports),
         seconds=sum(report.seconds for report in reports),

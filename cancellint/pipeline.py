@@ -20,6 +20,7 @@ from cancellint.collector import collector_off, give_back_freed
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
     Draft,
+    by_cell,
     draft,
     finish,
     fixes_by_module,
@@ -28,6 +29,7 @@ from cancellint.drafts import (
     one_per_cause,
     refused,
     sites_by_module,
+    told_by_cell,
 )
 from cancellint.frontend.discover import Source, Stdin, covers_any, discover, shown_path
 from cancellint.frontend.guards import Refusal
@@ -114,6 +116,7 @@ def examine(
         )
         reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
         give_back_freed()
+        notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
         project = _analyse(reading, config, failures)
         commented = _commented(reading, choices, failures)
         found = _check(project, reading, choices, failures) if project else ()
@@ -128,7 +131,7 @@ def examine(
             *invalid(commented, catalogue()),
             *(() if failures else unused(silenced, commented, catalogue())),
         )
-        findings = in_order(told)
+        findings = tuple(told_by_cell(each, notebooks) for each in in_order(told))
     report = Report(
         findings=findings,
         files=reading.reported_files(),
@@ -334,7 +337,8 @@ def _look_up(
     for module, sites in sites_by_module(drafts).items():
         source = reading.sources[module]
         with _boundary(shown_path(source.path), failures):
-            places, admitted = _look_up_in(source, reading.modules[module], sites, fixes.get(module, ()))
+            asked = () if source.cells else fixes.get(module, ())
+            places, admitted = _look_up_in(source, reading.modules[module], sites, asked)
             placed.update(places)
             possible |= admitted
     return placed, frozenset(possible)
@@ -397,6 +401,9 @@ def _excerpts(findings: Iterable[Finding], reading: Reading) -> Mapping[str, tup
         for place in (finding.place, *(note.place for note in finding.notes))
     }
     sources = reading.sources.values() if paths else ()
-    return {
-        path: source_lines(each.data or b"") for each in sources if (path := shown_path(each.path)) in paths
-    }
+    excerpts: dict[str, tuple[str, ...]] = {}
+    for each in sources:
+        path = shown_path(each.path)
+        if path in paths:
+            excerpts |= by_cell(path, source_lines(each.data or b""), each.cells)
+    return excerpts

@@ -188,7 +188,7 @@ def fingerprints(report: Report) -> tuple[str, ...]:
 def _identities(report: Report) -> Iterator[tuple[str, ...]]:
     for finding in report.findings:
         place = finding.place
-        text = _marked(report.sources.get(place.path, ()), place.span)
+        text = _marked(report.sources.get(place.text, ()), place.span)
         yield finding.code, place.path, place.symbol, " ".join(text.split())
 
 

@@ -80,13 +80,13 @@ def _step(number: int, note: Note, sources: Sources) -> Iterator[Text]:
 def _frame(place: Place, sources: Sources, style: str, *, indent: str, remark: str) -> Iterator[Text]:
     """Where it is, the line, and carets under what is meant."""
     span = place.span
-    lines = sources.get(place.path, ())
+    lines = sources.get(place.text, ())
     number = str(span.line)
     gutter = indent + " " * len(number)
     yield Text.assemble(
         gutter,
         ("--> ", "blue"),
-        f"{printable(place.path)}:{span.line}:{span.column}",
+        f"{printable(place.text)}:{span.line}:{span.column}",
         (f" in {printable(place.symbol)}{remark}", "dim"),
     )
     if not 1 <= span.line <= len(lines):
@@ -167,4 +167,4 @@ def _fact(fact: ReportedFact) -> Iterator[Text]:
 
 
 def _shown(place: Place) -> str:
-    return f"{printable(place.path)}:{place.span.line}:{place.span.column}"
+    return f"{printable(place.text)}:{place.span.line}:{place.span.column}"
