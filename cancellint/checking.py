@@ -6,7 +6,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cancellint.config import Config
 from cancellint.frontend.discover import Stdin
 from cancellint.mending import Mending, mend
 from cancellint.model.report import Report
@@ -44,19 +43,18 @@ class Done(Struct, frozen=True):
     """What came of it. Nothing is written yet."""
 
     mending: Mending
-    configs: tuple[Config, ...]
-    """of the projects, in the order of their places"""
+    projects: tuple[Project, ...]
+    """in the order of their places"""
 
     @property
     def unsafe_fixes(self) -> bool:
         """Whether unsafe fixes are made too."""
-        return all(config.unsafe_fixes for config in self.configs)
+        return all(each.configurations.config.unsafe_fixes for each in self.projects)
 
 
 def carry_out(order: Order) -> Done:
     """Checks all projects of the paths. Raises ConfigError, UnknownRule and KnowledgeError."""
     found = projects(order.paths, order.settings)
-    configs = tuple(project.configurations.config for project in found)
     menders = [_mending(order, project) for project in found]
     return Done(
         Mending(
@@ -68,7 +66,7 @@ def carry_out(order: Order) -> Done:
             tuple(chain.from_iterable(each.files for each in menders)),
             sum(each.fixed for each in menders),
         ),
-        configs,
+        found,
     )
 
 
@@ -92,4 +90,15 @@ def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[
         sources={path: lines for report in reports for path, lines in report.sources.items()},
         warnings=tuple(dict.fromkeys(chain(warnings, *(report.warnings for report in reports)))),
         without_files=tuple(str(path) for path in dict.fromkeys(paths) if str(path) in without),
+        stages=_together(chain.from_iterable(report.stages for report in reports)),
+        read=tuple(chain.from_iterable(report.read for report in reports)),
+        reported=tuple(chain.from_iterable(report.reported for report in reports)),
     )
+
+
+def _together(stages: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """The stages with what each took in all projects."""
+    total: dict[str, float] = {}
+    for name, seconds in stages:
+        total[name] = total.get(name, 0.0) + seconds
+    return tuple(total.items())

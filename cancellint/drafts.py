@@ -9,7 +9,16 @@ from cancellint.config import Config
 from cancellint.frontend.discover import Source
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.notebook import Cell, cell_at
-from cancellint.model.finding import Confidence, Finding, Fix, Note, RawFinding, Severity, SiteNote
+from cancellint.model.finding import (
+    SAME_CAUSE,
+    Confidence,
+    Finding,
+    Fix,
+    Note,
+    RawFinding,
+    Severity,
+    SiteNote,
+)
 from cancellint.model.source import Place, Site, Span
 from cancellint.rules.rule import Rule
 from cancellint.selection import UNREADABLE, Choice
@@ -85,10 +94,6 @@ def fixes_by_module(drafts: Iterable[Draft]) -> Mapping[str, tuple[Fix, ...]]:
         if fix is not None and {site.module for site in fix.sites} == {module}:
             grouped.setdefault(module, {})[fix] = None
     return {module: tuple(fixes) for module, fixes in grouped.items()}
-
-
-SAME_CAUSE = "the same here: "
-"""Begins the notes that list the other places of a cause."""
 
 
 def one_per_cause(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> tuple[Draft, ...]:

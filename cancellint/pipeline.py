@@ -6,7 +6,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
-from time import perf_counter
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +41,7 @@ from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import UNREADABLE, Choices, catalogue
+from cancellint.stopwatch import Stopwatch
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, NotStarted, map_in_processes
 
@@ -99,7 +99,7 @@ def examine(
 
     What was read before and has not changed is not parsed again.
     """
-    started = perf_counter()
+    watch = Stopwatch()
     config = request.config
     choices = Choices(config, request.own)
     failures: list[Failure] = []
@@ -114,15 +114,20 @@ def examine(
             force_exclude=request.force_exclude,
             texts=texts,
         )
+        watch.lap("finding files")
         reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
         give_back_freed()
+        watch.lap("parsing and lowering")
         notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
         project = _analyse(reading, config, failures)
+        watch.lap("summaries")
         commented = _commented(reading, choices, failures)
         found = _check(project, reading, choices, failures) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
+        watch.lap("rules")
         places, fixes = _look_up(drafts, reading, failures)
+        watch.lap("places and fixes")
         silenced = silence(drafts, places, commented)
         shown = one_per_cause((each for each in silenced.kept if each.is_shown), places)
         told = (
@@ -136,11 +141,14 @@ def examine(
         findings=findings,
         files=reading.reported_files(),
         functions=reading.reported_functions(),
-        seconds=perf_counter() - started,
+        seconds=watch.total,
         failures=tuple(failures),
         warnings=tuple(warnings),
         sources=_excerpts(findings, reading),
         without_files=tuple(str(path) for path in request.paths if not covers_any(path, sources)),
+        stages=watch.laps,
+        read=tuple(shown_path(each.path) for each in sources if each.data is not None),
+        reported=tuple(shown_path(each.path) for each in sources if each.is_reported),
     )
     return Examined(report, reading)
 

@@ -15,8 +15,8 @@ import pytest
 from cancellint import __version__, pipeline
 from cancellint.cli import main
 from cancellint.config import load
-from cancellint.drafts import SAME_CAUSE
 from cancellint.model import ir
+from cancellint.model.finding import SAME_CAUSE
 from cancellint.selection import catalogue
 
 LOCKED = """\

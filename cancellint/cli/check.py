@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cancellint.cli.formats import FORMATS, Output, counted, output_named, rendered
+from cancellint.cli.course import list_files, tell_course
+from cancellint.cli.formats import FORMATS, Look, Output, counted, output_named, rendered
 from cancellint.cli.options import (
     COLOR,
     DEBUG_OPTION,
     JOBS,
     PATHS,
+    QUIET,
     SETTINGS,
     STDIN_FILENAME,
+    VERBOSE,
     SettingsOptions,
     cores,
     given,
@@ -50,12 +53,15 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     fix: bool
     diff: bool
     statistics: bool
+    show_files: bool
     exit_zero: bool
     force_exclude: bool
     jobs: int | None
     no_cache: bool
     color: str
     debug: bool
+    verbose: bool
+    quiet: bool
     stdin_filename: Path | None
 
     def look_for_contradictions(self) -> None:
@@ -66,6 +72,8 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
             )
         if self.diff and (self.statistics or self.output_files):
             raise click.UsageError("--diff prints changes and no report")
+        if self.verbose and self.quiet:
+            raise click.UsageError("--verbose and --quiet contradict each other")
 
 
 @click.command(short_help="Check files and folders.")
@@ -87,11 +95,16 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
 @SETTINGS
+@click.option(
+    "--show-files", is_flag=True, help="List the files that would be reported on, and check nothing."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
 @click.option("--force-exclude", is_flag=True, help="Leave out excluded files even if they are named.")
 @JOBS
 @click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
 @COLOR
+@VERBOSE
+@QUIET
 @DEBUG_OPTION
 @STDIN_FILENAME
 def check(**options: object) -> int:
@@ -106,6 +119,8 @@ def check(**options: object) -> int:
     outputs = [output_named(word, asked.output_format) for word in asked.output_files]
     paths, stdin = inputs(asked.paths, asked.stdin_filename)
     settings = asked.settings()
+    if asked.show_files:
+        return list_files(paths, settings, stdin, asked.force_exclude)
     with progress_bar() as progress:
         done = carry_out(
             Order(
@@ -125,6 +140,8 @@ def check(**options: object) -> int:
         is_written = not asked.fix or _make_changes(done.mending, stdin, done.unsafe_fixes)
         _show_report(asked, done, outputs, to_error=asked.fix and stdin is not None)
         has_findings = bool(done.mending.report.findings)
+    if asked.verbose:
+        tell_course(done)
     code = _ended(done.mending.report, has_findings and not asked.exit_zero, asked)
     return code if asked.diff or is_written else TROUBLE
 
@@ -137,15 +154,17 @@ def _show_report(asked: CheckOptions, done: "Done", outputs: Sequence[Output], *
     if asked.statistics:
         text = counted(report, asked.output_format)
     else:
-        text = rendered(report, asked.output_format, wants_color(asked.color), done.unsafe_fixes)
+        look = Look(wants_color(asked.color), done.unsafe_fixes, asked.verbose, not asked.quiet)
+        text = rendered(report, asked.output_format, look)
     write(text, to_error=to_error)
 
 
 def _ended(report: Report, has_findings: bool, asked: CheckOptions) -> int:
     """Tells what went wrong; the exit code."""
-    for warning in report.warnings:
-        tell(f"warning: {warning}")
-    tell_empty(report.without_files, asked.force_exclude)
+    if not asked.quiet:
+        for warning in report.warnings:
+            tell(f"warning: {warning}")
+        tell_empty(report.without_files, asked.force_exclude)
     tell_failures(report.failures, debug=asked.debug)
     if report.failures:
         return TROUBLE

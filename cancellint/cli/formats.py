@@ -18,6 +18,17 @@ FORMATS = ("text", "concise", "json", "github", "sarif")
 _BY_SUFFIX: Final = {".json": "json", ".sarif": "sarif", ".txt": "text"}
 
 
+class Look(msgspec.Struct, frozen=True):
+    """What a report for people looks like."""
+
+    color: bool = False
+    unsafe_fixes: bool = False
+    """whether these are made too"""
+    in_full: bool = False
+    """whether each story is told, however many there are"""
+    with_summary: bool = True
+
+
 class Output(msgspec.Struct, frozen=True):
     """A file to write a report to."""
 
@@ -26,7 +37,7 @@ class Output(msgspec.Struct, frozen=True):
 
     def write(self, report: Report, unsafe_fixes: bool) -> None:
         """Writes the report. Raises OutputError."""
-        text = rendered(report, self.format, False, unsafe_fixes)
+        text = rendered(report, self.format, Look(unsafe_fixes=unsafe_fixes, in_full=True))
         try:
             if str(self.file) in _STREAMS:
                 self.file.write_text(text, "utf-8", errors="surrogateescape")
@@ -68,7 +79,8 @@ def output_named(word: str, default: str) -> Output:
     return output
 
 
-def rendered(report: Report, output_format: str, color: bool, unsafe_fixes: bool) -> str:
+def rendered(report: Report, output_format: str, look: Look) -> str:
+    """The report in one of the formats."""
     match output_format:
         case "json":
             from cancellint.reporters import json
@@ -87,7 +99,13 @@ def rendered(report: Report, output_format: str, color: bool, unsafe_fixes: bool
         case _:
             from cancellint.reporters import text
 
-            return text.render(report, color=color, unsafe_fixes=unsafe_fixes)
+            return text.render(
+                report,
+                color=look.color,
+                unsafe_fixes=look.unsafe_fixes,
+                in_full=look.in_full,
+                with_summary=look.with_summary,
+            )
 
 
 def _as_sarif(report: Report) -> str:
