@@ -6,6 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cancellint.baseline import Baseline, Entry, compared, read, without
+from cancellint.changes import since
 from cancellint.frontend.discover import Stdin
 from cancellint.mending import Mending, mend
 from cancellint.model.report import Report
@@ -24,6 +26,12 @@ class Order(Struct, frozen=True):
     force_exclude: bool = False
     mends: bool = False
     """whether fixes are made"""
+    baseline: Path | None = None
+    """findings that are not told; else those of the projects' own settings"""
+    tells_known: bool = False
+    """whether these are told all the same"""
+    changed_since: str | None = None
+    """a revision: findings that no change since then touches are not told"""
 
     def request(self, project: Project) -> Request:
         """What of it is about one project."""
@@ -43,6 +51,8 @@ class Done(Struct, frozen=True):
     """What came of it. Nothing is written yet."""
 
     mending: Mending
+    stale: tuple[tuple[Baseline, tuple[Entry, ...]], ...]
+    """baselines with entries that are out of date"""
     projects: tuple[Project, ...]
     """in the order of their places"""
 
@@ -53,21 +63,33 @@ class Done(Struct, frozen=True):
 
 
 def carry_out(order: Order) -> Done:
-    """Checks all projects of the paths. Raises ConfigError, UnknownRule and KnowledgeError."""
+    """Checks all projects of the paths. Raises ConfigError, UnknownRule, KnowledgeError and those below."""
     found = projects(order.paths, order.settings)
+    baselines = [read(file) for file in _baselines(order, found)]
+    changes = None if order.changed_since is None else since(order.changed_since, Path.cwd())
     menders = [_mending(order, project) for project in found]
-    return Done(
-        Mending(
-            merged(
-                [each.report for each in menders],
-                order.paths,
-                chain.from_iterable(each.configurations.warnings() for each in found),
-            ),
-            tuple(chain.from_iterable(each.files for each in menders)),
-            sum(each.fixed for each in menders),
-        ),
-        found,
-    )
+    warnings = chain.from_iterable(each.configurations.warnings() for each in found)
+    report, stale = merged([each.report for each in menders], order.paths, warnings), []
+    for baseline in baselines:
+        result = compared(report, baseline, is_whole=order.settings.is_plain)
+        report = result.report
+        stale.append((baseline, result.stale))
+    if changes is not None:
+        touched = [each for each in report.findings if changes.touch(each)]
+        if len(touched) < len(report.findings):
+            report = without(report, touched, f"no change since {order.changed_since} touches them")
+    files = tuple(chain.from_iterable(each.files for each in menders))
+    fixed = sum(each.fixed for each in menders)
+    return Done(Mending(report, files, fixed), tuple(each for each in stale if each[1]), found)
+
+
+def _baselines(order: Order, found: Iterable[Project]) -> tuple[Path, ...]:
+    if order.tells_known:
+        return ()
+    if order.baseline is not None:
+        return (order.baseline,)
+    stated = (each.configurations.config.baseline for each in found)
+    return tuple(dict.fromkeys(file for file in stated if file is not None))
 
 
 def _mending(order: Order, project: Project) -> Mending:

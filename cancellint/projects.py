@@ -30,6 +30,11 @@ class SettingsFrom(Struct, frozen=True):
     """no file counts"""
     overrides: Overrides = Overrides()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is looked for that the files ask for."""
+        return self.overrides.origins().keys() <= {"extend-select"} and not self.is_isolated
+
     def of(self, root: Path) -> Settings:
         """The settings of the project in a folder. Raises ConfigError and UnknownRule."""
         settings = isolated(root) if self.is_isolated else read_settings(root, self.file)

@@ -10,6 +10,7 @@ import click
 
 from cancellint.cli.course import list_files, tell_course
 from cancellint.cli.formats import FORMATS, Look, Output, counted, output_named, rendered
+from cancellint.cli.known import record, silence_all, tell_or_prune
 from cancellint.cli.options import (
     COLOR,
     DEBUG_OPTION,
@@ -54,6 +55,11 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     diff: bool
     statistics: bool
     show_files: bool
+    baseline: Path | None
+    write_baseline: Path | None
+    prune_baseline: bool
+    changed_since: str | None
+    add_ignore: str | None
     exit_zero: bool
     force_exclude: bool
     jobs: int | None
@@ -74,6 +80,18 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
             raise click.UsageError("--diff prints changes and no report")
         if self.verbose and self.quiet:
             raise click.UsageError("--verbose and --quiet contradict each other")
+        changing = {
+            "--fix": self.fix,
+            "--diff": self.diff,
+            "--add-ignore": self.add_ignore is not None,
+            "--write-baseline": self.write_baseline is not None,
+            "--prune-baseline": self.prune_baseline,
+        }
+        given_ = [name for name, is_given in changing.items() if is_given]
+        if len(given_) > 1 and given_ != ["--fix", "--diff"]:
+            raise click.UsageError(f"{given_[0]} and {given_[1]} contradict each other")
+        if self.changed_since is not None and set(given_) - {"--add-ignore"}:
+            raise click.UsageError(f"--changed-since reports findings; it does not go with {given_[0]}")
 
 
 @click.command(short_help="Check files and folders.")
@@ -95,6 +113,27 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
 @SETTINGS
+@click.option(
+    "--changed-since",
+    metavar="REVISION",
+    help="Only findings that stand on, or whose story touches, lines changed since the branch left REVISION.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Not the findings that are recorded in this file.",
+)
+@click.option(
+    "--write-baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Record all findings in this file, and exit with 0.",
+)
+@click.option("--prune-baseline", is_flag=True, help="Remove what is out of date from the baseline.")
+@click.option(
+    "--add-ignore", metavar="REASON", help="Silence all findings with comments that give this reason."
+)
 @click.option(
     "--show-files", is_flag=True, help="List the files that would be reported on, and check nothing."
 )
@@ -131,8 +170,15 @@ def check(**options: object) -> int:
                 progress,
                 asked.force_exclude,
                 mends=asked.fix or asked.diff,
+                baseline=asked.baseline,
+                tells_known=asked.write_baseline is not None,
+                changed_since=asked.changed_since,
             )
         )
+    if asked.write_baseline is not None:
+        return record(done.mending.report, asked.write_baseline)
+    if asked.add_ignore is not None:
+        return silence_all(done.mending.report, asked.add_ignore)
     if asked.diff:
         _show_changes(done.mending)
         has_findings = bool(done.mending.files)
@@ -142,6 +188,7 @@ def check(**options: object) -> int:
         has_findings = bool(done.mending.report.findings)
     if asked.verbose:
         tell_course(done)
+    tell_or_prune(done.stale, prunes=asked.prune_baseline, is_quiet=asked.quiet)
     code = _ended(done.mending.report, has_findings and not asked.exit_zero, asked)
     return code if asked.diff or is_written else TROUBLE
 

@@ -53,7 +53,7 @@ _STREAMS: Final = (os.devnull, "/dev/stdout", "/dev/stderr")
 """What may be written to although it is no file."""
 
 
-def _leads_out(file: Path) -> bool:
+def leads_out(file: Path) -> bool:
     """Whether a file that is named as one of the project lies outside of it, behind a link."""
     root = project_root(Path.cwd())
     is_inside = absolute(file).is_relative_to(root)
@@ -74,7 +74,7 @@ def output_named(word: str, default: str) -> Output:
         raise click.UsageError(f"--output-file needs the name of a file: {word}")
     if not os.path.isdir(output.file.parent):
         raise click.UsageError(f"--output-file: there is no folder {output.file.parent}")
-    if _leads_out(output.file):
+    if leads_out(output.file):
         raise click.UsageError(f"--output-file: {output.file} is a link that leads out of the project")
     return output
 

@@ -31,7 +31,7 @@ def by_trace(report: Report) -> tuple[str, ...]:
 def _trace(finding: Finding, report: Report) -> Iterator[str]:
     for place in (finding.place, *(note.place for note in finding.story)):
         yield place.symbol
-        yield _text(place, report)
+        yield _text(place, report).replace(" ", "").replace(",)", ")")
 
 
 def _text(place: Place, report: Report) -> str:
