@@ -14,6 +14,7 @@ from cancellint.analysis.callgraph.function_uses import FunctionUses, Reference,
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_block, may_follow
 from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.type_algebra import options
@@ -45,9 +46,9 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-MOST_FUNCTIONS = 200
+MOST_FUNCTIONS = Limit(200, "functions between a cancellation and whoever cancels")
 """Functions that are looked at outwards from one; beyond them nothing is known."""
-MOST_FACTORIES = 2
+MOST_FACTORIES = Limit(2, "functions that make an object for one another")
 """Functions that make an object for one another, through which it is followed."""
 _ON_CALLABLES = ("functools.", "builtins.")
 """Libraries whose functions make something of a callable, or look at it, and do not call it back."""
@@ -118,7 +119,7 @@ class Cancellers:
         best = NOBODY
         waiting = [start]
         seen = {start}
-        while waiting and len(seen) <= MOST_FUNCTIONS:
+        while waiting and not MOST_FUNCTIONS.is_exceeded_by(len(seen)):
             place = waiting.pop(0)
             for found in self._arriving(place):
                 if isinstance(found, _Place):

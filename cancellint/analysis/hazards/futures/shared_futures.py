@@ -10,6 +10,7 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE
 from cancellint.analysis.engine.graph import CANCELLED
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
@@ -74,7 +75,7 @@ class Shared(Struct, frozen=True):
 _KEEPERS = ("param:0", "free:", "global:")
 """Roots of what outlives a call of a method or closure."""
 _MAKERS = frozenset({"create_task", "ensure_future", "create_future", "Future", "Task"})
-_DEEPEST = 3
+_DEEPEST = Limit(3, "calls that may make a future")
 """Calls that are followed to see whether they make a future."""
 
 
