@@ -146,7 +146,8 @@ class Cancellers:
         """Tell whether users may call a function.
 
         What other modules of the program call, what it gives to a library that calls it, and what lies in
-        an internal module is the program's own affair, unless a package exports it.
+        an internal module is the program's own affair, unless a package exports it; and so is any function
+        outside of classes that the program uses at all, in a package that exports other things.
         """
         if not self._exposure.is_nameable(key) or self._exposure.is_registered(key):
             return False
@@ -154,10 +155,12 @@ class Cancellers:
             return True
         if self._exposure.is_internal(key.module) or self._exposure.is_of_an_application(key.module):
             return False
+        is_function = self._program.class_of(key) is None
+        is_passed_over = is_function and self._exposure.declares_api(key.module)
         return not any(
             self._is_handed_over(reference)
             if reference.use is Use.GIVEN
-            else reference.site.function.module != key.module
+            else is_passed_over or reference.site.function.module != key.module
             for reference in self._uses.of(key)
         )
 
