@@ -2,23 +2,23 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cancellint.cli.formats import FORMATS, counted, output_named, rendered
+from cancellint.cli.formats import FORMATS, Output, counted, output_named, rendered
 from cancellint.cli.options import (
-    ASSUME_RACED,
+    COLOR,
     DEBUG_OPTION,
-    EXTEND_SELECT,
-    IGNORE,
-    MIN_CONFIDENCE,
+    JOBS,
     PATHS,
-    PEDANTIC,
-    SELECT,
-    Overrides,
+    SETTINGS,
+    STDIN_FILENAME,
+    SettingsOptions,
     cores,
+    given,
 )
 from cancellint.cli.terminal import (
     CLEAN,
@@ -33,12 +33,39 @@ from cancellint.cli.terminal import (
     write,
     write_bytes,
 )
-from cancellint.config import load
 from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.report import Report
 
 if TYPE_CHECKING:
+    from cancellint.checking import Done
     from cancellint.mending import Mending
+
+
+class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    paths: tuple[Path, ...]
+    output_format: str
+    output_files: tuple[str, ...]
+    fix: bool
+    diff: bool
+    statistics: bool
+    exit_zero: bool
+    force_exclude: bool
+    jobs: int | None
+    no_cache: bool
+    color: str
+    debug: bool
+    stdin_filename: Path | None
+
+    def look_for_contradictions(self) -> None:
+        """Raises UsageError where options do not go together."""
+        if self.statistics and self.output_format not in ("text", "json"):
+            raise click.UsageError(
+                f"--statistics can be printed as text or json, not as {self.output_format}"
+            )
+        if self.diff and (self.statistics or self.output_files):
+            raise click.UsageError("--diff prints changes and no report")
 
 
 @click.command(short_help="Check files and folders.")
@@ -59,91 +86,67 @@ if TYPE_CHECKING:
 )
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
-@SELECT
-@EXTEND_SELECT
-@IGNORE
-@MIN_CONFIDENCE
-@PEDANTIC
-@ASSUME_RACED
+@SETTINGS
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
 @click.option("--force-exclude", is_flag=True, help="Leave out excluded files even if they are named.")
-@click.option(
-    "--jobs", "-j", type=click.IntRange(min=1), help="Processes that parse; by default one per core."
-)
+@JOBS
 @click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@COLOR
 @DEBUG_OPTION
-@click.option(
-    "--stdin-filename",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Whose text `-` reads from standard input.",
-)
-def check(
-    paths: tuple[Path, ...],
-    output_format: str,
-    output_files: tuple[str, ...],
-    fix: bool,
-    unsafe_fixes: bool | None,
-    diff: bool,
-    statistics: bool,
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    min_confidence: str | None,
-    pedantic: bool,
-    assume_raced: str | None,
-    exit_zero: bool,
-    force_exclude: bool,
-    jobs: int | None,
-    no_cache: bool,
-    color: str,
-    debug: bool,
-    stdin_filename: Path | None,
-) -> int:
+@STDIN_FILENAME
+def check(**options: object) -> int:
     """Check files and folders; without any, the project around the working folder.
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.mending import Mending, mend
-    from cancellint.pipeline import Request, examine
+    from cancellint.checking import Order, carry_out
 
-    if statistics and output_format not in ("text", "json"):
-        raise click.UsageError(f"--statistics can be printed as text or json, not as {output_format}")
-    if diff and (statistics or output_files):
-        raise click.UsageError("--diff prints changes and no report")
-    outputs = [output_named(word, output_format) for word in output_files]
-    paths, stdin = _inputs(paths, stdin_filename)
-    overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced, unsafe_fixes)
-    config = overrides.applied_to(load(project_root(paths[0])))
+    asked = given(options, CheckOptions)
+    asked.look_for_contradictions()
+    outputs = [output_named(word, asked.output_format) for word in asked.output_files]
+    paths, stdin = inputs(asked.paths, asked.stdin_filename)
+    settings = asked.settings()
     with progress_bar() as progress:
-        request = Request(config, paths, jobs or cores(), stdin, progress, force_exclude)
-        if fix or diff:
-            mending = mend(request, unsafe=config.unsafe_fixes)
-        else:
-            mending = Mending(examine(request).report)
-    report = mending.report
-    if diff:
-        _show_changes(mending)
-        return _ended(report, bool(mending.files) and not exit_zero, force_exclude, debug)
-    is_written = not fix or _make_changes(mending, stdin, config.unsafe_fixes)
-    for output in outputs:
-        output.write(report, config.unsafe_fixes)
-    if statistics:
-        text = counted(report, output_format)
+        done = carry_out(
+            Order(
+                paths,
+                settings,
+                asked.jobs or cores(),
+                stdin,
+                progress,
+                asked.force_exclude,
+                mends=asked.fix or asked.diff,
+            )
+        )
+    if asked.diff:
+        _show_changes(done.mending)
+        has_findings = bool(done.mending.files)
     else:
-        text = rendered(report, output_format, wants_color(color), config.unsafe_fixes)
-    write(text, to_error=fix and stdin is not None)
-    code = _ended(report, bool(report.findings) and not exit_zero, force_exclude, debug)
-    return code if is_written else TROUBLE
+        is_written = not asked.fix or _make_changes(done.mending, stdin, done.unsafe_fixes)
+        _show_report(asked, done, outputs, to_error=asked.fix and stdin is not None)
+        has_findings = bool(done.mending.report.findings)
+    code = _ended(done.mending.report, has_findings and not asked.exit_zero, asked)
+    return code if asked.diff or is_written else TROUBLE
 
 
-def _ended(report: Report, has_findings: bool, force_exclude: bool, debug: bool) -> int:
+def _show_report(asked: CheckOptions, done: "Done", outputs: Sequence[Output], *, to_error: bool) -> None:
+    """Writes the reports to files and prints one."""
+    report = done.mending.report
+    for output in outputs:
+        output.write(report, done.unsafe_fixes)
+    if asked.statistics:
+        text = counted(report, asked.output_format)
+    else:
+        text = rendered(report, asked.output_format, wants_color(asked.color), done.unsafe_fixes)
+    write(text, to_error=to_error)
+
+
+def _ended(report: Report, has_findings: bool, asked: CheckOptions) -> int:
     """Tells what went wrong; the exit code."""
     for warning in report.warnings:
         tell(f"warning: {warning}")
-    tell_empty(report.without_files, force_exclude)
-    tell_failures(report.failures, debug=debug)
+    tell_empty(report.without_files, asked.force_exclude)
+    tell_failures(report.failures, debug=asked.debug)
     if report.failures:
         return TROUBLE
     return FINDINGS if has_findings else CLEAN
@@ -188,7 +191,7 @@ def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool
     return is_written
 
 
-def _inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
+def inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
     """The paths to report on, and what standard input stands for."""
     if Path("-") not in paths or (len(paths) > 1 and os.path.lexists("-")):
         if stdin_filename is not None:

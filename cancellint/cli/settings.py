@@ -1,57 +1,59 @@
 """`cancellint config`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cancellint.cli.options import (
-    ASSUME_RACED,
-    EXTEND_SELECT,
-    IGNORE,
-    MIN_CONFIDENCE,
-    PATHS,
-    PEDANTIC,
-    SELECT,
-    Overrides,
-)
+from cancellint.cli.options import PATHS, SETTINGS, TEXT_OR_JSON, SettingsOptions, given
 from cancellint.cli.terminal import write
-from cancellint.config import Profile, load, origins, values
-from cancellint.frontend.discover import project_root
+from cancellint.config import Profile, Settings, values
+from cancellint.frontend.discover import absolute, project_root
+from cancellint.overrides import Overrides
 from cancellint.printable import printable
+
+if TYPE_CHECKING:
+    from cancellint.reporters.settings import Setting
+
+
+class ConfigOptions(SettingsOptions, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    paths: tuple[Path, ...]
+    output_format: str
 
 
 @click.command(name="config")
 @PATHS
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@SELECT
-@EXTEND_SELECT
-@IGNORE
-@MIN_CONFIDENCE
-@PEDANTIC
-@ASSUME_RACED
-def show_config(
-    paths: tuple[Path, ...],
-    output_format: str,
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    min_confidence: str | None,
-    pedantic: bool,
-    assume_raced: str | None,
-) -> None:
-    """Print the settings that `check` would use, and where each comes from."""
+@TEXT_OR_JSON
+@SETTINGS
+def show_config(**options: object) -> None:
+    """Print the settings that `check` would use, and where each comes from.
+
+    Those of the first of PATHS; by default of the working folder.
+    """
+    from cancellint.projects import Configurations
     from cancellint.reporters import settings
     from cancellint.selection import selected
 
-    root = project_root((paths or (Path.cwd(),))[0])
-    overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced)
-    config = overrides.applied_to(load(root))
-    codes = sorted(selected(config).codes)
-    said = {**origins(root), **overrides.origins()}
-    if config.min_confidence is None and config.profile is Profile.PEDANTIC:
-        said["min-confidence"] = said["profile"]
-    rows = [settings.Setting(key, value, said[key]) for key, value in values(config).items()]
-    if output_format == "json":
+    asked = given(options, ConfigOptions)
+    path = absolute((asked.paths or (Path.cwd(),))[0])
+    root = project_root(path)
+    found = Configurations(root, asked.settings()).settings_of(path)
+    rows = _rows(found, asked.overrides)
+    if asked.output_format == "json":
         write(settings.as_json(rows))
         return
+    codes = sorted(selected(asked.overrides.applied_to(found.config)).codes)
     write(f"# {printable(str(root))}\n{settings.as_toml(rows)}# rules: {', '.join(codes)}\n")
+
+
+def _rows(found: Settings, overrides: Overrides) -> "list[Setting]":
+    """Each setting with its value, and where that comes from."""
+    from cancellint.reporters.settings import Setting
+
+    config = overrides.applied_to(found.config)
+    said = {**found.origins(), **overrides.origins()}
+    if config.min_confidence is None and config.profile is Profile.PEDANTIC:
+        said["min-confidence"] = said["profile"]
+    return [Setting(key, value, said[key]) for key, value in values(config).items()]
