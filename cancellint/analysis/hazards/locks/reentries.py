@@ -13,7 +13,7 @@ from cancellint.analysis.flow.held_locks import HeldLocks, Holding
 from cancellint.analysis.hazards.locks.lock_objects import LockObject, taken_at
 from cancellint.analysis.hazards.locks.ways_in import MOST_PLACES, Reach, WayIn, WaysIn
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Exit
+from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit
 from cancellint.model.knowledge import LockKind, RaceKind, Role
 from cancellint.model.summary import Locks, Path, Releases
 from cancellint.model.types import FunctionKey
@@ -85,9 +85,9 @@ class Reentries:
             return None
         if not self._is_same(facts, step, lock.path, holding.taken, way):
             return None
-        if not self._is_held_on_a_path(facts, lock.path, holding, step) or self._is_cancelled(
-            facts, step, way
-        ):
+        if not self._is_held_on_a_path(facts, lock.path, holding, step):
+            return None
+        if self._is_cancelled(facts, way) or not _gives_back(facts, holding.taken, lock.path):
             return None
         if _is_own(lock.path) and not any(_blocks_alone(each) for each in way.lock):
             return None  # no second holder comes this way
@@ -145,6 +145,15 @@ class Reentries:
             known is not None and Role.CANCELS in known.entry.roles
             for known in map(self._effects.operations.known, self._effects.types.callees(key, call))
         )
+
+
+def _gives_back(facts: Facts, taken: int, lock: Path) -> bool:
+    """Tell whether a function gives back what it takes: what only others release is a signal, no lock."""
+    match facts.function.steps[taken]:
+        case Enter() | Await(kind=AwaitKind.ENTER):
+            return True
+        case _:
+            return any(lock in effect.paths(Releases) for effect in facts.effects.values())
 
 
 def _is_own(lock: Path) -> bool:
