@@ -24,6 +24,7 @@ from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.hazards.locks.reentries import Reentries
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
@@ -178,6 +179,11 @@ class Project:
     def unmarked_waiters(self) -> UnmarkedWaiters:
         """Waits that do not say that they are over when they are cancelled."""
         return UnmarkedWaiters(self.futures)
+
+    @cached_property
+    def reentries(self) -> Reentries:
+        """Locks that are waited for while they are held."""
+        return Reentries(self.effects, self.facts_of)
 
     @cached_property
     def backlogs(self) -> Backlogs:

@@ -335,6 +335,26 @@ class Effects:
         self._gather_operation(gathered, key, -1, bare, True)
         return gathered.effect()
 
+    def of_started(self, key: FunctionKey, number: int) -> Effect:
+        """Return what the task does by and by that a call starts, nothing for a call that starts none."""
+        gathered = Gathering()
+        for callee in self.types.callees(key, number):
+            known = self.operations.known(callee)
+            if known is None or Role.SPAWNS not in known.entry.roles:
+                continue
+            if known.entry.calls is None:
+                for operand in wrapped(known.entry, callee):
+                    for operation in self.operations.behind(key, operand):
+                        self._gather_operation(gathered, key, number, operation, True)
+                continue
+            for called in operands(known.entry, known.entry.calls, callee):
+                for function in _functions_in(self.types.of(key, called)):
+                    if function.frame in (None, key):
+                        args = (*function.leading, *callee.args[callee.args.index(called) + 1 :])
+                        run = ProjectCallee(function.key, function.receiver, False, args, function.keywords)
+                        self._gather_project(gathered, key, number, run)
+        return gathered.effect()
+
     def race(self, key: FunctionKey, value: Expr) -> Raced | None:
         """Return the race that is awaited here, written in place."""
         if not isinstance(value, Temp) or not isinstance(self.program.function(key).steps[value.step], Call):
@@ -645,7 +665,9 @@ class Effects:
         kind = self.operations.lock_kind(known.name.rpartition(".")[0])
         if kind is not None:
             if Role.ACQUIRES in entry.roles:
-                gathered.add(Acquires(of, kind), Locks(of, kind))
+                gathered.add(Acquires(of, kind))
+                if entry.awaitable or Role.BLOCKS in entry.roles:
+                    gathered.add(Locks(of, kind))
             if Role.RELEASES in entry.roles:
                 gathered.add(Releases(of, kind))
 
