@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cancellint.cli.course import list_files, tell_course
-from cancellint.cli.formats import FORMATS, Look, Output, counted, output_named, rendered
+from cancellint.cli.formats import FORMATS, WITH_EDITS, Look, Output, counted, output_named, rendered
 from cancellint.cli.known import record, silence_all, tell_or_prune
 from cancellint.cli.options import (
     COLOR,
@@ -102,7 +102,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     "output_files",
     multiple=True,
     metavar="[FORMAT=]FILE",
-    help="Write a report to this file too; its format follows from `.sarif`, `.json` or `.txt`.",
+    help="Write a report to this file too; its format follows from its ending, or is said before `=`.",
 )
 @click.option("--fix", is_flag=True, help="Make the fixes that are safe, and report what is left.")
 @click.option(
@@ -158,6 +158,7 @@ def check(**options: object) -> int:
     outputs = [output_named(word, asked.output_format) for word in asked.output_files]
     paths, stdin = inputs(asked.paths, asked.stdin_filename)
     settings = asked.settings()
+    formats = [output.format for output in outputs]
     if asked.show_files:
         return list_files(paths, settings, stdin, asked.force_exclude)
     with progress_bar() as progress:
@@ -173,6 +174,7 @@ def check(**options: object) -> int:
                 baseline=asked.baseline,
                 tells_known=asked.write_baseline is not None,
                 changed_since=asked.changed_since,
+                with_edits=any(each in WITH_EDITS for each in (asked.output_format, *formats)),
             )
         )
     if asked.write_baseline is not None:

@@ -1,6 +1,7 @@
 """The forms of a report, and the files it is written to."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,23 @@ from cancellint.cli.terminal import OutputError
 from cancellint.config import nearest
 from cancellint.frontend.discover import absolute, project_root
 from cancellint.model.report import Report
+from cancellint.reporters.pages import short
 
-FORMATS = ("text", "concise", "json", "github", "sarif")
-_BY_SUFFIX: Final = {".json": "json", ".sarif": "sarif", ".txt": "text"}
+FORMATS = (
+    "text", "concise", "json", "jsonl", "sarif", "github", "gitlab", "azure", "junit", "rdjson", "markdown",
+    "html", "agent",
+)  # fmt: skip
+WITH_EDITS = ("sarif", "rdjson")
+"""The formats that tell what fixes do to the text."""
+_BY_SUFFIX: Final = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".sarif": "sarif",
+    ".txt": "text",
+    ".xml": "junit",
+    ".md": "markdown",
+    ".html": "html",
+}
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -81,31 +96,58 @@ def output_named(word: str, default: str) -> Output:
 
 def rendered(report: Report, output_format: str, look: Look) -> str:
     """The report in one of the formats."""
+    if output_format == "text":
+        return _as_text(report, look)
+    if output_format == "sarif":
+        return _as_sarif(report)
+    if output_format == "html":
+        return _as_html(report)
+    return _renderer(output_format)(report)
+
+
+def _renderer(output_format: str) -> Callable[[Report], str]:
+    """What writes a format that needs nothing but the report; only its own module is loaded."""
     match output_format:
         case "json":
-            from cancellint.reporters import json
-
-            return json.render(report)
+            from cancellint.reporters.json import render
+        case "jsonl":
+            from cancellint.reporters.jsonl import render
         case "concise":
-            from cancellint.reporters import concise
-
-            return concise.render(report)
+            from cancellint.reporters.concise import render
         case "github":
-            from cancellint.reporters import github
-
-            return github.render(report)
-        case "sarif":
-            return _as_sarif(report)
+            from cancellint.reporters.github import render
+        case "gitlab":
+            from cancellint.reporters.gitlab import render
+        case "junit":
+            from cancellint.reporters.junit import render
+        case "rdjson":
+            from cancellint.reporters.rdjson import render
+        case "azure":
+            from cancellint.reporters.azure import render
+        case "markdown":
+            from cancellint.reporters.markdown import render
         case _:
-            from cancellint.reporters import text
+            from cancellint.reporters.agent import render
+    return render
 
-            return text.render(
-                report,
-                color=look.color,
-                unsafe_fixes=look.unsafe_fixes,
-                in_full=look.in_full,
-                with_summary=look.with_summary,
-            )
+
+def _as_text(report: Report, look: Look) -> str:
+    from cancellint.reporters import text
+
+    return text.render(
+        report,
+        color=look.color,
+        unsafe_fixes=look.unsafe_fixes,
+        in_full=look.in_full,
+        with_summary=look.with_summary,
+    )
+
+
+def _as_html(report: Report) -> str:
+    from cancellint.reporters import html
+
+    pages = {code: short(page(name)) for code, name in {(each.code, each.name) for each in report.findings}}
+    return html.render(report, pages)
 
 
 def _as_sarif(report: Report) -> str:
@@ -115,7 +157,7 @@ def _as_sarif(report: Report) -> str:
     return sarif.render(
         report,
         [
-            sarif.Described(rule.code, rule.name, rule.severity, rule.summary, page(rule.name))
+            sarif.Described(rule.code, rule.name, rule.severity, rule.summary, page(rule.name), rule.pedantic)
             for rule in catalogue()
         ],
     )
