@@ -4,7 +4,7 @@ from cancellint.model.finding import Finding, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place
 from cancellint.printable import printable
-from cancellint.reporters.fingerprints import by_trace
+from cancellint.reporters.fingerprints import by_trace_and_file
 from cancellint.reporters.json import Json, dumped
 
 _SEVERITY = {Severity.ERROR: "major", Severity.WARNING: "minor"}
@@ -12,7 +12,7 @@ _SEVERITY = {Severity.ERROR: "major", Severity.WARNING: "minor"}
 
 def render(report: Report) -> str:
     """A list of issues; what was not checked by a fault of ours is one too."""
-    prints = by_trace(report)
+    prints = by_trace_and_file(report)
     issues = [_issue(finding, print_) for finding, print_ in zip(report.findings, prints, strict=True)]
     return dumped([*issues, *map(_failed, report.failures)])
 
