@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cancellint.cli.formats import FORMATS
+from cancellint.formats import FORMATS
 from tests.test_ci import bash, environment, project
 
 __all__ = ["project"]

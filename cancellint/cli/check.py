@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cancellint.cli.course import list_files, tell_course
-from cancellint.cli.formats import FORMATS, WITH_EDITS, Look, Output, counted, output_named, rendered
+from cancellint.cli.formats import Output, counted, output_named
 from cancellint.cli.known import record, silence_all, tell_or_prune
 from cancellint.cli.options import (
     COLOR,
@@ -37,6 +37,7 @@ from cancellint.cli.terminal import (
     write,
     write_bytes,
 )
+from cancellint.formats import FORMATS, WITH_EDITS, Look, rendered
 from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.report import Report
 
