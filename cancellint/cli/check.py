@@ -121,7 +121,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @click.option(
     "--changed-since",
     metavar="REVISION",
-    help="Only findings that stand on, or whose story touches, lines changed since the branch left REVISION.",
+    help="Only findings that changes since the branch left REVISION touch or have caused.",
 )
 @click.option(
     "--baseline",
