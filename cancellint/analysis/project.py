@@ -24,7 +24,12 @@ from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.hazards.locks.leaf_waits import LeafWaits
+from cancellint.analysis.hazards.locks.lock_homes import LockHomes
+from cancellint.analysis.hazards.locks.lock_orders import LockOrders
+from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
+from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
@@ -184,6 +189,27 @@ class Project:
     def reentries(self) -> Reentries:
         """Locks that are waited for while they are held."""
         return Reentries(self.effects, self.facts_of)
+
+    @cached_property
+    def lock_homes(self) -> LockHomes:
+        """Whose lock is held where."""
+        takers = frozenset(key for key, result in self._results.items() if result.takes_lock)
+        return LockHomes(self.effects, self.uses, self.facts_of, takers)
+
+    @cached_property
+    def lock_orders(self) -> LockOrders:
+        """Locks that are taken in both orders."""
+        return LockOrders(self.lock_homes, TasksOf(self.effects, self.uses), self.facts_of)
+
+    @cached_property
+    def leaf_waits(self) -> LeafWaits:
+        """What an await waits for in the end."""
+        return LeafWaits(self.effects, self.facts_of)
+
+    @cached_property
+    def lock_waits(self) -> LockWaits:
+        """Waits under a lock that whoever would end them needs."""
+        return LockWaits(self.effects, self.lock_homes, self.leaf_waits, self.facts_of)
 
     @cached_property
     def backlogs(self) -> Backlogs:

@@ -73,6 +73,11 @@ class HeldLocks:
         """Whether the function takes a lock of the event loop at all."""
         return any(lock.kind is LockKind.ASYNC for locks in self._acquired.values() for lock in locks)
 
+    def takings(self) -> Iterator[tuple[int, Acquires]]:
+        """Yield the steps that take a lock, each with the lock."""
+        for step, locks in self._acquired.items():
+            yield from ((step, lock) for lock in locks)
+
     def is_locked(self, step: int) -> bool:
         """Tell whether a lock of the event loop is surely held: only one task at a time gets there."""
         return any(each.surely and each.kind is LockKind.ASYNC for each in self.at(step).values())

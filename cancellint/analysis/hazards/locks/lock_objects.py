@@ -75,5 +75,11 @@ def taken_at(effects: Effects, key: FunctionKey, step: int) -> Expr | None:
                 if known is not None and Role.ACQUIRES in known.entry.roles:
                     return operation.callee.receiver if operation.site.function == key else None
             return None
+        case Call():
+            for callee in effects.types.callees(key, step):
+                known = effects.operations.known(callee)
+                if known is not None and Role.ACQUIRES in known.entry.roles and not known.entry.awaitable:
+                    return callee.receiver
+            return None
         case _:
             return None

@@ -1,0 +1,48 @@
+"""Locks of an event loop that stay locked for as long as a peer or a disk takes."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.flow.facts import FactsOf
+from cancellint.analysis.flow.held_locks import HeldLocks
+from cancellint.analysis.hazards.locks.leaf_waits import LeafWait, LeafWaits
+from cancellint.model.knowledge import LockKind, Role, SourceKind
+from cancellint.model.summary import Path
+from cancellint.model.types import FunctionKey
+
+
+class LockedIo(Struct, frozen=True):
+    """An await of a peer or a disk, the lock that is held meanwhile, and where that was taken."""
+
+    step: int
+    taken: int
+    lock: Path
+    wait: LeafWait
+    name: str
+
+
+def locked_io(effects: Effects, facts_of: FactsOf, waits: LeafWaits, key: FunctionKey) -> Iterator[LockedIo]:
+    """Yield the first such await for each taking of a lock."""
+    facts = facts_of(key)
+    held = HeldLocks(facts)
+    told: set[int] = set()
+    for _, step in sorted(facts.awaits(), key=lambda pair: pair[1]):
+        for lock, holding in held.at(step).items():
+            if holding.kind is not LockKind.ASYNC or holding.taken in told:
+                continue
+            wait = next((each for each in waits.of_step(key, step) if _is_io(effects, each)), None)
+            if wait is not None and wait.known is not None:
+                told.add(holding.taken)
+                yield LockedIo(step, holding.taken, lock, wait, wait.known.name)
+
+
+def _is_io(effects: Effects, wait: LeafWait) -> bool:
+    if wait.known is None:
+        return False
+    roles = wait.known.entry.roles
+    if Role.SENDS in roles:
+        return True
+    source = effects.operations.knowledge.source(wait.known.name)
+    return Role.CONSUMES in roles and source in (SourceKind.STREAM, SourceKind.MESSAGES)
