@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.explain.wording import left_undone, taken_on
-from cancellint.analysis.hazards.obligations.obligations import Debt
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.rules.rule import Subject, rule
 
@@ -29,7 +29,17 @@ def narrow_cleanup(subject: Subject) -> Iterator[RawFinding]:
                 debt.act.subject,
                 debt.cancelled,
                 debt.handler,
+                harms=_harms(debt),
             )
+
+
+def _harms(debt: Debt) -> bool:
+    """Tell whether what is left is surely wrong, whoever has cancelled.
+
+    What was there before the function began may have been broken by the error alone, and what an answer takes
+    out goes when the answer comes.
+    """
+    return debt.kind is not ObligationKind.CLEANUP and not debt.is_answered
 
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:

@@ -57,12 +57,17 @@ def _confidence(backlog: Backlog) -> Confidence:
 
 
 def _fed(backlog: Backlog) -> Confidence:
-    """Return how firmly it stands that a peer fills a queue."""
+    """Return how firmly it stands that a peer fills a queue faster than it is drained.
+
+    A callback is called however much is waiting. A loop that reads for itself, and a handler, mostly get no
+    more than what this side has asked for, or what the drain has kept up with before.
+    """
     inflow = backlog.feed.inflow
+    if inflow.growth is not Growth.CALLBACK:
+        return Confidence.POSSIBLE
     if inflow.confidence is Confidence.CERTAIN:
         return Confidence.LIKELY if backlog.kind.is_plain else Confidence.CERTAIN
-    weak = len(inflow.calls) > _MOST_CALLS or (backlog.kind.is_plain and inflow.growth is Growth.LOOP)
-    return Confidence.POSSIBLE if weak else inflow.confidence
+    return Confidence.POSSIBLE if len(inflow.calls) > _MOST_CALLS else inflow.confidence
 
 
 def _notes(backlog: Backlog) -> Iterator[SiteNote]:
