@@ -30,6 +30,7 @@ from cancellint.analysis.hazards.locks.lock_orders import LockOrders
 from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
 from cancellint.analysis.hazards.locks.tasks_of import TasksOf
+from cancellint.analysis.hazards.locks.thread_locks import ThreadLocks
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
@@ -46,7 +47,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
 from cancellint.analysis.types.types import Types
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import LockKind, Role
 from cancellint.model.summary import NOTHING, Summary
 from cancellint.model.types import FunctionKey
 
@@ -199,7 +200,18 @@ class Project:
     @cached_property
     def lock_orders(self) -> LockOrders:
         """Locks that are taken in both orders."""
-        return LockOrders(self.lock_homes, TasksOf(self.effects, self.uses), self.facts_of)
+        return LockOrders(self.lock_homes, self._tasks_of, self.facts_of)
+
+    @cached_property
+    def thread_locks(self) -> ThreadLocks:
+        """Locks of threads that are held across an await, and who takes them."""
+        takers = frozenset(key for key, result in self._results.items() if result.takes_thread_lock)
+        homes = LockHomes(self.effects, self.uses, self.facts_of, takers, LockKind.THREAD)
+        return ThreadLocks(self.effects, homes, self._tasks_of, self.facts_of)
+
+    @cached_property
+    def _tasks_of(self) -> TasksOf:
+        return TasksOf(self.effects, self.uses)
 
     @cached_property
     def leaf_waits(self) -> LeafWaits:

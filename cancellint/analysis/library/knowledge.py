@@ -258,6 +258,11 @@ class Knowledge:
         classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
         return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
 
+    @cached_property
+    def forbids_awaits(self) -> bool:
+        """Whether objects of any class must not be held across an await."""
+        return any(entry.not_across_await for entry in self._entries.values())
+
     def is_weak(self, cls: str) -> bool:
         """Whether a class of containers holds its elements weakly."""
         entry = self.entry(cls)

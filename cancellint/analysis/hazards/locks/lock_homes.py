@@ -35,12 +35,18 @@ class Taken(Struct, frozen=True):
 
 
 class LockHomes:
-    """Answers for the functions that take a lock of an event loop, `takers`."""
+    """Answers for the functions that take a lock of one kind, `takers`."""
 
     def __init__(
-        self, effects: Effects, uses: FunctionUses, facts_of: FactsOf, takers: frozenset[FunctionKey]
+        self,
+        effects: Effects,
+        uses: FunctionUses,
+        facts_of: FactsOf,
+        takers: frozenset[FunctionKey],
+        kind: LockKind = LockKind.ASYNC,
     ) -> None:
         self.takers = takers
+        self._kind = kind
         self.ways = WaysIn(effects, facts_of)
         self.homes = Homes(effects)
         self._effects = effects
@@ -58,9 +64,9 @@ class LockHomes:
         return self._held[key]
 
     def at(self, key: FunctionKey, step: int) -> Iterator[Taken]:
-        """Yield the locks of an event loop that a function holds when a step begins."""
+        """Yield the locks that a function holds when a step begins."""
         for path, holding in self.held(key).at(step).items() if key in self.takers else ():
-            if holding.kind is LockKind.ASYNC:
+            if holding.kind is self._kind:
                 taken = self._find(key, holding.taken, path)
                 if taken is not None:
                     yield Taken(taken.home, taken.step, path, taken.objects, holding.surely)
@@ -97,7 +103,7 @@ class LockHomes:
         return self._taken[asked]
 
     def _taken_by(self, key: FunctionKey, step: int, path: Path) -> Taken | None:
-        way = self.ways.of(key, step, Locks(path, LockKind.ASYNC))
+        way = self.ways.of(key, step, Locks(path, self._kind))
         if way is None:
             return None
         expr = way.expr or taken_at(self._effects, way.leaf.function, way.leaf.step)
@@ -138,7 +144,7 @@ class LockHomes:
         found: dict[Home, list[CallSite]] = {}
         for key in sorted(self.takers):
             for step, lock in self.held(key).takings():
-                taken = self._find(key, step, lock.path) if lock.kind is LockKind.ASYNC else None
+                taken = self._find(key, step, lock.path) if lock.kind is self._kind else None
                 if taken is not None:
                     found.setdefault(taken.home, []).append(CallSite(key, step))
         return {home: tuple(sites) for home, sites in found.items()}
@@ -151,6 +157,6 @@ class LockHomes:
     def _waiting(self, key: FunctionKey) -> Iterator[tuple[int, Taken]]:
         facts = self._facts_of(key)
         for step in sorted(facts.effects):
-            if any(lock.kind is LockKind.ASYNC for lock in facts.effect(step).of_kind(Locks)):
+            if any(lock.kind is self._kind for lock in facts.effect(step).of_kind(Locks)):
                 for taken in self.at(key, step):
                     yield step, taken

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
-from cancellint.model.ir import Call, Temp
+from cancellint.model.ir import Call
 from cancellint.model.knowledge import Role
 from cancellint.model.types import CallSite, FunctionKey
 
@@ -26,6 +26,10 @@ class TasksOf:
         if None in roots:
             return True
         return len(frozenset(each for found in roots for each in found or ())) > 1
+
+    def may_meet_itself(self, key: FunctionKey) -> bool:
+        """Tell whether two runs of a function may overlap in one event loop."""
+        return self._main_tasks(key) is None
 
     def _main_tasks(self, key: FunctionKey) -> frozenset[FunctionKey] | None:
         """Return the coroutines that a program is run by and that come to a function, None if others do."""
@@ -66,8 +70,9 @@ class TasksOf:
         )
 
     def _is_run(self, site: CallSite) -> bool:
-        """Tell whether a coroutine is given to what runs the event loop until it is done."""
-        return any(Temp(site.step) in call.args and self._runs_loop(at) for at, call in self._calls(site))
+        """Tell whether a coroutine is made by a plain function that runs an event loop until it is done."""
+        function = self._effects.program.function(site.function)
+        return not function.is_async and any(self._runs_loop(at) for at, _ in self._calls(site))
 
     def _calls(self, site: CallSite) -> Iterator[tuple[CallSite, Call]]:
         for number, step in enumerate(self._effects.program.function(site.function).steps):
