@@ -18,6 +18,7 @@ from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
@@ -227,6 +228,11 @@ class Project:
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
         return Backlogs(self.effects, self.uses)
+
+    @cached_property
+    def swallowed_cancellations(self) -> SwallowedCancellations:
+        """Cancellations that do not end what was cancelled."""
+        return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

@@ -47,6 +47,8 @@ class Role(enum.StrEnum):
     """requests a cancellation of the receiver (`Task.cancel`, `CancelScope.cancel`)"""
     COMPLETES = "completes"
     """resolves a future"""
+    EXAMINES = "examines"
+    """tells code of the task that it runs in, and whether somebody cancels that"""
     NOTIFIES = "notifies"
     """wakes those who wait for the receiver (`Event.set`, `Condition.notify`, `Queue.task_done`)"""
 
