@@ -133,6 +133,10 @@ class RawFinding(Struct, frozen=True):
     """what one change would mend: findings of a rule with the same cause are one, with a list of places"""
 
 
+SAME_CAUSE = "the same here: "
+"""Begins the notes that list the other places of a cause; they are the last ones of a finding."""
+
+
 class Note(Struct, frozen=True, order=True):
     """One step of the reasoning, placed."""
 
@@ -155,3 +159,8 @@ class Finding(Struct, frozen=True):
     """what `--fix` would do"""
     canceller: Canceller | None = None
     """as in `RawFinding`"""
+
+    @property
+    def story(self) -> tuple[Note, ...]:
+        """The notes that tell what happens, without those that list other places of the same cause."""
+        return tuple(note for note in self.notes if not note.message.startswith(SAME_CAUSE))

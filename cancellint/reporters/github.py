@@ -21,7 +21,8 @@ def render(report: Report) -> str:
 
 
 def _command(finding: Finding) -> str:
-    title = f"{finding.code} {finding.name}"
+    cell = f" in cell {finding.place.cell}" if finding.place.cell else ""
+    title = f"{finding.code} {finding.name}{cell}"
     properties = {"file": finding.place.path, **_extent(finding.place), "title": title}
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::{finding.severity.value} {listed}::{'%0A'.join(map(_data, _message(finding)))}"
@@ -44,7 +45,7 @@ def _message(finding: Finding) -> Iterator[str]:
     yield finding.message
     for number, note in enumerate(finding.notes, 1):
         span = note.place.span
-        where = f"{note.place.path}:{span.line}:{span.column} in {note.place.symbol}"
+        where = f"{note.place.text}:{span.line}:{span.column} in {note.place.symbol}"
         yield f"{number}. {note.message} ({where})"
     if finding.help:
         yield f"help: {finding.help}"

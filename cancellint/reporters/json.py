@@ -56,6 +56,7 @@ def _finding(finding: Finding) -> Json:
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
         "path": finding.place.path,
+        **_cell(finding.place),
         "line": span.line,
         "column": span.column,
         "end_line": span.end_line,
@@ -75,9 +76,15 @@ def _note(note: Note) -> Json:
     return {"message": note.message, **_place(note.place)}
 
 
+def _cell(place: Place) -> Mapping[str, Json]:
+    """Which cell of a notebook the lines count in."""
+    return {"cell": place.cell} if place.cell else {}
+
+
 def _place(place: Place) -> Mapping[str, Json]:
     return {
         "path": place.path,
+        **_cell(place),
         "line": place.span.line,
         "column": place.span.column,
         "symbol": place.symbol,

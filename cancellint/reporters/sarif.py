@@ -1,10 +1,7 @@
 """SARIF 2.1.0, the format in which code scanning services exchange results."""
 
-import hashlib
 import json
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TypeAlias
 from urllib.parse import quote
@@ -16,10 +13,13 @@ from cancellint.model.finding import Finding, Fix, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
 from cancellint.printable import json_without_commands, printable
+from cancellint.reporters.fingerprints import by_place, by_trace
+from cancellint.reporters.pages import sections
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
 FINGERPRINT = "cancellintFinding/v1"
+TRACE_FINGERPRINT = "cancellintTrace/v1"
 """Raised when fingerprints of the same finding change."""
 
 HELP_SECTIONS = ("What it finds", "Why it matters", "How to fix")
@@ -46,7 +46,7 @@ def render(report: Report, rules: Sequence[Described]) -> str:
 
 def _run(report: Report, rules: Sequence[Described]) -> Object:
     index = {rule.code: number for number, rule in enumerate(rules)}
-    prints = fingerprints(report)
+    prints = zip(by_place(report), by_trace(report), strict=True)
     return {
         "tool": {
             "driver": {
@@ -84,7 +84,7 @@ def _text(text: str) -> str:
 
 
 def _rule(rule: Described) -> Object:
-    told = _sections(rule.page)
+    told = sections(rule.page)
     return {
         "id": rule.code,
         "name": rule.name,
@@ -98,20 +98,14 @@ def _rule(rule: Described) -> Object:
     }
 
 
-def _sections(page: str) -> Mapping[str, str]:
-    """The text of each section of a page, by its title."""
-    parts = re.split(r"(?m)^## (.+?)[ \t]*$", page)
-    return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def _help(sections: Mapping[str, str], mark: str) -> str:
-    return "\n\n".join(f"{mark}{title}\n\n{sections[title]}" for title in HELP_SECTIONS if title in sections)
+def _help(told: Mapping[str, str], mark: str) -> str:
+    return "\n\n".join(f"{mark}{title}\n\n{told[title]}" for title in HELP_SECTIONS if title in told)
 
 
 # --------------------------------------------------------------------------- results
 
 
-def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
+def _result(finding: Finding, rule: int, fingerprints: tuple[str, str]) -> Object:
     help_ = f"\nhelp: {_text(finding.help)}" if finding.help else ""
     result: Object = {
         "ruleId": finding.code,
@@ -119,7 +113,7 @@ def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
         "level": finding.severity.value,
         "message": {"text": _text(finding.message) + help_},
         "locations": [_location(finding.place)],
-        "partialFingerprints": {FINGERPRINT: fingerprint},
+        "partialFingerprints": dict(zip((FINGERPRINT, TRACE_FINGERPRINT), fingerprints, strict=True)),
         "properties": {
             "confidence": finding.confidence.value,
             **_fix(finding.fix),
@@ -176,42 +170,3 @@ def _region(span: Span) -> Object:
         "endLine": span.end_line,
         "endColumn": span.end_column,
     }
-
-
-# --------------------------------------------------------------------------- fingerprints
-
-
-def fingerprints(report: Report) -> tuple[str, ...]:
-    """What tells each finding from the others, whatever changes elsewhere in its file or the project.
-
-    A hash of rule, file, function and the text that is marked, blanks aside; of findings that agree in all
-    of these, the number of those before.
-    """
-    seen: Counter[tuple[str, ...]] = Counter()
-    return tuple(_hashed((*identity, str(_count(seen, identity)))) for identity in _identities(report))
-
-
-def _identities(report: Report) -> Iterator[tuple[str, ...]]:
-    for finding in report.findings:
-        place = finding.place
-        text = _marked(report.sources.get(place.path, ()), place.span)
-        yield finding.code, place.path, place.symbol, " ".join(text.split())
-
-
-def _count(seen: Counter[tuple[str, ...]], identity: tuple[str, ...]) -> int:
-    seen[identity] += 1
-    return seen[identity] - 1
-
-
-def _marked(lines: Sequence[str], span: Span) -> str:
-    """The text of the span; of a span that has none, its line."""
-    part = list(lines[span.line - 1 : span.end_line])
-    if not part or (span.line == span.end_line and span.column >= span.end_column):
-        return "\n".join(part)
-    part[-1] = part[-1][: span.end_column - 1]
-    part[0] = part[0][span.column - 1 :]
-    return "\n".join(part)
-
-
-def _hashed(identity: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()

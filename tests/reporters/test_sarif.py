@@ -1,7 +1,7 @@
 """SARIF logs: valid by the official schema, with the story, and with fingerprints that last."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,8 @@ from cancellint.model.finding import Confidence, Finding, Note, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
 from cancellint.pipeline import run
-from cancellint.reporters.sarif import Described, fingerprints, render
+from cancellint.reporters.fingerprints import by_place, by_trace
+from cancellint.reporters.sarif import Described, render
 from cancellint.resources import rules_folder
 from cancellint.selection import catalogue
 
@@ -167,6 +168,9 @@ def test_a_fault_of_ours_is_told_and_the_run_called_unsuccessful() -> None:
 
 # --------------------------------------------------------------------------- fingerprints
 
+Kind = Callable[[Report], tuple[str, ...]]
+KINDS = [by_place, by_trace]
+
 
 def edits() -> Sequence[tuple[str, str]]:
     """Changes of the file that have nothing to do with its findings."""
@@ -185,19 +189,21 @@ def edits() -> Sequence[tuple[str, str]]:
     ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("name", "text"), edits(), ids=[name for name, _ in edits()])
-def test_fingerprints_survive_unrelated_edits(name: str, text: str, tmp_path: Path) -> None:
-    before = fingerprints(report_on(tmp_path, LOCKED))
+def test_fingerprints_survive_unrelated_edits(name: str, text: str, tmp_path: Path, kind: Kind) -> None:
+    before = kind(report_on(tmp_path, LOCKED))
 
     assert len(set(before)) == 3
-    assert fingerprints(report_on(tmp_path, text)) == before
+    assert kind(report_on(tmp_path, text)) == before
 
 
-def test_fingerprints_change_with_what_they_are_about(tmp_path: Path) -> None:
-    before = fingerprints(report_on(tmp_path, LOCKED))
-    renamed = fingerprints(report_on(tmp_path, LOCKED.replace("refresh", "reload")))
-    changed = fingerprints(report_on(tmp_path, LOCKED.replace("sleep(1)", "sleep(2)", 1)))
-    gone = fingerprints(
+@pytest.mark.parametrize("kind", KINDS)
+def test_fingerprints_change_with_what_they_are_about(kind: Kind, tmp_path: Path) -> None:
+    before = kind(report_on(tmp_path, LOCKED))
+    renamed = kind(report_on(tmp_path, LOCKED.replace("refresh", "reload")))
+    changed = kind(report_on(tmp_path, LOCKED.replace("sleep(1)", "sleep(2)", 1)))
+    gone = kind(
         report_on(
             tmp_path,
             LOCKED.replace("        await asyncio.sleep(1)", "        pass", 1),
@@ -211,4 +217,4 @@ def test_fingerprints_change_with_what_they_are_about(tmp_path: Path) -> None:
 def test_fingerprints_need_no_source() -> None:
     same = msgspec.structs.replace(REPORT, findings=REPORT.findings[:1] * 2)
 
-    assert len(set(fingerprints(same))) == 2
+    assert len(set(by_place(same))) == 2

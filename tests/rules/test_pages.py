@@ -15,8 +15,7 @@ import pytest
 
 from cancellint.cli import main
 from cancellint.config import Config
-from cancellint.drafts import SAME_CAUSE
-from cancellint.model.finding import Finding
+from cancellint.model.finding import SAME_CAUSE, Finding
 from cancellint.model.source import Place
 from cancellint.pipeline import run, summaries
 from cancellint.resources import rule_pages

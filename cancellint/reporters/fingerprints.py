@@ -1,0 +1,58 @@
+"""What tells each finding from the others, whatever changes elsewhere in its file or the project."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from cancellint.model.finding import Finding
+from cancellint.model.report import Report
+from cancellint.model.source import Place, Span
+
+
+def by_place(report: Report) -> tuple[str, ...]:
+    """A hash of rule, file, function and the text that is marked, blanks aside.
+
+    Of findings that agree in all of these, the number of those before counts too.
+    """
+    return _hashed(
+        (finding.code, finding.place.path, finding.place.symbol, _text(finding.place, report))
+        for finding in report.findings
+    )
+
+
+def by_trace(report: Report) -> tuple[str, ...]:
+    """A hash of rule, function and the texts along the trace, with the functions they stand in.
+
+    It stays where files are moved, lines are shifted, and code is laid out anew.
+    """
+    return _hashed((finding.code, *_trace(finding, report)) for finding in report.findings)
+
+
+def _trace(finding: Finding, report: Report) -> Iterator[str]:
+    for place in (finding.place, *(note.place for note in finding.story)):
+        yield place.symbol
+        yield _text(place, report).replace(" ", "").replace(",)", ")")
+
+
+def _text(place: Place, report: Report) -> str:
+    return " ".join(_marked(report.sources.get(place.text, ()), place.span).split())
+
+
+def _marked(lines: Sequence[str], span: Span) -> str:
+    """The text of the span; of a span that has none, its line."""
+    part = list(lines[span.line - 1 : span.end_line])
+    if not part or (span.line == span.end_line and span.column >= span.end_column):
+        return "\n".join(part)
+    part[-1] = part[-1][: span.end_column - 1]
+    part[0] = part[0][span.column - 1 :]
+    return "\n".join(part)
+
+
+def _hashed(identities: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    seen: Counter[tuple[str, ...]] = Counter()
+    hashes: list[str] = []
+    for identity in identities:
+        text = "\0".join((*identity, str(seen[identity])))
+        hashes.append(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
+        seen[identity] += 1
+    return tuple(hashes)
