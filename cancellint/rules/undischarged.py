@@ -7,11 +7,7 @@ from msgspec import structs
 from cancellint.analysis.explain.wording import left_undone
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.model.finding import Canceller, Confidence, Fix, RawFinding, SiteNote
-from cancellint.model.summary import Verb
 from cancellint.rules.rule import Subject
-
-_SELDOM_MISSED = frozenset({Verb.ADDS, Verb.RAISES})
-"""An entry, or one more in a count, mostly just stays there; a flag or a lock turns the next call away."""
 
 
 def undischarged(
@@ -27,9 +23,7 @@ def undischarged(
         help=cure,
         fix=fix,
     )
-    found = subject.cancelled(
-        found, debt.act.subject, debt.taken, debt.cancelled, harms=debt.act.verb not in _SELDOM_MISSED
-    )
+    found = subject.cancelled(found, debt.act.subject, debt.taken, debt.cancelled)
     if debt.is_answered:
         in_time = subject.project.cancellers.times_out(subject.function)
         if not in_time and found.canceller is not Canceller.RACE:
