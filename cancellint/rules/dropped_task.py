@@ -52,16 +52,12 @@ def _cause(subject: Subject, task: DroppedTask) -> str | None:
 def _confidence(task: DroppedTask) -> Confidence:
     """Return how firmly it stands that something is lost that somebody would miss.
 
-    An error that not even the event loop reports is lost for certain, and whoever has given the program what
-    it runs never hears of one. Of all else the loop tells something at some time.
+    A helper that keeps none of its tasks is one place to mend, and sooner or later runs one that matters.
     """
-    if not task.loses_error:
+    if not task.matters or not (task.loses_error or task.dropped.started.helpers):
         return Confidence.POSSIBLE
-    if task.is_silent and task.raises:
-        return task.dropped.started.confidence
-    return weakest(
-        Confidence.LIKELY if task.is_given else Confidence.POSSIBLE, task.dropped.started.confidence
-    )
+    known = Confidence.CERTAIN if task.is_silent and task.raises else Confidence.LIKELY
+    return weakest(known, task.dropped.started.confidence)
 
 
 def _what(dropped: Dropped) -> str:

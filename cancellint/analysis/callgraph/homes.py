@@ -45,7 +45,7 @@ class Homes:
         return None
 
     def holder(self, key: FunctionKey, expr: Expr) -> str | None:
-        """Return the class of the object by whose attribute an expression means something, None if not known."""
+        """Return the class of the object by whose attribute an expression means something, or None."""
         while isinstance(expr, Item):
             expr = expr.base
         if not isinstance(expr, Attr):

@@ -126,6 +126,15 @@ class Outcomes:
             waiting is None or any(each.may_be_forgotten for each in waiting),
         )
 
+    def failing(self, key: FunctionKey) -> tuple[FunctionKey, ...]:
+        """Return a function and those that it runs whose errors would leave it, MOST_FUNCTIONS at most."""
+        found = [key]
+        for current in found:
+            found.extend(each for each in self._of_steps(current).exposed if each not in found)
+            if MOST_FUNCTIONS.is_exceeded_by(len(found)):
+                break
+        return tuple(found)
+
     def _reached(
         self,
         key: FunctionKey,

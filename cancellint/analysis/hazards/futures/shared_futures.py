@@ -438,9 +438,13 @@ class SharedFutures:
                     part.startswith("_") for part in function.qualname.split(".")
                 )
                 unknown = sum(1 for _ in self._futures.inflows.unknown_callers(key))
-                several = len(waiting) + unknown > 1 or (not callers and self._exposure.is_exported(key))
+                several = len(waiting) + unknown > 1 or (not callers and self._is_offered(key))
                 firm = public and several and not self._is_locked(at)
                 return Confidence.LIKELY if firm else Confidence.POSSIBLE
+
+    def _is_offered(self, key: FunctionKey) -> bool:
+        """Tell whether users may call what the program does not call itself, by what its package exports."""
+        return self._exposure.is_exported(key) or not self._exposure.declares_api(key.module)
 
     def _is_locked(self, at: CallSite) -> bool:
         """Tell whether a lock is held at a step, so that only one at a time can wait there."""

@@ -8,7 +8,7 @@ from cancellint.analysis.callgraph.handles import Dropped, Handles, Started
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import operands
 from cancellint.analysis.flow.outcomes import UNKNOWN, Outcome, Outcomes
-from cancellint.analysis.hazards.tasks.given_work import GivenWork
+from cancellint.analysis.hazards.tasks.concerns import Concerns
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.types import CallSite, FunctionKey, LibraryCallee, ProjectCallee, ProjectFunction
 
@@ -28,8 +28,8 @@ class DroppedTask(Struct, frozen=True):
     """the error is one that its own code raises"""
     is_silent: bool
     """not even the event loop reports what it raises"""
-    is_given: bool
-    """it runs what the program was given: whoever gave it never hears of an error"""
+    matters: bool
+    """somebody depends on it"""
     runs: tuple[FunctionKey, ...] = ()
     """the project functions that it may be a call of"""
 
@@ -41,7 +41,7 @@ class DroppedTasks:
         self._effects = effects
         self._handles = handles
         self._outcomes = Outcomes(effects)
-        self._given = GivenWork(effects)
+        self._concerns = Concerns(effects, self._outcomes)
 
     def of(self, key: FunctionKey) -> Iterator[DroppedTask]:
         """Yield the tasks that a function drops and that may be lost, or whose error may be."""
@@ -54,11 +54,21 @@ class DroppedTasks:
             if collected or unseen:
                 raises = unseen and outcome.raises
                 silent = self._is_silent(CallSite(key, dropped.step), started)
-                given = not outcome.is_known and self._is_given(key, started)
-                yield DroppedTask(dropped, collected, unseen, raises, silent, given, functions)
+                matters = (
+                    silent
+                    or raises
+                    or bool(started.helpers)
+                    or self._is_missed(key, started, outcome, functions)
+                )
+                yield DroppedTask(dropped, collected, unseen, raises, silent, matters, functions)
 
-    def _is_given(self, key: FunctionKey, started: Started) -> bool:
-        return started.work is None or self._given.is_given(key, started.work)
+    def _is_missed(
+        self, key: FunctionKey, started: Started, outcome: Outcome, functions: tuple[FunctionKey, ...]
+    ) -> bool:
+        """Tell whether somebody depends on what is run, or has given it to the program to be run."""
+        if outcome.is_known:
+            return self._concerns.anybody(functions)
+        return started.work is None or self._concerns.is_given(key, started.work)
 
     def _is_silent(self, at: CallSite, started: Started) -> bool:
         """Tell whether the handle is one that never says that nobody has asked for its error."""
