@@ -23,6 +23,7 @@ from cancellint.analysis.effects.gathering import (
 )
 from cancellint.analysis.effects.operations import Known, Operation, Operations, delivered, operands, wrapped
 from cancellint.analysis.effects.queues import Queues
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
@@ -84,10 +85,10 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-DEEPEST_PASSED = 4
+DEEPEST_PASSED = Limit(4, "functions that are passed to functions that are passed on")
 """Functions that are passed to functions that are passed on: what is followed of that."""
 
-_DEEPEST_RETURNING = 3
+_DEEPEST_RETURNING = Limit(3, "functions returned by functions that are passed to calls")
 """Functions passed to calls that are returned by functions passed to calls: how many levels are followed."""
 
 
@@ -484,6 +485,7 @@ class Effects:
         A function that is passed on and called may pass on functions itself, and so round in a ring.
         """
         if self._nesting == DEEPEST_PASSED:
+            DEEPEST_PASSED.reached()
             gathered.suspends = True
             return
         if self.is_abstract(callee):
@@ -604,7 +606,7 @@ class Effects:
 
         Such a function may pass itself, or others like it, to what it calls.
         """
-        if called in self._returning or len(self._returning) == _DEEPEST_RETURNING:
+        if called in self._returning or _DEEPEST_RETURNING.is_exceeded_by(len(self._returning) + 1):
             return
         self._returning.append(called)
         try:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from cancellint.analysis.effects.effect import Effect
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Decided, Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.flow.decided import known_of
 from cancellint.analysis.flow.facts import Facts, FactsOf
@@ -31,9 +32,9 @@ from cancellint.model.knowledge import RaceKind
 from cancellint.model.summary import Locks, Path
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
-DEEPEST = 12
+DEEPEST = Limit(12, "calls on the way to a lock")
 """Calls through which a lock is followed."""
-MOST_PLACES = 2_000
+MOST_PLACES = Limit(2_000, "places between a lock and an await under it")
 """Places of one search; what is not decided by then is taken to be possible."""
 
 
@@ -94,7 +95,7 @@ class WaysIn:
         reach, timed, overridden = Reach.SURELY, False, False
         of_task = CallSite(key, step) if started is not None else None
         decided = self._facts_of(key).known_before(step)
-        for _ in range(DEEPEST):
+        for _ in DEEPEST.rounds():
             facts = self._facts_of(key)
             effect = facts.effect(step) if started is None or len(hops) > 1 else started
             timed = timed or effect.race is not None or self._is_timed(facts, step)
