@@ -40,6 +40,10 @@ from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
 from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
+from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
+from cancellint.analysis.hazards.tasks.orphaned_shields import OrphanedShields
+from cancellint.analysis.hazards.tasks.unawaited_cancellations import UnawaitedCancellations
+from cancellint.analysis.hazards.tasks.unobserved_tasks import UnobservedTasks
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
@@ -127,6 +131,26 @@ class Project:
     def dropped_tasks(self) -> DroppedTasks:
         """Tasks that nobody keeps, and what that can cost."""
         return DroppedTasks(self.effects, self.handles)
+
+    @cached_property
+    def unawaited_cancellations(self) -> UnawaitedCancellations:
+        """Tasks that are cancelled and not waited for."""
+        return UnawaitedCancellations(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def unobserved_tasks(self) -> UnobservedTasks:
+        """Tasks that nobody looks at."""
+        return UnobservedTasks(self.effects, self.handles)
+
+    @cached_property
+    def gathered_errors(self) -> GatheredErrors:
+        """Errors that gatherings return, and that nobody looks at."""
+        return GatheredErrors(self.effects)
+
+    @cached_property
+    def orphaned_shields(self) -> OrphanedShields:
+        """Shielded coroutines that go on alone."""
+        return OrphanedShields(self.effects, self.facts_of)
 
     @cached_property
     def contenders(self) -> Contenders:

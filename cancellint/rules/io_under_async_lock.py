@@ -16,7 +16,8 @@ def io_under_async_lock(subject: Subject) -> Iterator[RawFinding]:
     project = subject.project
     if not project.result(subject.function).takes_lock:
         return
-    for found in locked_io(project.effects, project.facts_of, project.leaf_waits, subject.function):
+    waits, locks = project.leaf_waits, project.lock_homes
+    for found in locked_io(project.effects, project.facts_of, locks, waits, subject.function):
         known = found.wait.known
         assert known is not None
         lock = project.traces.shown(subject.function, found.lock)

@@ -7,15 +7,14 @@ from msgspec import Struct
 from cancellint.analysis.effects.effects import FUTURE, Effects
 from cancellint.analysis.effects.operations import Known
 from cancellint.analysis.engine.graph import ENTRY
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import Await, AwaitKind, Expr, Temp
 from cancellint.model.types import Callee, CallSite, FunctionKey, Instance, ProjectCallee
 
-_DEEPEST = 4
-"""Calls through which a wait is followed."""
-_MOST = 12
-"""Waits of one function that are told to its callers."""
+_DEEPEST = Limit(4, "calls on the way to a wait")
+_MOST = Limit(12, "waits of one function that are told to its callers")
 
 
 class LeafWait(Struct, frozen=True):
@@ -54,7 +53,7 @@ class LeafWaits:
         here = CallSite(key, step)
         for callee in self._callees(key, step, node):
             if isinstance(callee, ProjectCallee):
-                for each in self._of_function(callee.key, depth - 1) if depth else ():
+                for each in self._of_function(callee.key, depth - 1) if _DEEPEST.leaves(depth) else ():
                     if here not in each.hops:
                         yield LeafWait((here, *each.hops), each.known, each.receiver, each.surely)
                 continue
@@ -82,7 +81,7 @@ class LeafWaits:
     def _of_function(self, key: FunctionKey, depth: int) -> tuple[LeafWait, ...]:
         if key not in self._found:
             self._found[key] = ()  # what comes back to itself waits for nothing new
-            self._found[key] = tuple(self._in_function(key, depth))[:_MOST]
+            self._found[key] = tuple(_MOST.first(self._in_function(key, depth)))
         return self._found[key]
 
     def _in_function(self, key: FunctionKey, depth: int) -> Iterator[LeafWait]:

@@ -9,6 +9,7 @@ from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.locks.lock_objects import LockObject, lock_objects, taken_at
@@ -20,8 +21,7 @@ from cancellint.model.knowledge import LockKind
 from cancellint.model.summary import Locks, Path
 from cancellint.model.types import CallSite, FunctionKey, Instance
 
-_DEEPEST_CALLERS = 4
-"""Calls through which a lock that callers hold is followed."""
+_DEEPEST = Limit(6, "calls through which a lock is followed that callers hold")
 
 
 class Taken(Struct, frozen=True):
@@ -55,6 +55,7 @@ class LockHomes:
         self._exposure = Exposure(effects.program)
         self._held: dict[FunctionKey, HeldLocks] = {}
         self._taken: dict[tuple[FunctionKey, int, Path], Taken | None] = {}
+        self._depth = 0
         self._around: dict[FunctionKey, frozenset[Home]] = {}
 
     def held(self, key: FunctionKey) -> HeldLocks:
@@ -78,8 +79,12 @@ class LockHomes:
     def around(self, key: FunctionKey) -> frozenset[Home]:
         """Return whose locks everybody holds who calls a function that only the program calls."""
         if key not in self._around:
+            if _DEEPEST.is_exceeded_by(self._depth):
+                return frozenset()
             self._around[key] = frozenset()  # of a ring of calls nothing is known
+            self._depth += 1
             self._around[key] = self._held_by_callers(key)
+            self._depth -= 1
         return self._around[key]
 
     def of(self, key: FunctionKey, expr: Expr) -> Home | None:

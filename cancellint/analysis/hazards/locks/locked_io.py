@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import FactsOf
-from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.locks.leaf_waits import LeafWait, LeafWaits
-from cancellint.model.knowledge import LockKind, Role, SourceKind
+from cancellint.analysis.hazards.locks.lock_homes import LockHomes
+from cancellint.model.knowledge import Role, SourceKind
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
 
@@ -23,19 +23,20 @@ class LockedIo(Struct, frozen=True):
     name: str
 
 
-def locked_io(effects: Effects, facts_of: FactsOf, waits: LeafWaits, key: FunctionKey) -> Iterator[LockedIo]:
-    """Yield the first such await for each taking of a lock."""
+def locked_io(
+    effects: Effects, facts_of: FactsOf, locks: LockHomes, waits: LeafWaits, key: FunctionKey
+) -> Iterator[LockedIo]:
+    """Yield the first such await for each taking of a lock that keeps everybody out."""
     facts = facts_of(key)
-    held = HeldLocks(facts)
     told: set[int] = set()
     for _, step in sorted(facts.awaits(), key=lambda pair: pair[1]):
-        for lock, holding in held.at(step).items():
-            if holding.kind is not LockKind.ASYNC or holding.taken in told:
+        for taken in locks.at(key, step):
+            if taken.step in told or any(each.permits != 1 for each in taken.objects):
                 continue
             wait = next((each for each in waits.of_step(key, step) if _is_io(effects, each)), None)
             if wait is not None and wait.known is not None:
-                told.add(holding.taken)
-                yield LockedIo(step, holding.taken, lock, wait, wait.known.name)
+                told.add(taken.step)
+                yield LockedIo(step, taken.step, taken.path, wait, wait.known.name)
 
 
 def _is_io(effects: Effects, wait: LeafWait) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.model.ir import Call
 from cancellint.model.knowledge import Role
 from cancellint.model.types import CallSite, FunctionKey
 
-_DEEPEST = 8
-"""Calls through which a function is followed to the task that it runs in."""
+_DEEPEST = Limit(8, "calls on the way to the task that a function runs in")
 
 
 class TasksOf:
@@ -44,7 +44,7 @@ class TasksOf:
         while waiting:
             current, depth = waiting.pop()
             references = self._uses.of(current)
-            if not references or depth == _DEEPEST:
+            if not references or _DEEPEST.is_exceeded_by(depth):
                 return None
             for each in references:
                 if each.use is Use.GIVEN:
