@@ -17,6 +17,7 @@ from cancellint.analysis.engine.components import groups
 from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
@@ -183,6 +184,11 @@ class Project:
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
         return Backlogs(self.effects, self.uses)
+
+    @cached_property
+    def scoped_yields(self) -> ScopedYields:
+        """Generators that are suspended inside of a scope."""
+        return ScopedYields(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def swallowed_cancellations(self) -> SwallowedCancellations:

@@ -1,10 +1,11 @@
-"""What a handler's own tests of the exception say, when that is a cancellation."""
+"""What a handler's own tests of the exception say, when that is of certain classes."""
 
 from collections.abc import Iterator
 from functools import cached_property
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.handlers import Raised
 from cancellint.analysis.library.exceptions import Modality, some
 from cancellint.analysis.program.expressions import last_name, parts
 from cancellint.model.ir import Assign, Attr, Build, Call, Edge, Expr, Leaves, Name, Raise, Temp
@@ -14,12 +15,13 @@ _ASKS_CLASS = "builtins.isinstance"
 
 
 class CaughtTests:
-    """Answers for one handler, by its first step."""
+    """Answers for one handler, by its first step: has it caught a cancellation, or what else is said?"""
 
-    def __init__(self, effects: Effects, facts: Facts, catch: int) -> None:
+    def __init__(self, effects: Effects, facts: Facts, catch: int, raised: Raised = ()) -> None:
         self._effects = effects
         self._facts = facts
         self._catch = catch
+        self._raised = raised or effects.operations.exceptions.cancellations
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -60,7 +62,7 @@ class CaughtTests:
         return self._is_it(value) or (isinstance(value, Build) and any(map(self._is_it, value.items)))
 
     def allows(self, block: int, edge: Edge) -> bool:
-        """Tell whether an edge may be taken while the exception is a cancellation.
+        """Tell whether an edge may be taken while the exception is what it is said to be.
 
         What a test of it that is not understood decides is left to its author: neither way is followed.
         """
@@ -96,9 +98,7 @@ class CaughtTests:
             case Call(args=(asked, classes)) if self._is_it(asked) and self._is_isinstance(test.step):
                 types = classes.items if isinstance(classes, Build) else (classes,)
                 exceptions = self._effects.operations.exceptions
-                return some(
-                    exceptions.catches(self._facts.key, types, each) for each in exceptions.cancellations
-                )
+                return some(exceptions.catches(self._facts.key, types, each) for each in self._raised)
             case _:
                 return Modality.MAY
 

@@ -303,13 +303,14 @@ class SwallowedCancellations:
             return None
         cancellation = self._cancellers.of(key, owned=False, steps=(swallow.await_, swallow.at))
         firm = Confidence.LIKELY
-        if self._handles.may_be_cancelled(key, swallow.await_):
+        if self._handles.may_be_cancelled(key, swallow.await_) or self._is_delivered_again(key):
             firm = Confidence.POSSIBLE
         block = facts.flow.block_of(swallow.catch)
         only = facts.handlers.is_for_cancellations_only(block) or self._treats_alike(facts, swallow)
         if not swallow.sure or not only:
             firm = Confidence.POSSIBLE
-        if cancellation.canceller not in (Canceller.PUBLIC, Canceller.RACE):
+        nested = self._program.function(self._program.around(key)).kind == "function"
+        if nested or cancellation.canceller not in (Canceller.PUBLIC, Canceller.RACE):
             firm = Confidence.POSSIBLE
         error = next(iter(self._classes(key, swallow.raised)), None)
         return Swallowed(Kind.CONVERTED, swallow, None, key, (), cancellation, None, firm, error)
