@@ -19,6 +19,7 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
+from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
@@ -194,6 +195,11 @@ class Project:
     def swallowed_cancellations(self) -> SwallowedCancellations:
         """Cancellations that do not end what was cancelled."""
         return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
+
+    @cached_property
+    def blocking_calls(self) -> BlockingCalls:
+        """Calls of coroutines that block the event loop."""
+        return BlockingCalls(self.effects, self.uses)
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

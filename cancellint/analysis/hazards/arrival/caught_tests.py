@@ -75,8 +75,23 @@ class CaughtTests:
         return (edge.leaves is Leaves.TRUE) is (verdict is Modality.MUST)
 
     def asks(self, test: Expr) -> bool:
-        """Tell whether a test asks something of the exception."""
-        return any(self._is_it(part) for part in self._facts_parts(test))
+        """Tell whether a test asks something of the exception, be it by a variable that was told of it."""
+        return any(
+            self._is_it(part) or (isinstance(part, Name) and part.id in self._told)
+            for part in self._facts_parts(test)
+        )
+
+    @cached_property
+    def _told(self) -> frozenset[str]:
+        """The variables that hold an answer about the exception."""
+        return frozenset(
+            step.target.id
+            for step in self._facts.function.steps
+            if isinstance(step, Assign)
+            and isinstance(step.target, Name)
+            and step.value != Temp(self._catch)
+            and any(map(self._is_it, self._facts_parts(step.value)))
+        )
 
     def _facts_parts(self, test: Expr) -> tuple[Expr, ...]:
         found = list(parts(test))

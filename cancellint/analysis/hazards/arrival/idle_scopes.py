@@ -13,6 +13,10 @@ from cancellint.model.types import FunctionKey, ProjectCallee
 _TIMEOUTS = (RaceKind.CANCELS_RAISES, RaceKind.CANCELS_FALLS_THROUGH)
 
 
+DEEPEST = 5
+"""Coroutines that await one another: how many levels are followed before one is taken to wait."""
+
+
 class IdleScope(Struct, frozen=True):
     """A timeout that `at` enters or awaits, and that never fires; the `awaits` in it never suspend."""
 
@@ -65,28 +69,29 @@ def _awaited(effects: Effects, key: FunctionKey) -> Iterator[IdleScope]:
             yield IdleScope(number, race.name)
 
 
-def _never_suspends(effects: Effects, key: FunctionKey, await_: int) -> bool:
+def _never_suspends(effects: Effects, key: FunctionKey, await_: int, depth: int = DEEPEST) -> bool:
     if effects.of(key, await_).suspends:
         return False
-    return all(_is_idle(effects, callee) for callee in effects.callees(key, await_))
+    return all(_is_idle(effects, callee, depth) for callee in effects.callees(key, await_))
 
 
-def _is_idle(effects: Effects, key: FunctionKey) -> bool:
+def _is_idle(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
     """Tell whether a coroutine of the project runs from its start to its end, whoever overrides it."""
     program = effects.program
     function = program.function(key)
-    if not function.is_async or function.is_generator or function.decorators:
+    if depth == 0 or not function.is_async or function.is_generator or function.decorators:
         return False
     if effects.is_abstract(ProjectCallee(key, None, False, (), ())):
         return False
     cls = program.class_of(key)
-    overridden = program.overrides(cls, function.name) if cls is not None else ()
-    return not any(_may_wait(effects, each) for each in (key, *overridden))
+    overriding = program.overrides(cls, function.name) if cls is not None else ()
+    return all(_runs_through(effects, each, depth - 1) for each in (key, *overriding))
 
 
-def _may_wait(effects: Effects, key: FunctionKey) -> bool:
+def _runs_through(effects: Effects, key: FunctionKey, depth: int) -> bool:
     function = effects.program.function(key)
-    return not function.is_async or any(
-        isinstance(step, Await) and effects.of(key, number).suspends
+    return function.is_async and all(
+        _never_suspends(effects, key, number, depth)
         for number, step in enumerate(function.steps)
+        if isinstance(step, Await)
     )
