@@ -106,7 +106,7 @@ class BlockingCalls:
             here, chain = waiting.pop(0)
             function = self._program.function(here.function)
             if function.is_async:
-                yield here.function, Blocking(here.step, name, chain, self._confidence(here.function))
+                yield here.function, Blocking(here.step, name, chain, self._confidence(here.function, chain))
                 continue
             if len(chain) == DEEPEST or not self._runs_where_called(function):
                 continue
@@ -136,12 +136,12 @@ class BlockingCalls:
         names = decorator_names(function)
         return len(names) == len(function.decorators) and _TRANSPARENT.issuperset(names)
 
-    def _confidence(self, key: FunctionKey) -> Confidence:
+    def _confidence(self, key: FunctionKey, chain: tuple[CallSite, ...]) -> Confidence:
         """Return how firmly it stands that others wait meanwhile: that there are any."""
-        name = self._program.function(key).name
+        names = [self._program.function(each).name for each in (key, *(site.function for site in chain))]
         if not self._has_tasks and not self._exposure.is_exported(key):
             return Confidence.POSSIBLE
-        if any(word in self._effects.conventions.cleans_up for word in _words(name)):
+        if any(word in self._effects.conventions.cleans_up for name in names for word in _words(name)):
             return Confidence.POSSIBLE
         return Confidence.CERTAIN if self._has_tasks else Confidence.LIKELY
 
