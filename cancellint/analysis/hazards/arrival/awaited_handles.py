@@ -44,6 +44,14 @@ class AwaitedHandles:
             return True
         return any(last_name(value) in self._cancelled_attributes for value in handles)
 
+    def is_shielded(self, key: FunctionKey, await_: int) -> bool:
+        """Tell whether an await waits for something that its cancellation does not reach."""
+        step = self._program.function(key).steps[await_]
+        made = step.value if isinstance(step, Await) else None
+        if not isinstance(made, Temp) or not isinstance(self._program.function(key).steps[made.step], Call):
+            return False
+        return bool(self._roles(key, made.step) & {Role.SHIELDS})
+
     def _cancels_before(self, key: FunctionKey, await_: int) -> bool:
         """Tell whether a function cancels something and then waits for tasks that it holds."""
         flow = self._program.flow(key)
@@ -98,8 +106,12 @@ class AwaitedHandles:
 
     def _wraps(self, key: FunctionKey, made: int) -> bool:
         """Tell whether a call waits for what it is given, or starts it."""
-        known = (self._effects.operations.known(each) for each in self._effects.types.callees(key, made))
-        return any(each is not None and not _WRAPS.isdisjoint(each.entry.roles) for each in known)
+        return bool(self._roles(key, made) & _WRAPS)
+
+    def _roles(self, key: FunctionKey, call: int) -> frozenset[Role]:
+        """Return what a call of a library does."""
+        known = (self._effects.operations.known(each) for each in self._effects.types.callees(key, call))
+        return frozenset(role for each in known if each is not None for role in each.entry.roles)
 
     def _names_of(self, key: FunctionKey, receiver: Expr) -> Iterator[str]:
         for value in (receiver, *self._bound_to(key, receiver)):

@@ -1,10 +1,11 @@
-"""What a handler's own tests of the exception say, when that is a cancellation."""
+"""What a handler's own tests of the exception say, when that is of certain classes."""
 
 from collections.abc import Iterator
 from functools import cached_property
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.flow.handlers import Raised
 from cancellint.analysis.library.exceptions import Modality, some
 from cancellint.analysis.program.expressions import last_name, parts
 from cancellint.model.ir import Assign, Attr, Build, Call, Edge, Expr, Leaves, Name, Raise, Temp
@@ -14,12 +15,13 @@ _ASKS_CLASS = "builtins.isinstance"
 
 
 class CaughtTests:
-    """Answers for one handler, by its first step."""
+    """Answers for one handler, by its first step: has it caught a cancellation, or what else is said?"""
 
-    def __init__(self, effects: Effects, facts: Facts, catch: int) -> None:
+    def __init__(self, effects: Effects, facts: Facts, catch: int, raised: Raised = ()) -> None:
         self._effects = effects
         self._facts = facts
         self._catch = catch
+        self._raised = raised or effects.operations.exceptions.cancellations
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -60,7 +62,7 @@ class CaughtTests:
         return self._is_it(value) or (isinstance(value, Build) and any(map(self._is_it, value.items)))
 
     def allows(self, block: int, edge: Edge) -> bool:
-        """Tell whether an edge may be taken while the exception is a cancellation.
+        """Tell whether an edge may be taken while the exception is what it is said to be.
 
         What a test of it that is not understood decides is left to its author: neither way is followed.
         """
@@ -73,8 +75,23 @@ class CaughtTests:
         return (edge.leaves is Leaves.TRUE) is (verdict is Modality.MUST)
 
     def asks(self, test: Expr) -> bool:
-        """Tell whether a test asks something of the exception."""
-        return any(self._is_it(part) for part in self._facts_parts(test))
+        """Tell whether a test asks something of the exception, be it by a variable that was told of it."""
+        return any(
+            self._is_it(part) or (isinstance(part, Name) and part.id in self._told)
+            for part in self._facts_parts(test)
+        )
+
+    @cached_property
+    def _told(self) -> frozenset[str]:
+        """The variables that hold an answer about the exception."""
+        return frozenset(
+            step.target.id
+            for step in self._facts.function.steps
+            if isinstance(step, Assign)
+            and isinstance(step.target, Name)
+            and step.value != Temp(self._catch)
+            and any(map(self._is_it, self._facts_parts(step.value)))
+        )
 
     def _facts_parts(self, test: Expr) -> tuple[Expr, ...]:
         found = list(parts(test))
@@ -96,9 +113,7 @@ class CaughtTests:
             case Call(args=(asked, classes)) if self._is_it(asked) and self._is_isinstance(test.step):
                 types = classes.items if isinstance(classes, Build) else (classes,)
                 exceptions = self._effects.operations.exceptions
-                return some(
-                    exceptions.catches(self._facts.key, types, each) for each in exceptions.cancellations
-                )
+                return some(exceptions.catches(self._facts.key, types, each) for each in self._raised)
             case _:
                 return Modality.MAY
 

@@ -23,6 +23,7 @@ from cancellint.model.ir import (
     Call,
     Edge,
     Expr,
+    Item,
     Leaves,
     Load,
     Name,
@@ -211,14 +212,21 @@ class GoingOn:
         """Return the attributes and globals that a test asks, through the calls in it."""
         found: set[str] = set()
         for part in self._values(test):
-            if isinstance(part, Attr):
+            if isinstance(part, Attr) and self._is_of_others(root_name(part)):
                 found.add(part.name)
-            elif isinstance(part, Name) and self._is_of_others(part.id):
+            elif (
+                isinstance(part, Name)
+                and part.id not in self._facts.frame.params
+                and self._is_of_others(part.id)
+            ):
                 found.add(part.id)
         return frozenset(found)
 
-    def _is_of_others(self, name: str) -> bool:
-        if name.partition("@")[0] in self._facts.function.locals or name in self._facts.frame.params:
+    def _is_of_others(self, name: str | None) -> bool:
+        """Tell whether what hangs on a name may be changed by other functions: a parameter, a global."""
+        if name is None or name in self._facts.frame.params:
+            return True
+        if name.partition("@")[0] in self._facts.function.locals:
             return False
         return self._effects.program.binds(self._facts.key.module, name)
 
@@ -254,3 +262,10 @@ class GoingOn:
         return any(
             part == Temp(lost) or (isinstance(part, Name) and part.id in held) for part in self._values(test)
         )
+
+
+def root_name(expr: Expr) -> str | None:
+    """Return the variable that an attribute hangs on, None where it hangs on something else."""
+    while isinstance(expr, Attr | Item):
+        expr = expr.base
+    return expr.id if isinstance(expr, Name) else None

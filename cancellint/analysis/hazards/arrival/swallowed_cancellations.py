@@ -182,6 +182,8 @@ class SwallowedCancellations:
     ) -> Confidence:
         if not swallow.sure or self._handles.may_be_cancelled(facts.key, swallow.await_):
             return Confidence.POSSIBLE
+        if self._finishes(facts, swallow):
+            return Confidence.POSSIBLE
         if self._is_delivered_again(facts.key):
             return Confidence.POSSIBLE
         known = cancellation.canceller in _ENDS_ONE
@@ -248,6 +250,14 @@ class SwallowedCancellations:
             if (entry := knowledge.entry(name)) is not None and entry.level
         )
 
+    def _finishes(self, facts: Facts, swallow: Swallow) -> bool:
+        """Tell whether a handler of cancellations stands round something shielded: it is to be finished."""
+        if swallow.by is not By.HANDLER or not facts.handlers.names_cancellation(
+            facts.flow.block_of(swallow.catch)
+        ):
+            return False
+        return self._handles.is_shielded(facts.key, swallow.await_)
+
     def _treats_alike(self, facts: Facts, swallow: Swallow) -> bool:
         """Tell whether a handler names cancellations beside timeouts and does the same for both."""
         if swallow.by is not By.HANDLER:
@@ -303,13 +313,15 @@ class SwallowedCancellations:
             return None
         cancellation = self._cancellers.of(key, owned=False, steps=(swallow.await_, swallow.at))
         firm = Confidence.LIKELY
-        if self._handles.may_be_cancelled(key, swallow.await_):
+        if self._handles.may_be_cancelled(key, swallow.await_) or self._is_delivered_again(key):
             firm = Confidence.POSSIBLE
         block = facts.flow.block_of(swallow.catch)
         only = facts.handlers.is_for_cancellations_only(block) or self._treats_alike(facts, swallow)
-        if not swallow.sure or not only:
+        course = GoingOn(self._effects, facts).course((block,), swallow.await_, swallow.catch)
+        if not swallow.sure or not only or course.returns or course.waits or course.raises_again:
             firm = Confidence.POSSIBLE
-        if cancellation.canceller not in (Canceller.PUBLIC, Canceller.RACE):
+        nested = self._program.function(self._program.around(key)).kind == "function"
+        if nested or cancellation.canceller not in (Canceller.PUBLIC, Canceller.RACE):
             firm = Confidence.POSSIBLE
         error = next(iter(self._classes(key, swallow.raised)), None)
         return Swallowed(Kind.CONVERTED, swallow, None, key, (), cancellation, None, firm, error)
