@@ -30,6 +30,8 @@ class Order(Struct, frozen=True):
     """findings that are not told; else those of the projects' own settings"""
     tells_known: bool = False
     """whether these are told all the same"""
+    with_edits: bool = False
+    """whether findings tell what their fixes do to the text"""
     changed_since: str | None = None
     """a revision: findings that no change since then touches are not told"""
 
@@ -44,6 +46,7 @@ class Order(Struct, frozen=True):
             self.progress,
             self.force_exclude,
             configurations.own,
+            self.with_edits,
         )
 
 

@@ -569,5 +569,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if len(word) > MAX_WORD:
         return ""
     folded = {name.casefold(): name for name in known if len(name) <= MAX_WORD}
-    match = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
-    return f"; did you mean `{folded[match[0]]}`?" if match else ""
+    close = difflib.get_close_matches(word.casefold(), folded, n=max(1, len(folded)), cutoff=0.5)
+
+    def likeness(name: str) -> float:
+        return difflib.SequenceMatcher(None, name, word.casefold()).ratio()
+
+    best = max((name for name in folded if name in close), key=likeness, default=None)  # the first of equals
+    return f"; did you mean `{folded[best]}`?" if best is not None else ""

@@ -78,6 +78,8 @@ class Request(Struct, frozen=True):
     force_exclude: bool = False
     own: Callable[[Path], Config | None] = _nothing_else
     """what folders inside of the project say about themselves"""
+    with_edits: bool = False
+    """whether the edits of fixes are part of the findings"""
 
     def excluded(self, folder: Path) -> Sequence[str]:
         """What a folder inside of the project leaves out of itself."""
@@ -137,6 +139,8 @@ def examine(
             *(() if failures else unused(silenced, commented, catalogue())),
         )
         findings = tuple(told_by_cell(each, notebooks) for each in in_order(told))
+        if request.with_edits:
+            findings = tuple(_with_edits(each, reading) for each in findings)
     report = Report(
         findings=findings,
         files=reading.reported_files(),
@@ -375,6 +379,16 @@ def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> I
     """The drafts, without fixes that the text does not admit."""
     for each in drafts:
         yield each if each.raw.fix in possible else each.without_fix()
+
+
+def _with_edits(finding: Finding, reading: Reading) -> Finding:
+    """The finding with what its fix does to the text."""
+    from cancellint.fixes.edits import edits_of
+
+    if finding.fix is None:
+        return finding
+    data = reading.sources[finding.fix.sites[0].module].data or b""
+    return msgspec.structs.replace(finding, edits=edits_of(data, finding.fix))
 
 
 def _refusals(reading: Reading, choices: Choices) -> Iterator[Finding]:

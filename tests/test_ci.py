@@ -247,7 +247,7 @@ def modules_that_are_imported() -> set[str]:
     program = """if True:
         import sys
         from cancellint import cli, mending, pipeline, suppressions
-        from cancellint.reporters import concise, diff, github, json, sarif, text
+        from cancellint.reporters import concise, diff, github, html, json, junit, rdjson, sarif, text
         import libcst, rich.progress, rich.markdown, runpy, multiprocessing
         print(*{name.partition(".")[0] for name in sys.modules})
         """

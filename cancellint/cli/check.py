@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cancellint.cli.course import list_files, tell_course
-from cancellint.cli.formats import FORMATS, Look, Output, counted, output_named, rendered
+from cancellint.cli.course import limits_reached, list_files, tell_course
+from cancellint.cli.formats import Output, counted, output_named
 from cancellint.cli.known import record, silence_all, tell_or_prune
 from cancellint.cli.options import (
     COLOR,
@@ -37,6 +37,7 @@ from cancellint.cli.terminal import (
     write,
     write_bytes,
 )
+from cancellint.formats import FORMATS, WITH_EDITS, Look, rendered
 from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.report import Report
 
@@ -80,18 +81,22 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
             raise click.UsageError("--diff prints changes and no report")
         if self.verbose and self.quiet:
             raise click.UsageError("--verbose and --quiet contradict each other")
-        changing = {
+        changing = self._changing()
+        if len(changing) > 1 and changing != ["--fix", "--diff"]:
+            raise click.UsageError(f"{changing[0]} and {changing[1]} contradict each other")
+        if self.changed_since is not None and set(changing) - {"--add-ignore"}:
+            raise click.UsageError(f"--changed-since reports findings; it does not go with {changing[0]}")
+
+    def _changing(self) -> list[str]:
+        """The options that make something else than a report."""
+        asked = {
             "--fix": self.fix,
             "--diff": self.diff,
             "--add-ignore": self.add_ignore is not None,
             "--write-baseline": self.write_baseline is not None,
             "--prune-baseline": self.prune_baseline,
         }
-        given_ = [name for name, is_given in changing.items() if is_given]
-        if len(given_) > 1 and given_ != ["--fix", "--diff"]:
-            raise click.UsageError(f"{given_[0]} and {given_[1]} contradict each other")
-        if self.changed_since is not None and set(given_) - {"--add-ignore"}:
-            raise click.UsageError(f"--changed-since reports findings; it does not go with {given_[0]}")
+        return [name for name, is_asked in asked.items() if is_asked]
 
 
 @click.command(short_help="Check files and folders.")
@@ -102,7 +107,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     "output_files",
     multiple=True,
     metavar="[FORMAT=]FILE",
-    help="Write a report to this file too; its format follows from `.sarif`, `.json` or `.txt`.",
+    help="Write a report to this file too; its format follows from its ending, or is said before `=`.",
 )
 @click.option("--fix", is_flag=True, help="Make the fixes that are safe, and report what is left.")
 @click.option(
@@ -160,7 +165,8 @@ def check(**options: object) -> int:
     settings = asked.settings()
     if asked.show_files:
         return list_files(paths, settings, stdin, asked.force_exclude)
-    with progress_bar() as progress:
+    formats = (asked.output_format, *(output.format for output in outputs))
+    with progress_bar() as progress, limits_reached(is_wanted=asked.verbose) as limits:
         done = carry_out(
             Order(
                 paths,
@@ -173,12 +179,21 @@ def check(**options: object) -> int:
                 baseline=asked.baseline,
                 tells_known=asked.write_baseline is not None,
                 changed_since=asked.changed_since,
+                with_edits=any(each in WITH_EDITS for each in formats),
             )
         )
+    if asked.verbose:
+        tell_course(done, limits)
     if asked.write_baseline is not None:
         return record(done.mending.report, asked.write_baseline)
     if asked.add_ignore is not None:
         return silence_all(done.mending.report, asked.add_ignore)
+    return _told(asked, done, outputs, stdin)
+
+
+def _told(asked: CheckOptions, done: "Done", outputs: Sequence[Output], stdin: Stdin | None) -> int:
+    """Writes and prints what has come of it; the exit code."""
+    is_written = True
     if asked.diff:
         _show_changes(done.mending)
         has_findings = bool(done.mending.files)
@@ -186,11 +201,9 @@ def check(**options: object) -> int:
         is_written = not asked.fix or _make_changes(done.mending, stdin, done.unsafe_fixes)
         _show_report(asked, done, outputs, to_error=asked.fix and stdin is not None)
         has_findings = bool(done.mending.report.findings)
-    if asked.verbose:
-        tell_course(done)
     tell_or_prune(done.stale, prunes=asked.prune_baseline, is_quiet=asked.quiet)
     code = _ended(done.mending.report, has_findings and not asked.exit_zero, asked)
-    return code if asked.diff or is_written else TROUBLE
+    return code if is_written else TROUBLE
 
 
 def _show_report(asked: CheckOptions, done: "Done", outputs: Sequence[Output], *, to_error: bool) -> None:

@@ -1,6 +1,9 @@
 """What is told of a run itself: what was read, under which settings, and where the time went."""
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,36 @@ if TYPE_CHECKING:
     from cancellint.projects import SettingsFrom
 
 
-def tell_course(done: "Done") -> None:
+class _Counting(logging.Handler):
+    """Counts what is logged, by its text."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.counts: Counter[str] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.counts[record.getMessage()] += 1
+
+
+@contextmanager
+def limits_reached(*, is_wanted: bool) -> Iterator[Mapping[str, int]]:
+    """How often each limit of the analysis is reached meanwhile, if anybody wants to know."""
+    if not is_wanted:
+        yield {}
+        return
+    from cancellint.analysis.engine.limits import LOG
+
+    counting, before = _Counting(), LOG.level
+    LOG.addHandler(counting)
+    LOG.setLevel(logging.DEBUG)
+    try:
+        yield counting.counts
+    finally:
+        LOG.removeHandler(counting)
+        LOG.setLevel(before)
+
+
+def tell_course(done: "Done", limits: Mapping[str, int]) -> None:
     """Tells how a run went, on standard error."""
     report = done.mending.report
     for project in done.projects:
@@ -24,6 +56,10 @@ def tell_course(done: "Done") -> None:
     tell(f"{len(report.read):,} files read, {len(report.reported):,} of them reported on")
     for name, seconds in report.stages:
         tell(f"{name}: {seconds:.2f} s")
+    for limit, count in sorted(limits.items()):
+        tell(f"limit reached, and not looked further: {limit} ({count:,} times)")
+    if not limits:
+        tell("no limit of the analysis was reached")
 
 
 def _settings(settings: Settings) -> str:

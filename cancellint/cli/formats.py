@@ -8,25 +8,21 @@ import click
 import msgspec
 
 from cancellint.bounded import Unusable, write_text
-from cancellint.cli.pages import page
 from cancellint.cli.terminal import OutputError
 from cancellint.config import nearest
+from cancellint.formats import FORMATS, Look, rendered
 from cancellint.frontend.discover import absolute, project_root
 from cancellint.model.report import Report
 
-FORMATS = ("text", "concise", "json", "github", "sarif")
-_BY_SUFFIX: Final = {".json": "json", ".sarif": "sarif", ".txt": "text"}
-
-
-class Look(msgspec.Struct, frozen=True):
-    """What a report for people looks like."""
-
-    color: bool = False
-    unsafe_fixes: bool = False
-    """whether these are made too"""
-    in_full: bool = False
-    """whether each story is told, however many there are"""
-    with_summary: bool = True
+_BY_SUFFIX: Final = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".sarif": "sarif",
+    ".txt": "text",
+    ".xml": "junit",
+    ".md": "markdown",
+    ".html": "html",
+}
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -77,48 +73,6 @@ def output_named(word: str, default: str) -> Output:
     if leads_out(output.file):
         raise click.UsageError(f"--output-file: {output.file} is a link that leads out of the project")
     return output
-
-
-def rendered(report: Report, output_format: str, look: Look) -> str:
-    """The report in one of the formats."""
-    match output_format:
-        case "json":
-            from cancellint.reporters import json
-
-            return json.render(report)
-        case "concise":
-            from cancellint.reporters import concise
-
-            return concise.render(report)
-        case "github":
-            from cancellint.reporters import github
-
-            return github.render(report)
-        case "sarif":
-            return _as_sarif(report)
-        case _:
-            from cancellint.reporters import text
-
-            return text.render(
-                report,
-                color=look.color,
-                unsafe_fixes=look.unsafe_fixes,
-                in_full=look.in_full,
-                with_summary=look.with_summary,
-            )
-
-
-def _as_sarif(report: Report) -> str:
-    from cancellint.reporters import sarif
-    from cancellint.selection import catalogue
-
-    return sarif.render(
-        report,
-        [
-            sarif.Described(rule.code, rule.name, rule.severity, rule.summary, page(rule.name))
-            for rule in catalogue()
-        ],
-    )
 
 
 def counted(report: Report, output_format: str) -> str:

@@ -7,13 +7,9 @@ import msgspec
 
 from cancellint.cli.options import COLOR, TEXT_OR_JSON
 from cancellint.cli.terminal import wants_color, write
+from cancellint.formats import page
 from cancellint.reporters.pages import short, whole
-from cancellint.resources import rule_name, rules_folder
-
-
-def page(name: str) -> str:
-    """The page of the rule of this name, in Markdown."""
-    return (rules_folder() / f"{name}.md").read_text("utf-8")
+from cancellint.resources import rule_name
 
 
 @click.command()

@@ -4,7 +4,7 @@ import enum
 
 from msgspec import Struct
 
-from cancellint.model.source import Place, Site
+from cancellint.model.source import Place, Site, Span
 
 
 class Severity(enum.StrEnum):
@@ -113,6 +113,13 @@ class Fix(Struct, frozen=True):
     """whether the program does the same as before wherever the finding does no harm"""
 
 
+class TextEdit(Struct, frozen=True):
+    """Text that goes into the place of what stands in a span of the finding's file."""
+
+    span: Span
+    text: str
+
+
 class RawFinding(Struct, frozen=True):
     """A finding as a rule yields it."""
 
@@ -159,6 +166,8 @@ class Finding(Struct, frozen=True):
     """what `--fix` would do"""
     canceller: Canceller | None = None
     """as in `RawFinding`"""
+    edits: tuple[TextEdit, ...] = ()
+    """what the fix consists of, where that was asked for"""
 
     @property
     def story(self) -> tuple[Note, ...]:

@@ -14,18 +14,34 @@ def by_place(report: Report) -> tuple[str, ...]:
 
     Of findings that agree in all of these, the number of those before counts too.
     """
-    return _hashed(
-        (finding.code, finding.place.path, finding.place.symbol, _text(finding.place, report))
+    known = (
+        ("", (finding.code, finding.place.path, finding.place.symbol, _text(finding.place, report)))
         for finding in report.findings
     )
+    return tuple(_hash(identity) for identity in _numbered(known))
 
 
 def by_trace(report: Report) -> tuple[str, ...]:
     """A hash of rule, function and the texts along the trace, with the functions they stand in.
 
-    It stays where files are moved, lines are shifted, and code is laid out anew.
+    It stays where files are moved, lines are shifted, and code is laid out anew. Copies of the same code in
+    several files have the same.
     """
-    return _hashed((finding.code, *_trace(finding, report)) for finding in report.findings)
+    return tuple(_hash(identity) for identity in _numbered(_by_path(report)))
+
+
+def by_trace_and_file(report: Report) -> tuple[str, ...]:
+    """The same with the file, so that no two are alike."""
+    return tuple(
+        _hash((finding.place.path, print_))
+        for finding, print_ in zip(report.findings, by_trace(report), strict=True)
+    )
+
+
+def _by_path(report: Report) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The file of each finding, and what the finding is known by within it."""
+    for finding in report.findings:
+        yield finding.place.path, (finding.code, *_trace(finding, report))
 
 
 def _trace(finding: Finding, report: Report) -> Iterator[str]:
@@ -48,11 +64,13 @@ def _marked(lines: Sequence[str], span: Span) -> str:
     return "\n".join(part)
 
 
-def _hashed(identities: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    seen: Counter[tuple[str, ...]] = Counter()
-    hashes: list[str] = []
-    for identity in identities:
-        text = "\0".join((*identity, str(seen[identity])))
-        hashes.append(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
-        seen[identity] += 1
-    return tuple(hashes)
+def _numbered(known: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[str, ...]]:
+    """What each is known by, with the number of those before it that are alike in the same file."""
+    seen: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for each in known:
+        yield (*each[1], str(seen[each]))
+        seen[each] += 1
+
+
+def _hash(identity: tuple[str, ...]) -> str:
+    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,9 +1,13 @@
 """What is told of the run itself."""
 
 import re
+from typing import Any
 
 import pytest
 
+from cancellint import pipeline
+from cancellint.analysis.engine.limits import LOG, Limit
+from cancellint.analysis.project import Project
 from tests.cli.test_projects import tree
 from tests.test_cli import LOCKED, Command
 
@@ -30,6 +34,25 @@ def test_verbose_tells_root_configuration_files_and_times(command: Command) -> N
         "rules",
         "places and fixes",
     ]
+
+
+def test_verbose_tells_which_limits_were_reached(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command.write(a=LOCKED)
+    apples = Limit(3, "apples in a basket")
+    original = pipeline.analyse
+
+    def reaches(*arguments: Any) -> Project:
+        apples.reached()
+        apples.reached()
+        return original(*arguments)
+
+    assert command("check", "--verbose").err.endswith("no limit of the analysis was reached\n")
+    monkeypatch.setattr(pipeline, "analyse", reaches)
+
+    told = "cancellint: limit reached, and not looked further: 3 apples in a basket (2 times)\n"
+    assert told in command("check", "--verbose").err
+    assert command("check").err == ""
+    assert LOG.handlers == []
 
 
 def test_verbose_tells_every_story(command: Command) -> None:
