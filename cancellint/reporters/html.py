@@ -22,9 +22,12 @@ _DATA = "__DATA__"
 HARM = {
     "CAN0": "not checked",
     "CAN1": "lost, leaked or left half done",
-    "CAN2": "the event loop or a lock is held up",
+    "CAN2": "a lock keeps others waiting",
     "CAN3": "grows without a bound",
     "CAN4": "a task nobody looks after",
+    "CAN5": "a cancellation or a scope that does not do what it should",
+    "CAN7": "shared state that changes meanwhile",
+    "CAN8": "the event loop is held up",
 }
 """What a rule is about, by the beginning of its code."""
 

@@ -29,6 +29,7 @@ from cancellint.reporters import (
 )
 from cancellint.reporters import json as json_reporter
 from cancellint.reporters.order import worst_first
+from cancellint.selection import catalogue
 from tests.reporters.test_reporters import REPORT, finding
 from tests.test_printable import assert_harmless
 
@@ -249,3 +250,7 @@ def test_the_page_is_whole_and_asks_nobody() -> None:
     assert shown.count("</script>") == 2
     assert not re.search(r"(?:src|href)=|https?:|@import|url\(", shown)
     assert "default-src 'none'" in shown
+
+
+def test_every_rule_belongs_to_a_harm() -> None:
+    assert [rule.code for rule in catalogue() if rule.code[:4] not in html.HARM] == []
