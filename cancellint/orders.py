@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from cancellint.baseline import Baseline, Entry, compared, read, without
+from cancellint.baseline import Baseline, BaselineError, Entry, compared, read, without
 from cancellint.changes import Changes, since
 from cancellint.frontend.discover import Stdin
 from cancellint.mending import Mending, mend
@@ -37,6 +37,8 @@ class Order(Struct, frozen=True):
     """findings that are not told; else those of the projects' own settings"""
     tells_known: bool = False
     """whether these are told all the same"""
+    needs_baseline: bool = False
+    """whether it is a mistake that there is none"""
     with_edits: bool = False
     """whether findings tell what their fixes do to the text"""
     changed_since: str | None = None
@@ -76,6 +78,8 @@ def carry_out(order: Order) -> Done:
     """Checks all projects of the paths. Raises ConfigError, UnknownRule, KnowledgeError and those below."""
     found = projects(order.paths, order.settings)
     baselines = [read(file) for file in _baselines(order, found)]
+    if order.needs_baseline and not baselines:
+        raise BaselineError("there is no baseline: name it with --baseline or in the configuration")
     menders = [_mending(order, project) for project in found]
     warnings = chain.from_iterable(each.configurations.warnings() for each in found)
     report, stale = merged([each.report for each in menders], order.paths, warnings), []

@@ -81,6 +81,8 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
             raise click.UsageError("--diff prints changes and no report")
         if self.verbose and self.quiet:
             raise click.UsageError("--verbose and --quiet contradict each other")
+        if self.write_baseline is not None and not os.path.isdir(self.write_baseline.parent):
+            raise click.UsageError(f"--write-baseline: there is no folder {self.write_baseline.parent}")
         changing = self._changing()
         if len(changing) > 1 and changing != ["--fix", "--diff"]:
             raise click.UsageError(f"{changing[0]} and {changing[1]} contradict each other")
@@ -178,6 +180,7 @@ def check(**options: object) -> int:
                 mends=asked.fix or asked.diff,
                 baseline=asked.baseline,
                 tells_known=asked.write_baseline is not None,
+                needs_baseline=asked.prune_baseline,
                 changed_since=asked.changed_since,
                 with_edits=any(each in WITH_EDITS for each in formats),
             )

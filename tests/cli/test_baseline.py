@@ -134,6 +134,8 @@ def test_a_baseline_that_cannot_be_used_is_told(command: Command, text: str | No
         ("--add-ignore", "why", "--diff"),
         ("--changed-since", "HEAD", "--fix"),
         ("--changed-since", "HEAD", "--write-baseline", "x.json"),
+        ("--write-baseline", "nowhere/x.json"),
+        ("--prune-baseline",),
     ],
 )
 def test_what_does_not_go_together_is_told(command: Command, arguments: tuple[str, ...]) -> None:
