@@ -1,7 +1,6 @@
 """Tasks that are to run for ever, kept in an attribute where nobody ever looks whether they still do."""
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -9,6 +8,7 @@ from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.outcomes import Outcomes
+from cancellint.analysis.hazards.tasks.mentions import Mentions
 from cancellint.analysis.hazards.tasks.stakes import never_returns
 from cancellint.analysis.memory.values import read_by
 from cancellint.analysis.program.expressions import parts
@@ -36,6 +36,7 @@ class UnobservedTasks:
         self._handles = handles
         self._homes = Homes(effects)
         self._outcomes = Outcomes(effects)
+        self._reads = Mentions(effects.program, _reads)
 
     def of(self, key: FunctionKey) -> Iterator[Unobserved]:
         """Yield the tasks that a function starts and keeps, and that nobody looks at."""
@@ -85,19 +86,13 @@ class UnobservedTasks:
 
     def _is_observed(self, home: Home) -> bool:
         """Tell whether anybody does more with an attribute than to cancel, test or forget what it holds."""
-        return any(self._homes.of(key, value) in (home, None) for key, value in self._read.get(home[1], ()))
+        return any(self._homes.of(key, value) in (home, None) for key, value in self._reads.of(home))
 
-    @cached_property
-    def _read(self) -> Mapping[str, list[tuple[FunctionKey, Attr]]]:
-        """The reads of attributes that may see how a task has ended, by the attribute's name."""
-        found: dict[str, list[tuple[FunctionKey, Attr]]] = {}
-        for key in self._program.functions():
-            function = self._program.function(key)
-            for step in function.steps:
-                for value in _values(step):
-                    for part in _seen(value):
-                        found.setdefault(part.name, []).append((key, part))
-        return found
+
+def _reads(step: Step) -> Iterator[Attr]:
+    """Yield the attributes that a step reads in a way that may see how a task has ended."""
+    for value in _values(step):
+        yield from _seen(value)
 
 
 def _values(step: Step) -> tuple[Expr, ...]:
