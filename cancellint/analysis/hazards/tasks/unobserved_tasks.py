@@ -53,7 +53,7 @@ class UnobservedTasks:
             for entry in self._entries(key, started.work):
                 outcome = self._outcomes.of(entry)
                 fails = outcome.raises or self._outcomes.may_fail_waiting(entry)
-                if fails and never_returns(self._effects, entry):
+                if fails and never_returns(self._effects, entry, unless_told=True):
                     runs = self._program.function(entry).qualname
                     yield Unobserved(number, stored[0], home[1], runs, entry, outcome.raises)
                     break
