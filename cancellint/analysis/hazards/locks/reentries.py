@@ -13,7 +13,7 @@ from cancellint.analysis.flow.held_locks import HeldLocks, Holding
 from cancellint.analysis.hazards.locks.lock_objects import LockObject, taken_at
 from cancellint.analysis.hazards.locks.ways_in import MOST_PLACES, Reach, WayIn, WaysIn
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit
+from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit, Item, Name
 from cancellint.model.knowledge import LockKind, RaceKind, Role
 from cancellint.model.summary import Locks, Path, Releases
 from cancellint.model.types import FunctionKey
@@ -96,14 +96,23 @@ class Reentries:
 
     def _is_same(self, facts: Facts, step: int, lock: Path, taken: int, way: WayIn) -> bool:
         """Tell whether a path means the same object at both places."""
-        if any(field.startswith("[") for field in lock.fields):
-            first = taken_at(self._effects, facts.key, taken)
-            if len(way.hops) > 1 or first is None or first != way.expr:
-                return False
+        if "[]" in lock.fields and not self._is_same_key(facts, taken, way):
+            return False
         if len(set(lock.fields)) < len(lock.fields) or self._is_assigned(facts, lock):
             return False
         kind, _, made = lock.root.partition(":")
         return kind != "temp" or not self._made_again(facts, int(made), taken, step)
+
+    def _is_same_key(self, facts: Facts, taken: int, way: WayIn) -> bool:
+        """Tell whether a container is asked with one key, that of a variable which is bound only once."""
+        first = taken_at(self._effects, facts.key, taken)
+        if not isinstance(first, Item) or first.key != way.key or not isinstance(way.key, Name):
+            return False
+        name = way.key.id
+        if any(isinstance(each, Assign) and each.target == way.key for each in facts.function.steps):
+            bound = facts.frame.value_of(name)
+            return bound is not None and isinstance(bound, Name)
+        return name in facts.frame.params
 
     def _is_assigned(self, facts: Facts, lock: Path) -> bool:
         """Tell whether the function gives the variable or attribute another lock."""

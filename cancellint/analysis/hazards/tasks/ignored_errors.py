@@ -28,6 +28,8 @@ class IgnoredErrors(Struct, frozen=True):
     runs: str
     raises: bool
     """the error is one that its own code raises"""
+    started_here: bool
+    """it is one of this call's own, not one that runs already and is merely waited for"""
 
 
 class GatheredErrors:
@@ -52,7 +54,8 @@ class GatheredErrors:
             found = next(self._missed(key, number), None)
             if found is not None:
                 operation, runs, raises = found
-                yield IgnoredErrors(number, name, operation, runs, raises)
+                here = operation.site.function == key
+                yield IgnoredErrors(number, name, operation, runs, raises, here)
 
     def _returns_errors(self, key: FunctionKey, number: int) -> str | None:
         """Return the name of what gathers, where an await hands over errors as values."""
