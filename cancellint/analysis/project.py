@@ -213,7 +213,7 @@ class Project:
     @cached_property
     def reentries(self) -> Reentries:
         """Locks that are waited for while they are held."""
-        return Reentries(self.effects, self.facts_of)
+        return Reentries(self.effects, self.lock_homes, self.facts_of)
 
     @cached_property
     def lock_homes(self) -> LockHomes:
