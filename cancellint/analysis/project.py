@@ -139,7 +139,7 @@ class Project:
     @cached_property
     def unobserved_tasks(self) -> UnobservedTasks:
         """Tasks that nobody looks at."""
-        return UnobservedTasks(self.effects, self.handles)
+        return UnobservedTasks(self.effects, self.facts_of, self.handles)
 
     @cached_property
     def gathered_errors(self) -> GatheredErrors:
