@@ -14,8 +14,8 @@ from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import pendings
-from cancellint.analysis.engine.graph import NORMAL
-from cancellint.analysis.engine.reachability import after_step
+from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.reachability import after_step, reachable
 from cancellint.analysis.flow.cancellation_paths import unshielded_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.tasks.mentions import Mentions
@@ -121,13 +121,17 @@ class UnawaitedCancellations:
                         yield callee.key
 
     def _cleanups(self, called: FunctionKey) -> Iterator[tuple[Facts, int]]:
-        """Yield the awaits that a coroutine still comes to when it is cancelled."""
+        """Yield the awaits that a coroutine comes to only when it is cancelled, or fails.
+
+        Where it swallows the cancellation and goes on with its work, it cleans up nothing.
+        """
         facts = self._facts_of(called)
+        working = reachable(facts.flow, (ENTRY,), NORMAL)
         told: set[int] = set()
         for block, _ in facts.awaits():
             for step in unshielded_path(facts, block).steps:
                 waits = isinstance(facts.function.steps[step], Await) and facts.effect(step).suspends
-                if waits and step not in told:
+                if waits and step not in told and facts.block_of(step) not in working:
                     told.add(step)
                     yield facts, step
 
