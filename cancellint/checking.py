@@ -6,7 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cancellint.config import Config
+from cancellint.baseline import Baseline, Entry, compared, read, without
+from cancellint.changes import since
 from cancellint.frontend.discover import Stdin
 from cancellint.mending import Mending, mend
 from cancellint.model.report import Report
@@ -25,6 +26,14 @@ class Order(Struct, frozen=True):
     force_exclude: bool = False
     mends: bool = False
     """whether fixes are made"""
+    baseline: Path | None = None
+    """findings that are not told; else those of the projects' own settings"""
+    tells_known: bool = False
+    """whether these are told all the same"""
+    with_edits: bool = False
+    """whether findings tell what their fixes do to the text"""
+    changed_since: str | None = None
+    """a revision: findings that no change since then touches are not told"""
 
     def request(self, project: Project) -> Request:
         """What of it is about one project."""
@@ -37,6 +46,7 @@ class Order(Struct, frozen=True):
             self.progress,
             self.force_exclude,
             configurations.own,
+            self.with_edits,
         )
 
 
@@ -44,32 +54,45 @@ class Done(Struct, frozen=True):
     """What came of it. Nothing is written yet."""
 
     mending: Mending
-    configs: tuple[Config, ...]
-    """of the projects, in the order of their places"""
+    stale: tuple[tuple[Baseline, tuple[Entry, ...]], ...]
+    """baselines with entries that are out of date"""
+    projects: tuple[Project, ...]
+    """in the order of their places"""
 
     @property
     def unsafe_fixes(self) -> bool:
         """Whether unsafe fixes are made too."""
-        return all(config.unsafe_fixes for config in self.configs)
+        return all(each.configurations.config.unsafe_fixes for each in self.projects)
 
 
 def carry_out(order: Order) -> Done:
-    """Checks all projects of the paths. Raises ConfigError, UnknownRule and KnowledgeError."""
+    """Checks all projects of the paths. Raises ConfigError, UnknownRule, KnowledgeError and those below."""
     found = projects(order.paths, order.settings)
-    configs = tuple(project.configurations.config for project in found)
+    baselines = [read(file) for file in _baselines(order, found)]
+    changes = None if order.changed_since is None else since(order.changed_since, Path.cwd())
     menders = [_mending(order, project) for project in found]
-    return Done(
-        Mending(
-            merged(
-                [each.report for each in menders],
-                order.paths,
-                chain.from_iterable(each.configurations.warnings() for each in found),
-            ),
-            tuple(chain.from_iterable(each.files for each in menders)),
-            sum(each.fixed for each in menders),
-        ),
-        configs,
-    )
+    warnings = chain.from_iterable(each.configurations.warnings() for each in found)
+    report, stale = merged([each.report for each in menders], order.paths, warnings), []
+    for baseline in baselines:
+        result = compared(report, baseline, is_whole=order.settings.is_plain)
+        report = result.report
+        stale.append((baseline, result.stale))
+    if changes is not None:
+        touched = [each for each in report.findings if changes.touch(each)]
+        if len(touched) < len(report.findings):
+            report = without(report, touched, f"no change since {order.changed_since} touches them")
+    files = tuple(chain.from_iterable(each.files for each in menders))
+    fixed = sum(each.fixed for each in menders)
+    return Done(Mending(report, files, fixed), tuple(each for each in stale if each[1]), found)
+
+
+def _baselines(order: Order, found: Iterable[Project]) -> tuple[Path, ...]:
+    if order.tells_known:
+        return ()
+    if order.baseline is not None:
+        return (order.baseline,)
+    stated = (each.configurations.config.baseline for each in found)
+    return tuple(dict.fromkeys(file for file in stated if file is not None))
 
 
 def _mending(order: Order, project: Project) -> Mending:
@@ -84,7 +107,7 @@ def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[
     found = chain.from_iterable(report.findings for report in reports)
     without = {argument for report in reports for argument in report.without_files}
     return Report(
-        findings=tuple(sorted(found, key=lambda each: (each.place, each.code, each.message, each.notes))),
+        findings=tuple(sorted(found, key=lambda each: each.place.path)),
         files=sum(report.files for report in reports),
         functions=sum(report.functions for report in reports),
         seconds=sum(report.seconds for report in reports),
@@ -92,4 +115,15 @@ def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[
         sources={path: lines for report in reports for path, lines in report.sources.items()},
         warnings=tuple(dict.fromkeys(chain(warnings, *(report.warnings for report in reports)))),
         without_files=tuple(str(path) for path in dict.fromkeys(paths) if str(path) in without),
+        stages=_together(chain.from_iterable(report.stages for report in reports)),
+        read=tuple(chain.from_iterable(report.read for report in reports)),
+        reported=tuple(chain.from_iterable(report.reported for report in reports)),
     )
+
+
+def _together(stages: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """The stages with what each took in all projects."""
+    total: dict[str, float] = {}
+    for name, seconds in stages:
+        total[name] = total.get(name, 0.0) + seconds
+    return tuple(total.items())

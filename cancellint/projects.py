@@ -30,6 +30,11 @@ class SettingsFrom(Struct, frozen=True):
     """no file counts"""
     overrides: Overrides = Overrides()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is looked for that the files ask for."""
+        return self.overrides.origins().keys() <= {"extend-select"} and not self.is_isolated
+
     def of(self, root: Path) -> Settings:
         """The settings of the project in a folder. Raises ConfigError and UnknownRule."""
         settings = isolated(root) if self.is_isolated else read_settings(root, self.file)
@@ -74,12 +79,20 @@ class Configurations:
                 return settings
         return self.outer
 
+    def excluded(self, folder: Path) -> Sequence[str]:
+        """What a folder inside of the project leaves out of itself."""
+        config = self.own(folder)
+        return () if config is None else config.exclude
+
+    @property
+    def inner(self) -> tuple[Settings, ...]:
+        """What folders inside of the project say, of those that were looked at."""
+        return tuple(settings for settings in self._own.values() if settings is not None)
+
     def warnings(self) -> Iterator[str]:
         """What folders inside of the project say in vain, of those that were looked at."""
         outer = values(self.config)
-        for settings in self._own.values():
-            if settings is None:
-                continue
+        for settings in self.inner:
             own = values(settings.config)
             for key in OF_THE_PROGRAM:
                 if key in settings.said and own[key] != outer[key]:

@@ -18,6 +18,9 @@ from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
+from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
+from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
@@ -37,6 +40,10 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
+from cancellint.analysis.hazards.sharing.replacing import Replacement
+from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
+from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
 from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
 from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
@@ -251,6 +258,40 @@ class Project:
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
         return Backlogs(self.effects, self.uses)
+
+    @cached_property
+    def scoped_yields(self) -> ScopedYields:
+        """Generators that are suspended inside of a scope."""
+        return ScopedYields(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def swallowed_cancellations(self) -> SwallowedCancellations:
+        """Cancellations that do not end what was cancelled."""
+        return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
+
+    @cached_property
+    def blocking_calls(self) -> BlockingCalls:
+        """Calls of coroutines that block the event loop."""
+        return BlockingCalls(self.effects, self.uses)
+
+    @cached_property
+    def second_callers(self) -> SecondCallers:
+        """Which functions two tasks may be in at a time."""
+        return SecondCallers(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def checks_then_acts(self) -> ChecksThenActs:
+        """Tests of shared state that a second task passes as well."""
+        return ChecksThenActs(self.effects, self.facts_of, self.second_callers)
+
+    def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
+        """Return the shared attributes that a function writes by a value from before a wait."""
+        if any(self.checks_then_acts.tells_of(key, caller) for caller in (key, *self._callers_of(key))):
+            return ()
+        return tuple(stale_writes(self.effects, self.facts_of, self.second_callers, key))
+
+    def _callers_of(self, key: FunctionKey) -> Iterator[FunctionKey]:
+        yield from dict.fromkeys(reference.site.function for reference in self.uses.of(key))
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

@@ -47,6 +47,8 @@ class Role(enum.StrEnum):
     """requests a cancellation of the receiver (`Task.cancel`, `CancelScope.cancel`)"""
     COMPLETES = "completes"
     """resolves a future"""
+    EXAMINES = "examines"
+    """tells code of the task that it runs in, and whether somebody cancels that"""
     NOTIFIES = "notifies"
     """wakes those who wait for the receiver (`Event.set`, `Condition.notify`, `Queue.task_done`)"""
 
@@ -205,6 +207,8 @@ class Entry(_Table, frozen=True):
     suspends: Suspends = Suspends.MAYBE
     fails: bool = True
     """it may raise an ordinary exception, be it that of what it waits for"""
+    stalls: bool = False
+    """of what blocks the thread: for as long as somebody else takes, be it a peer, a process or a thread"""
     holds: Literal["loop", "self"] | None = None
     """of what waits: who refers to the task that waits until it goes on, the event loop or the receiver"""
     of: str = "self"
