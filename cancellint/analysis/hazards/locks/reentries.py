@@ -164,7 +164,8 @@ class Reentries:
                 return Halt.FOUND
             return Halt.STOP if lock in facts.effect(at).paths(Releases) or at == holding.taken else ()
 
-        start = PathPoint(facts.block_of(holding.taken), (), holding.taken + 1, ())
+        known = facts.known_before(holding.taken)
+        start = PathPoint(facts.block_of(holding.taken), (), holding.taken + 1, known)
         search = PathSearch(facts.flow, passed, tests=facts.tests, cap=MOST_PLACES)
         return search.run([start]).outcome is Outcome.FOUND
 

@@ -71,8 +71,8 @@ def test_the_whole_way_is_told() -> None:
         ("async with self.lock:\n    if self.flag:\n        await self.take()", ["certain"]),
         ("if self.flag:\n    await self.lock.acquire()\nawait self.take()\nself.lock.release()", ["likely"]),
         (
-            "flag = bool(self.flag)\nif flag:\n    await self.lock.acquire()\nif not flag:\n    await self.take()\n"
-            "else:\n    self.lock.release()",
+            "flag = bool(self.flag)\nif flag:\n    await self.lock.acquire()\n"
+            "if not flag:\n    await self.take()\nelse:\n    self.lock.release()",
             [],
         ),
         ("async with self.lock:\n    asyncio.create_task(self.take())", []),
