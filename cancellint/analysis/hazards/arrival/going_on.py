@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL, ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.loops import Loop
 from cancellint.analysis.engine.order import inverse
 from cancellint.analysis.engine.path_search import PathPoint, PathSearch
@@ -32,7 +33,7 @@ from cancellint.model.ir import (
     Yield,
 )
 
-MOST_PLACES = 2000
+MOST_PLACES = Limit(2000, "places after a swallowed cancellation")
 """Places that are visited of one function after one cancellation."""
 _DEEPEST_VALUE = 4
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ERROR, NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.flow.cancellation_paths import catch_step
 from cancellint.analysis.flow.facts import Facts, FactsOf
@@ -21,7 +22,7 @@ CLOSED: Raised = ("builtins.GeneratorExit",)
 """What is raised at the `yield` where a generator is closed."""
 FAILED: Raised = (ANY_ERROR,)
 """What is raised at the `yield` of a context manager whose body fails."""
-MOST_PLACES = 2000
+MOST_PLACES = Limit(2000, "places after a generator is closed")
 _MANAGER = "asynccontextmanager"
 
 
