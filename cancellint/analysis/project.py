@@ -146,7 +146,7 @@ class Project:
     @cached_property
     def unobserved_tasks(self) -> UnobservedTasks:
         """Tasks that nobody looks at."""
-        return UnobservedTasks(self.effects, self.handles)
+        return UnobservedTasks(self.effects, self.facts_of, self.handles)
 
     @cached_property
     def gathered_errors(self) -> GatheredErrors:
@@ -220,7 +220,7 @@ class Project:
     @cached_property
     def reentries(self) -> Reentries:
         """Locks that are waited for while they are held."""
-        return Reentries(self.effects, self.facts_of)
+        return Reentries(self.effects, self.lock_homes, self.facts_of)
 
     @cached_property
     def lock_homes(self) -> LockHomes:

@@ -16,7 +16,7 @@ def ignored_gather_errors(subject: Subject) -> Iterator[RawFinding]:
             at=subject.site(found.awaited),
             message=f"nobody sees it when `{found.runs}` fails: `{found.gathers}` returns its error, "
             "and that is dropped",
-            confidence=Confidence.LIKELY,
+            confidence=Confidence.LIKELY if found.raises and found.started_here else Confidence.POSSIBLE,
             notes=(
                 SiteNote(
                     Site(site.function.module, site.function.function, site.step),

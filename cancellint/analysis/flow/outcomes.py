@@ -83,14 +83,12 @@ class _Steps(Struct, frozen=True):
     may_fail: bool
     raises: bool
     may_be_forgotten: bool
-    waits_unhandled: bool
-    """an await may fail outside of any handler"""
     exposed: tuple[FunctionKey, ...]
     """functions whose errors leave this one too"""
     awaited: tuple[FunctionKey, ...]
 
 
-_UNKNOWN_STEPS = _Steps(True, False, True, True, (), ())
+_UNKNOWN_STEPS = _Steps(True, False, True, (), ())
 
 
 class Outcomes:
@@ -127,11 +125,6 @@ class Outcomes:
             near is not None and any(each.raises for each in near),
             waiting is None or any(each.may_be_forgotten for each in waiting),
         )
-
-    def may_fail_waiting(self, key: FunctionKey) -> bool:
-        """Tell whether an error of what a function waits for may leave it, be it in what it runs."""
-        found = self._reached(key, lambda steps: steps.exposed, MOST_FUNCTIONS)
-        return found is None or any(each.waits_unhandled for each in found)
 
     def failing(self, key: FunctionKey) -> tuple[FunctionKey, ...]:
         """Return a function and those that it runs whose errors would leave it, MOST_FUNCTIONS at most."""
@@ -185,9 +178,6 @@ class Outcomes:
             raises=any(_is_own_error(function.steps[number]) for number in exposed),
             may_be_forgotten=any(
                 self._waits_unheld(key, number) for number in awaits if not reader.is_timed(number)
-            ),
-            waits_unhandled=any(
-                isinstance(function.steps[number], Await) and reader.may_fail(number) for number in exposed
             ),
             exposed=tuple(dict.fromkeys(callee.key for found in calls for callee in found)),
             awaited=tuple(

@@ -16,10 +16,10 @@ from cancellint.analysis.hazards.locks.lock_objects import LockObject, lock_obje
 from cancellint.analysis.hazards.locks.ways_in import WaysIn
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.ir import Await, Call, Expr
+from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Name
 from cancellint.model.knowledge import LockKind
 from cancellint.model.summary import Locks, Path
-from cancellint.model.types import CallSite, FunctionKey, Instance
+from cancellint.model.types import CallSite, FunctionKey, Instance, ProjectCallee
 
 _DEEPEST = Limit(6, "calls through which a lock is followed that callers hold")
 
@@ -55,6 +55,7 @@ class LockHomes:
         self._exposure = Exposure(effects.program)
         self._held: dict[FunctionKey, HeldLocks] = {}
         self._taken: dict[tuple[FunctionKey, int, Path], Taken | None] = {}
+        self._first: dict[Home, Home] = {}
         self._depth = 0
         self._around: dict[FunctionKey, frozenset[Home]] = {}
 
@@ -98,8 +99,45 @@ class LockHomes:
                     lock = argument(entry, entry.guards, step.args, step.keywords)
                     home = self.homes.of(made.function, lock) if lock is not None else None
                     if home is not None:
-                        return home
-        return self.homes.of(key, expr)
+                        return self._first_home(home)
+        home = self.homes.of(key, expr)
+        return self._first_home(home) if home is not None else None
+
+    def _first_home(self, home: Home) -> Home:
+        """Return who keeps a lock that an object was given when it was made; of any other who keeps it."""
+        if home not in self._first:
+            self._first[home] = home  # of what is handed round in a ring nothing is known
+            given = {self.of(key, value) for key, value in self._given_at_construction(home)}
+            first = given.pop() if len(given) == 1 else None
+            self._first[home] = home if first is None else first
+        return self._first[home]
+
+    def _given_at_construction(self, home: Home) -> Iterator[tuple[FunctionKey, Expr]]:
+        """Yield what calls of a class give for an attribute that its constructor takes from a parameter."""
+        program = self._effects.program
+        if program.cls(home[0]) is None:
+            return
+        for init in program.methods(home[0], "__init__"):
+            function = program.function(init)
+            places = {each.name: number for number, each in enumerate(function.params)}
+            for step in function.steps:
+                match step:
+                    case Assign(target=Attr(base=Name(id=own), name=name), value=Name(id=param)) if (
+                        name,
+                        places.get(own),
+                    ) == (home[1], 0) and places.get(param, 0) > 0:
+                        yield from self._given(init, home[0], places[param])
+                    case _:
+                        pass
+
+    def _given(self, init: FunctionKey, cls: str, index: int) -> Iterator[tuple[FunctionKey, Expr]]:
+        """Yield what the calls of a class give for a parameter of its constructor."""
+        for site in self._effects.program.calls.called.get(cls.rpartition(".")[2], ()):
+            for callee in self._effects.types.callees(site.function, site.step):
+                if isinstance(callee, ProjectCallee) and callee.key == init:
+                    value = self._effects.given(callee).get(index)
+                    if value is not None:
+                        yield site.function, value
 
     def _find(self, key: FunctionKey, step: int, path: Path) -> Taken | None:
         asked = key, step, path

@@ -13,7 +13,10 @@ from cancellint.analysis.memory.values import read_by
 from cancellint.analysis.program.expressions import names_in, parts
 from cancellint.model.ir import Assign, Await, AwaitKind, Call, Expr, Function, Name, Step, Temp
 from cancellint.model.knowledge import Role
+from cancellint.model.summary import Verb
 from cancellint.model.types import FunctionKey, ProjectCallee
+
+_UNDOES = frozenset({Verb.RELEASES, Verb.RESETS, Verb.LOWERS, Verb.REMOVES, Verb.CLOSES})
 
 
 class IgnoredErrors(Struct, frozen=True):
@@ -25,6 +28,8 @@ class IgnoredErrors(Struct, frozen=True):
     runs: str
     raises: bool
     """the error is one that its own code raises"""
+    started_here: bool
+    """it is one of this call's own, not one that runs already and is merely waited for"""
 
 
 class GatheredErrors:
@@ -49,7 +54,8 @@ class GatheredErrors:
             found = next(self._missed(key, number), None)
             if found is not None:
                 operation, runs, raises = found
-                yield IgnoredErrors(number, name, operation, runs, raises)
+                here = operation.site.function == key
+                yield IgnoredErrors(number, name, operation, runs, raises, here)
 
     def _returns_errors(self, key: FunctionKey, number: int) -> str | None:
         """Return the name of what gathers, where an await hands over errors as values."""
@@ -81,8 +87,7 @@ class GatheredErrors:
 
     def _ends_something(self, function: Function) -> bool:
         words = function.name.strip("_").split("_")
-        cleans_up = self._effects.conventions.cleans_up
-        return words[0] in cleans_up or words[-1] in cleans_up or function.name == "__aexit__"
+        return any(word in self._effects.conventions.cleans_up for word in words)
 
     def _is_in_cleanup(self, function: Function, number: int) -> bool:
         return any(block.first <= number < block.last and block.cleanup for block in function.blocks)
@@ -106,6 +111,9 @@ class GatheredErrors:
             if not isinstance(operation.callee, ProjectCallee):
                 continue
             called = operation.callee.key
+            acts = self._effects.of_operation(key, operation).acts
+            if acts and all(act.verb in _UNDOES for act in acts):
+                continue  # that an end is not orderly is no news to whoever ends something
             outcome = self._outcomes.of(called)
             if outcome.raises or (outcome.may_fail and self._concerns.anybody((called,))):
                 yield operation, self._effects.program.function(called).qualname, outcome.raises

@@ -14,10 +14,11 @@ from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import pendings
-from cancellint.analysis.engine.graph import NORMAL
-from cancellint.analysis.engine.reachability import after_step
+from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.reachability import after_step, reachable
 from cancellint.analysis.flow.cancellation_paths import unshielded_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.hazards.tasks.mentions import Mentions
 from cancellint.analysis.memory.values import read_by
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Step
@@ -56,6 +57,7 @@ class UnawaitedCancellations:
         self._facts_of = facts_of
         self._handles = handles
         self._homes = Homes(effects)
+        self._given = Mentions(effects.program, _given)
 
     def of(self, key: FunctionKey) -> Iterator[Unawaited]:
         """Yield the cancellations in a function that something gets into the way of."""
@@ -106,30 +108,9 @@ class UnawaitedCancellations:
     def _is_awaited_somewhere(self, key: FunctionKey, handle: Expr) -> bool:
         """Tell whether another function waits for the task that is kept there."""
         home = self._homes.of(key, handle)
-        return home is not None and home in self._awaited
-
-    @cached_property
-    def _awaited(self) -> frozenset[Home]:
-        """Who keeps the tasks that somebody waits for, or hands over to a call that may do so."""
-        found: set[Home] = set()
-        for key in self._program.functions():
-            for step in self._program.function(key).steps:
-                match step:
-                    case Await(value=value):
-                        given: tuple[Expr, ...] = (value,)
-                    case Call(args=args, keywords=keywords):
-                        given = (*args, *(value for _, value in keywords))
-                    case _:
-                        continue
-                attributes = (part for value in given for part in parts(value) if isinstance(part, Attr))
-                found.update(
-                    home for each in attributes if (home := self._home_of_task(key, each)) is not None
-                )
-        return frozenset(found)
-
-    def _home_of_task(self, key: FunctionKey, attribute: Attr) -> Home | None:
-        held = pendings(self._effects.types.of(key, attribute))
-        return self._homes.of(key, attribute) if any(each.task for each in held) else None
+        if home is None:
+            return False
+        return any(self._homes.of(where, each) == home for where, each in self._given.of(home))
 
     def _entries(self, key: FunctionKey, handle: Expr) -> Iterator[FunctionKey]:
         """Yield the coroutine functions of the project that a handle may be the task of."""
@@ -140,13 +121,17 @@ class UnawaitedCancellations:
                         yield callee.key
 
     def _cleanups(self, called: FunctionKey) -> Iterator[tuple[Facts, int]]:
-        """Yield the awaits that a coroutine still comes to when it is cancelled."""
+        """Yield the awaits that a coroutine comes to only when it is cancelled, or fails.
+
+        Where it swallows the cancellation and goes on with its work, it cleans up nothing.
+        """
         facts = self._facts_of(called)
+        working = reachable(facts.flow, (ENTRY,), NORMAL)
         told: set[int] = set()
         for block, _ in facts.awaits():
             for step in unshielded_path(facts, block).steps:
                 waits = isinstance(facts.function.steps[step], Await) and facts.effect(step).suspends
-                if waits and step not in told:
+                if waits and step not in told and facts.block_of(step) not in working:
                     told.add(step)
                     yield facts, step
 
@@ -232,6 +217,18 @@ class UnawaitedCancellations:
                 return frozenset((home,)) if home is not None else frozenset()
             case _:
                 return frozenset()
+
+
+def _given(step: Step) -> Iterator[Attr]:
+    """Yield the attributes that a step waits for, or hands over to a call that may do so."""
+    match step:
+        case Await(value=value):
+            values: tuple[Expr, ...] = (value,)
+        case Call(args=args, keywords=keywords):
+            values = (*args, *(value for _, value in keywords))
+        case _:
+            return
+    yield from (part for value in values for part in parts(value) if isinstance(part, Attr))
 
 
 def _outcome(step: Step) -> Expr:
