@@ -22,6 +22,7 @@ from cancellint.model.ir import (
     Expr,
     Leaves,
     Name,
+    Next,
     Op,
     Temp,
     Yield,
@@ -147,10 +148,15 @@ class HeldLocks:
                 return here
 
     def happens(self, step: int, edge: Edge) -> bool:
+        if edge.leaves is Leaves.EXHAUSTED:
+            return not _asks_generator(self._facts, step)
         return edge.leaves not in CANCELLED | ERROR or _leaves_region(self._facts, step)
 
     def over_edge(self, state: Held, block: int, edge: Edge) -> Held:
-        """Return what is held where a test says that an acquire has failed."""
+        """Return what is held where a test says that an acquire has failed, or a generator has ended."""
+        if edge.leaves is Leaves.EXHAUSTED:
+            ended = self._facts.flow.last_step(block)
+            return {lock: holding for lock, holding in state.items() if holding.taken != ended}
         test = self._facts.flow.blocks[block].test
         if test is None or edge.leaves not in (Leaves.TRUE, Leaves.FALSE):
             return state
@@ -188,6 +194,15 @@ class HeldLocks:
                 case _:
                     pass
         return None
+
+
+def _asks_generator(facts: Facts, step: int) -> bool:
+    """Tell whether a step is one turn of a loop: a generator holds nothing any more when it has ended."""
+    match facts.function.steps[step]:
+        case Next() | Await(kind=AwaitKind.NEXT):
+            return True
+        case _:
+            return False
 
 
 def _leaves_region(facts: Facts, step: int) -> bool:

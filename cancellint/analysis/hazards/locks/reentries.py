@@ -14,7 +14,7 @@ from cancellint.analysis.hazards.locks.lock_homes import LockHomes
 from cancellint.analysis.hazards.locks.lock_objects import LockObject, taken_at
 from cancellint.analysis.hazards.locks.ways_in import MOST_PLACES, Reach, WayIn, WaysIn
 from cancellint.model.finding import Confidence, weakest
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit, Item, Name
+from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit, Item, Name, Next
 from cancellint.model.knowledge import LockKind, RaceKind, Role
 from cancellint.model.summary import Locks, Path, Releases
 from cancellint.model.types import FunctionKey
@@ -95,7 +95,7 @@ class Reentries:
             return None
         if not self._is_held_on_a_path(facts, lock.path, holding, step):
             return None
-        if self._is_cancelled(facts, way) or not _gives_back(facts, holding.taken, lock.path):
+        if self._is_cancelled(facts, way) or not _gives_back(facts, holding.taken, lock.path, step):
             return None
         if _is_own(lock.path) and not any(_blocks_alone(each) for each in way.lock):
             return None  # no second holder comes this way
@@ -185,11 +185,17 @@ class Reentries:
         )
 
 
-def _gives_back(facts: Facts, taken: int, lock: Path) -> bool:
-    """Tell whether a function gives back what it takes: what only others release is a signal, no lock."""
+def _gives_back(facts: Facts, taken: int, lock: Path, step: int) -> bool:
+    """Tell whether what a function takes is given back: what only others release is a signal, no lock.
+
+    A generator that holds it at its `yield` does so in the body of the loop over it.
+    """
     match facts.function.steps[taken]:
         case Enter() | Await(kind=AwaitKind.ENTER):
             return True
+        case Next() | Await(kind=AwaitKind.NEXT):
+            loop = facts.flow.loop_of(facts.block_of(taken))
+            return loop is not None and facts.block_of(step) in loop.blocks
         case _:
             return any(lock in effect.paths(Releases) for effect in facts.effects.values())
 
