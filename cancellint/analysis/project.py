@@ -40,6 +40,7 @@ from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
 from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
+from cancellint.analysis.hazards.threads.touched_loops import TouchedLoops
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
@@ -230,6 +231,11 @@ class Project:
 
     def _callers_of(self, key: FunctionKey) -> Iterator[FunctionKey]:
         yield from dict.fromkeys(reference.site.function for reference in self.uses.of(key))
+
+    @cached_property
+    def touched_loops(self) -> TouchedLoops:
+        """Objects of event loops that other threads use."""
+        return TouchedLoops(self.effects)
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""
