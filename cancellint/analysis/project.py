@@ -225,9 +225,10 @@ class Project:
 
     def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
         """Return the shared attributes that a function writes by a value from before a wait."""
-        if any(self.checks_then_acts.tells_of(key, caller) for caller in (key, *self._callers_of(key))):
-            return ()
-        return tuple(stale_writes(self.effects, self.facts_of, self.second_callers, key))
+        found = tuple(stale_writes(self.effects, self.facts_of, self.second_callers, key))
+        callers = (key, *self._callers_of(key)) if found else ()
+        told = any(self.checks_then_acts.tells_of(key, caller) for caller in callers)
+        return () if told else found
 
     def _callers_of(self, key: FunctionKey) -> Iterator[FunctionKey]:
         yield from dict.fromkeys(reference.site.function for reference in self.uses.of(key))

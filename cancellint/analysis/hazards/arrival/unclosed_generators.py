@@ -65,7 +65,9 @@ def unclosed_generators(effects: Effects, facts_of: FactsOf, key: FunctionKey) -
 
 def _generators(effects: Effects, facts: Facts, value: Expr) -> Iterator[FunctionKey]:
     """Yield the asynchronous generator functions of the project whose generator is iterated over."""
-    for operation in effects.operations.behind(facts.key, value):
+    given = [step.value for step in facts.function.steps if isinstance(step, Assign) and step.target == value]
+    asked = given or [value]  # an attribute is what this function has just made it, not all it may ever be
+    for operation in (each for one in asked for each in effects.operations.behind(facts.key, one)):
         if isinstance(operation.callee, ProjectCallee):
             function = effects.program.function(operation.callee.key)
             if function.is_async and function.is_generator and not function.decorators:
@@ -115,15 +117,13 @@ def _jumps_out(facts: Facts, asked: int) -> bool:
 
 def _kept(facts: Facts, value: Expr) -> int:
     """Return the step that stores a generator where it outlives the function, -1 for none."""
+    same = _same(facts, value)
     for number, step in enumerate(facts.function.steps):
-        if (
-            isinstance(step, Assign)
-            and isinstance(step.target, Attr | Item)
-            and step.value in _same(facts, value)
-        ):
-            path = facts.frame.path(step.target)
-            if path is not None and path.is_visible_to_callers:
-                return number
+        if not isinstance(step, Assign) or not isinstance(step.target, Attr | Item):
+            continue
+        path = facts.frame.path(step.target)
+        if path is not None and path.is_visible_to_callers and (step.value in same or step.target == value):
+            return number
     return -1
 
 

@@ -12,7 +12,7 @@ from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.sharing.replacing import replacements
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
-from cancellint.analysis.program.expressions import last_name, parts
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -196,20 +196,19 @@ class ChecksThenActs:
         return Harm.BEGINS if self._begins(facts, awaited) else None
 
     def _begins(self, facts: Facts, awaited: int) -> bool:
-        """Tell whether what is awaited is named for the beginning of something."""
-        step = facts.function.steps[awaited]
-        made = (
-            facts.function.steps[step.value.step]
-            if isinstance(step, Await) and isinstance(step.value, Temp)
-            else None
-        )
-        name = last_name(made.func) if isinstance(made, Call) else None
-        conventions = self._effects.conventions
-        return (
-            name is not None
-            and conventions.begins_or_ends(name)
-            and name.strip("_").split("_")[0] not in conventions.cleans_up
-        )
+        """Tell whether what is awaited is named for the beginning of its object, and does not look again."""
+        callees = tuple(self._effects.callees(facts.key, awaited))
+        return bool(callees) and all(self._begins_anew(callee) for callee in callees)
+
+    def _begins_anew(self, key: FunctionKey) -> bool:
+        function, conventions = self._program.function(key), self._effects.conventions
+        if not conventions.begins_or_ends(function.name) or not function.is_async or function.decorators:
+            return False
+        if function.name.strip("_").split("_")[0] in conventions.cleans_up or not function.params:
+            return False
+        facts = self._facts_of(key)
+        waits = [step for _, step in facts.awaits()]
+        return bool(waits) and not any(is_marked(facts, facts.flow.block_of(each), each) for each in waits)
 
     def _gets_its_value(self, facts: Facts, awaited: int, written: int) -> bool:
         """Tell whether what is written is what the await has given, or a part of it."""
