@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
-from cancellint.analysis.engine.reachability import may_follow, reachable
+from cancellint.analysis.engine.reachability import after_step, may_follow, reachable
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.sharing.replacing import replacements
@@ -139,9 +139,8 @@ class ChecksThenActs:
     def _written(self, facts: Facts, name: str, awaited: int, inside: frozenset[int]) -> CallSite | None:
         """Return where an attribute is written once an await is over, be it in what is awaited."""
         own = Name(facts.function.params[0].name)
-        after = [
-            at for at in sorted(facts.flow.steps_of(inside)) if may_follow(facts.flow, awaited, at, NORMAL)
-        ]
+        rest, blocks = after_step(facts.flow, awaited, NORMAL)
+        after = sorted({*rest, *facts.flow.steps_of(blocks & inside)})
         for at in after:
             step = facts.function.steps[at]
             if isinstance(step, Assign) and step.target == Attr(own, name):
