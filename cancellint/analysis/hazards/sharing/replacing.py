@@ -23,6 +23,8 @@ class Replacement(Struct, frozen=True):
     adds: bool = False
     hands_over: bool = False
     """the method returns something: it may be one that reads on from where it was, for a single reader"""
+    whole: bool = False
+    """the attribute is all that the await gives: it may be a state that is brought up to date"""
 
 
 def replacements(facts: Facts) -> Iterator[Replacement]:
@@ -42,7 +44,8 @@ def replacements(facts: Facts) -> Iterator[Replacement]:
             elif not step.op and any(
                 part == step.target for value in given(facts, wait) for part in parts(value)
             ):
-                yield Replacement(step.target.name, wait, at, hands_over=_hands_over(facts))
+                whole = step.value == Temp(wait)
+                yield Replacement(step.target.name, wait, at, hands_over=_hands_over(facts), whole=whole)
 
 
 def _hands_over(facts: Facts) -> bool:
