@@ -50,6 +50,7 @@ from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
 from cancellint.analysis.hazards.tasks.orphaned_shields import OrphanedShields
 from cancellint.analysis.hazards.tasks.unawaited_cancellations import UnawaitedCancellations
 from cancellint.analysis.hazards.tasks.unobserved_tasks import UnobservedTasks
+from cancellint.analysis.hazards.threads.touched_loops import TouchedLoops
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
@@ -286,12 +287,18 @@ class Project:
 
     def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
         """Return the shared attributes that a function writes by a value from before a wait."""
-        if any(self.checks_then_acts.tells_of(key, caller) for caller in (key, *self._callers_of(key))):
-            return ()
-        return tuple(stale_writes(self.effects, self.facts_of, self.second_callers, key))
+        found = tuple(stale_writes(self.effects, self.facts_of, self.second_callers, key))
+        callers = (key, *self._callers_of(key)) if found else ()
+        told = any(self.checks_then_acts.tells_of(key, caller) for caller in callers)
+        return () if told else found
 
     def _callers_of(self, key: FunctionKey) -> Iterator[FunctionKey]:
         yield from dict.fromkeys(reference.site.function for reference in self.uses.of(key))
+
+    @cached_property
+    def touched_loops(self) -> TouchedLoops:
+        """Objects of event loops that other threads use."""
+        return TouchedLoops(self.effects)
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-_VOCABULARY = re.compile(rb"\b(?:async|await|coroutine|yield\s+from)\b")
+_VOCABULARY = re.compile(rb"\b(?:async|await|coroutine|create_future|\w+_threadsafe|yield\s+from)\b")
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(?P<source>[.\w][. \t\w]*?)[ \t]+import[ \t]*"

@@ -234,6 +234,10 @@ class Entry(_Table, frozen=True):
     calls: str | None = None
     """a callable that it runs itself, now or later, with the positional arguments after it; a spawner
     (`start_soon`) starts that call as a task"""
+    in_thread: bool = False
+    """of what has `calls`: it calls that in another thread"""
+    in_loop: bool = False
+    """it may be called only in the thread of the event loop, which it wakes nowhere else"""
     callback: Callback | None = None
     """of a method that users override: when it is called; of what has `calls`: when it calls that"""
     error_closes: bool = False

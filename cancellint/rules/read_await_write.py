@@ -16,10 +16,16 @@ def read_await_write(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(found.written),
             message=f"`self.{found.attribute}` is read before this wait and written after it, {_harm(found)}",
-            confidence=Confidence.CERTAIN if found.adds else Confidence.LIKELY,
+            confidence=_confidence(found),
             notes=(SiteNote(subject.site(found.awaited), "another task may run here"),),
             help=_CURE,
         )
+
+
+def _confidence(found: Replacement) -> Confidence:
+    if found.adds:
+        return Confidence.CERTAIN
+    return Confidence.POSSIBLE if found.hands_over or found.whole else Confidence.LIKELY
 
 
 def _harm(found: Replacement) -> str:

@@ -7,12 +7,12 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
-from cancellint.analysis.engine.reachability import may_follow, reachable
+from cancellint.analysis.engine.reachability import after_step, may_follow, reachable
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.sharing.replacing import replacements
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
-from cancellint.analysis.program.expressions import last_name, parts
+from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -139,9 +139,8 @@ class ChecksThenActs:
     def _written(self, facts: Facts, name: str, awaited: int, inside: frozenset[int]) -> CallSite | None:
         """Return where an attribute is written once an await is over, be it in what is awaited."""
         own = Name(facts.function.params[0].name)
-        after = [
-            at for at in sorted(facts.flow.steps_of(inside)) if may_follow(facts.flow, awaited, at, NORMAL)
-        ]
+        rest, blocks = after_step(facts.flow, awaited, NORMAL)
+        after = sorted({*rest, *facts.flow.steps_of(blocks & inside)})
         for at in after:
             step = facts.function.steps[at]
             if isinstance(step, Assign) and step.target == Attr(own, name):
@@ -196,20 +195,19 @@ class ChecksThenActs:
         return Harm.BEGINS if self._begins(facts, awaited) else None
 
     def _begins(self, facts: Facts, awaited: int) -> bool:
-        """Tell whether what is awaited is named for the beginning of something."""
-        step = facts.function.steps[awaited]
-        made = (
-            facts.function.steps[step.value.step]
-            if isinstance(step, Await) and isinstance(step.value, Temp)
-            else None
-        )
-        name = last_name(made.func) if isinstance(made, Call) else None
-        conventions = self._effects.conventions
-        return (
-            name is not None
-            and conventions.begins_or_ends(name)
-            and name.strip("_").split("_")[0] not in conventions.cleans_up
-        )
+        """Tell whether what is awaited is named for the beginning of its object, and does not look again."""
+        callees = tuple(self._effects.callees(facts.key, awaited))
+        return bool(callees) and all(self._begins_anew(callee) for callee in callees)
+
+    def _begins_anew(self, key: FunctionKey) -> bool:
+        function, conventions = self._program.function(key), self._effects.conventions
+        if not conventions.begins_or_ends(function.name) or not function.is_async or function.decorators:
+            return False
+        if function.name.strip("_").split("_")[0] in conventions.cleans_up or not function.params:
+            return False
+        facts = self._facts_of(key)
+        waits = [step for _, step in facts.awaits()]
+        return bool(waits) and not any(is_marked(facts, facts.flow.block_of(each), each) for each in waits)
 
     def _gets_its_value(self, facts: Facts, awaited: int, written: int) -> bool:
         """Tell whether what is written is what the await has given, or a part of it."""

@@ -8,7 +8,7 @@ from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.reachability import may_follow
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.program.expressions import parts
-from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Load, Name, Temp
+from cancellint.model.ir import Assign, Attr, Await, Call, Const, Expr, Load, Name, Return, Temp
 
 _DEEPEST = 4
 """Variables and calls between an await and what is made of its outcome."""
@@ -21,6 +21,10 @@ class Replacement(Struct, frozen=True):
     awaited: int
     written: int
     adds: bool = False
+    hands_over: bool = False
+    """the method returns something: it may be one that reads on from where it was, for a single reader"""
+    whole: bool = False
+    """the attribute is all that the await gives: it may be a state that is brought up to date"""
 
 
 def replacements(facts: Facts) -> Iterator[Replacement]:
@@ -40,7 +44,13 @@ def replacements(facts: Facts) -> Iterator[Replacement]:
             elif not step.op and any(
                 part == step.target for value in given(facts, wait) for part in parts(value)
             ):
-                yield Replacement(step.target.name, wait, at)
+                whole = step.value == Temp(wait)
+                yield Replacement(step.target.name, wait, at, hands_over=_hands_over(facts), whole=whole)
+
+
+def _hands_over(facts: Facts) -> bool:
+    nothing = Const("none", "None")
+    return any(isinstance(step, Return) and step.value != nothing for step in facts.function.steps)
 
 
 def given(facts: Facts, awaited: int) -> Iterator[Expr]:

@@ -1,0 +1,1 @@
+"""Objects of an event loop that other threads use."""
