@@ -18,7 +18,7 @@ def check_await_act(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(found.awaited),
             message=f"a second task that tests `self.{found.attribute}` while this waits {_harm(found)}",
-            confidence=Confidence.LIKELY,
+            confidence=Confidence.POSSIBLE if found.harm is Harm.BEGINS else Confidence.LIKELY,
             notes=(
                 SiteNote(subject.site(found.tested), f"`self.{found.attribute}` is tested here"),
                 SiteNote(written, "and written here, after the wait"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from cancellint.analysis.hazards.locks.reentries import Reentry
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
@@ -20,12 +20,17 @@ def reentered_async_lock(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(found.step),
             message=_message(found, lock),
-            confidence=found.confidence,
+            confidence=_confidence(found),
             notes=tuple(_notes(subject, found)),
             help="let whoever holds it call a variant of the function that does not take it",
             cause=subject.likeness(found.way.leaf.function, found.way.leaf.step)
             + subject.likeness(subject.function, found.taken),
         )
+
+
+def _confidence(found: Reentry) -> Confidence:
+    """Return how firmly it stands. Who waits for a lock with a time limit may wait for another to release it."""
+    return Confidence.POSSIBLE if found.way.timed else found.confidence
 
 
 def _message(found: Reentry, lock: str) -> str:

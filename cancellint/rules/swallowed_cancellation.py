@@ -6,7 +6,7 @@ from cancellint.analysis.explain.cancelling import cancelled_by
 from cancellint.analysis.hazards.arrival.going_on import Goes, Onward
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import Swallowed
 from cancellint.analysis.hazards.arrival.swallows import By
-from cancellint.model.finding import Canceller, RawFinding, Severity, SiteNote
+from cancellint.model.finding import Canceller, Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite, FunctionKey
 from cancellint.rules.rule import Subject, rule
@@ -26,12 +26,21 @@ def swallowed_cancellation(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(found.swallow.at),
             message=_message(subject, found),
-            confidence=found.confidence,
+            confidence=_confidence(found),
             notes=tuple(_notes(subject, found)),
             help=_CURES[found.swallow.by],
             severity=Severity.ERROR if again else None,
             canceller=found.cancellation.canceller,
         )
+
+
+def _confidence(found: Swallowed) -> Confidence:
+    """Return how firmly it stands that the task was not to go on.
+
+    A manager round each turn of a loop that has an end mostly sees to it that all turns are made.
+    """
+    turns = found.goes is not None and found.goes.onward is Onward.RETRIES
+    return Confidence.POSSIBLE if turns and found.swallow.by is By.MANAGER else found.confidence
 
 
 def _message(subject: Subject, found: Swallowed) -> str:

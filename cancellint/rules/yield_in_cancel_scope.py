@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYield
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.rules.rule import Subject, rule
 
 _CURE = (
@@ -19,7 +19,7 @@ def yield_in_cancel_scope(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(found.at),
             message=f"this `yield` is inside of `{found.name}`, {_harm(found)}",
-            confidence=found.confidence,
+            confidence=weakest(found.confidence, Confidence.LIKELY),  # the consumer may not wait for anything
             notes=(SiteNote(subject.site(found.entered), "entered here"),),
             help=_CURE,
         )

@@ -143,7 +143,7 @@ class BlockingCalls:
             return Confidence.POSSIBLE
         if any(word in self._effects.conventions.cleans_up for name in names for word in _words(name)):
             return Confidence.POSSIBLE
-        return Confidence.CERTAIN if self._has_tasks else Confidence.LIKELY
+        return Confidence.LIKELY  # nor is it seen how long it takes here
 
     @cached_property
     def _has_tasks(self) -> bool:

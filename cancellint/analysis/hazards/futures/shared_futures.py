@@ -10,7 +10,7 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE
-from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NOT_CANCELLED
+from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NORMAL, NOT_CANCELLED
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, behind, leads_to, may_follow, reaches
@@ -30,6 +30,7 @@ from cancellint.model.ir import (
     AwaitKind,
     Call,
     Const,
+    Delete,
     Element,
     Expr,
     Function,
@@ -127,6 +128,8 @@ class SharedFutures:
             return None
         if self._is_over(key, number, future) or self._is_after_a_cancellation(key, number):
             return None
+        if self._is_deleted_after(key, number, homes):
+            return None
         function = self._program.function(key)
         steps = range(len(function.steps))
         certain = frozenset(each for each in steps if self._always_fills(key, each, homes, _DEEPEST))
@@ -181,6 +184,18 @@ class SharedFutures:
         callees = self._types.callees(key, step.value.step)
         known = map(self._futures.effects.operations.known, callees)
         return any(each is not None and each.entry.race is RaceKind.LEAVES_RUNNING for each in known)
+
+    def _is_deleted_after(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
+        """Tell whether whoever has waited deletes the entry, come what may: a second would not find it."""
+        flow = self._futures.unwinding(key).flow
+        block = flow.block_of(number)
+        after = [after_block(flow, block, leaving) for leaving in (NORMAL, CANCELLED)]
+        deleted = {
+            flow.block_of(step)
+            for step, each in enumerate(self._program.function(key).steps)
+            if isinstance(each, Delete) and self._is_in(key, each.target, homes)
+        }
+        return all(deleted & found for found in after)
 
     def _is_after_a_cancellation(self, key: FunctionKey, number: int) -> bool:
         """Tell whether only a first cancellation leads to an await, so that it takes a second one to harm."""

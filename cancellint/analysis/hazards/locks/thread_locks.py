@@ -4,6 +4,7 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldAcross
 from cancellint.analysis.hazards.locks.lock_homes import LockHomes
+from cancellint.analysis.hazards.locks.lock_objects import lock_objects, taken_at
 from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign
@@ -31,11 +32,17 @@ class ThreadLocks:
         blocking = tuple(site for site in takings if self._blocks(site))
         if not blocking:
             return None
-        if self._is_fresh(facts, held):
+        if self._is_fresh(facts, held) or self._lets_its_thread_in(key, held):
             return Confidence.POSSIBLE
         if any(self._meets(key, site) for site in blocking):
             return Confidence.CERTAIN
         return Confidence.POSSIBLE
+
+    def _lets_its_thread_in(self, key: FunctionKey, held: HeldAcross) -> bool:
+        """Tell whether a lock is one that whoever holds it may take again: the loop's thread does not block."""
+        taken = taken_at(self._effects, key, held.taken)
+        found = tuple(lock_objects(self._effects, key, taken)) if taken is not None else ()
+        return bool(found) and all(each.reenters == "enters" for each in found)
 
     def _meets(self, key: FunctionKey, site: CallSite) -> bool:
         """Tell whether a taking may come to its turn while a function is suspended."""
