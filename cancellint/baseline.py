@@ -15,6 +15,7 @@ from cancellint.model.finding import Finding
 from cancellint.model.report import Report
 from cancellint.printable import json_without_commands
 from cancellint.reporters.fingerprints import by_trace
+from cancellint.selection import UNREADABLE
 
 VERSION = 1
 MAX_BYTES = 50_000_000
@@ -73,8 +74,6 @@ def read(file: Path) -> Baseline:
 
 def made_of(report: Report, file: Path) -> Baseline:
     """The baseline that holds the findings of a report; files that cannot be read are no matter of it."""
-    from cancellint.selection import UNREADABLE  # it loads the rules, which comparing does without
-
     prints = by_trace(report)
     entries = (
         _entry(finding, print_, file)

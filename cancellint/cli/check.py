@@ -42,8 +42,8 @@ from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.report import Report
 
 if TYPE_CHECKING:
-    from cancellint.checking import Done
     from cancellint.mending import Mending
+    from cancellint.orders import Done
 
 
 class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
@@ -158,7 +158,7 @@ def check(**options: object) -> int:
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.checking import Order, carry_out
+    from cancellint.orders import Order, carry_out
 
     asked = given(options, CheckOptions)
     asked.look_for_contradictions()

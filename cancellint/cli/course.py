@@ -11,7 +11,7 @@ from cancellint.frontend.discover import Stdin, discover, shown_path
 from cancellint.printable import no_commands, printable
 
 if TYPE_CHECKING:
-    from cancellint.checking import Done
+    from cancellint.orders import Done
     from cancellint.projects import SettingsFrom
 
 

@@ -1,19 +1,23 @@
 """A check of any paths: each project by itself, under its own configuration, and one report of all."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
-from cancellint.baseline import Baseline, BaselineError, Entry, compared, read
-from cancellint.changes import since
+from cancellint.baseline import Baseline, BaselineError, Entry, compared, read, without
+from cancellint.changes import Changes, since
 from cancellint.frontend.discover import Stdin
 from cancellint.mending import Mending, mend
+from cancellint.model.finding import Finding
 from cancellint.model.report import Report
-from cancellint.pipeline import Progress, Request, examine
+from cancellint.pipeline import Examined, Progress, Request, examine
 from cancellint.projects import Project, SettingsFrom, projects
+from cancellint.reporters.fingerprints import by_trace
 
 _Number = TypeVar("_Number", int, float)
 
@@ -105,9 +109,34 @@ def _mending(order: Order, project: Project) -> Mending:
     examined = examine(request)
     if order.changed_since is None:
         return Mending(examined.report)
-    from cancellint.caused import caused
+    return Mending(_caused(request, examined, since(order.changed_since, project.folder)))
 
-    return Mending(caused(request, examined, since(order.changed_since, project.folder)))
+
+def _caused(request: Request, examined: Examined, changes: Changes) -> Report:
+    """The findings that changes touch, and those that were not there before, whatever lines they stand on."""
+    report = examined.report
+    if all(map(changes.touch, report.findings)):
+        return report
+    known = Counter(by_trace(_before(request, examined, changes)))
+    kept: list[Finding] = []
+    for finding, print_ in zip(report.findings, by_trace(report), strict=True):
+        is_known = known[print_] > 0
+        known[print_] -= is_known
+        if not is_known or changes.touch(finding):
+            kept.append(finding)
+    if len(kept) == len(report.findings):
+        return report
+    return without(report, kept, f"no change since {changes.revision} causes them")
+
+
+def _before(request: Request, examined: Examined, changes: Changes) -> Report:
+    """What was found before the changes. What has not changed is not parsed again."""
+    sources = examined.reading.sources.values()
+    texts = {each.path: changes.text_before(each.path) for each in sources if changes.concern(each.path)}
+    if not texts:
+        return examined.report
+    plain = msgspec.structs.replace(request, progress=None, with_edits=False)
+    return examine(plain, texts, examined.reading).report
 
 
 def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[str] = ()) -> Report:
