@@ -327,19 +327,19 @@ def _look_up_in(
     source: Source, module: ir.Module, sites: Iterable[Site], fixes: Sequence[Fix]
 ) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
     """The same of one file, from one tree, of which nothing is left when the next one is made."""
-    from cancellint.frontend.parse import parse
+    from cancellint.frontend.excerpts import excerpt
     from cancellint.frontend.places import places_in
 
-    data = source.data or b""
-    tree = parse(data)
-    if isinstance(tree, Refusal):
+    asked = (*sites, *(site for fix in fixes for site in fix.sites))
+    seen = excerpt(source.data or b"", module, {site.function for site in asked})
+    if isinstance(seen, Refusal):
         return {}, frozenset()
-    placed = places_in(tree, source, module, sites)
+    placed = places_in(seen, source, module, sites)
     if not fixes:
         return placed, frozenset()
     from cancellint.fixes.mend import possible_in
 
-    return placed, frozenset(possible_in(tree, data, fixes))
+    return placed, possible_in(seen, fixes)
 
 
 def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> Iterator[Draft]:
