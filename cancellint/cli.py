@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 import click
 import msgspec
 
-from cancellint import __version__
+from cancellint import __version__, checking
 from cancellint.bounded import Unusable, write_text
+from cancellint.cache import OLD_DAYS, Store, default_folder, opened
+from cancellint.checking import Job
 from cancellint.collector import leave_garbage_to_exit
 from cancellint.config import AssumeRaced, Config, Profile, load, nearest, origins, values
 from cancellint.frontend.discover import Stdin, absolute, project_root, shown_path
@@ -237,6 +239,15 @@ _ASSUME_RACED = click.option(
 )
 
 
+_CACHE_DIR = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="CANCELLINT_CACHE_DIR",
+    metavar="FOLDER",
+    help="Where to keep what later runs can take over [env: CANCELLINT_CACHE_DIR].",
+)
+
+
 class Overrides(msgspec.Struct, frozen=True):
     """The settings that are given on the command line."""
 
@@ -307,7 +318,8 @@ class Overrides(msgspec.Struct, frozen=True):
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that parse; by default one per core."
 )
-@click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
+@_CACHE_DIR
+@click.option("--no-cache", is_flag=True, help="Take nothing over from earlier runs, and keep nothing.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @_DEBUG
 @click.option(
@@ -333,6 +345,7 @@ def check(
     exit_zero: bool,
     force_exclude: bool,
     jobs: int | None,
+    cache_dir: Path | None,
     no_cache: bool,
     color: str,
     debug: bool,
@@ -342,9 +355,6 @@ def check(
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.mending import Mending, mend
-    from cancellint.pipeline import Request, examine
-
     if statistics and output_format not in ("text", "json"):
         raise click.UsageError(f"--statistics can be printed as text or json, not as {output_format}")
     if diff and (statistics or output_files):
@@ -353,17 +363,16 @@ def check(
     paths, stdin = _inputs(paths, stdin_filename)
     overrides = Overrides(select, extend_select, ignore, min_confidence, pedantic, assume_raced, unsafe_fixes)
     config = overrides.applied_to(load(project_root(paths[0])))
-    with _progress() as progress:
-        request = Request(config, paths, jobs or _cores(), stdin, progress, force_exclude)
-        if fix or diff:
-            mending = mend(request, unsafe=config.unsafe_fixes)
-        else:
-            mending = Mending(examine(request).report)
-    report = mending.report
-    if diff:
-        _show_changes(mending)
-        return _ended(report, bool(mending.files) and not exit_zero, force_exclude, debug)
-    is_written = not fix or _make_changes(mending, stdin, config.unsafe_fixes)
+    job = Job(config, paths, jobs or _cores(), stdin, force_exclude)
+    is_written = True
+    with _progress() as progress, opened(None if no_cache else cache_dir or default_folder()) as store:
+        mending = _mended(job, store, progress) if fix or diff else None
+        report = mending.report if mending is not None else checking.check(job, store, progress)
+    if mending is not None:
+        if diff:
+            _show_changes(mending)
+            return _ended(report, bool(mending.files) and not exit_zero, force_exclude, debug)
+        is_written = _make_changes(mending, stdin, config.unsafe_fixes)
     for output in outputs:
         output.write(report, config.unsafe_fixes)
     if statistics:
@@ -373,6 +382,14 @@ def check(
     _write(text, to_error=fix and stdin is not None)
     code = _ended(report, bool(report.findings) and not exit_zero, force_exclude, debug)
     return code if is_written else TROUBLE
+
+
+def _mended(job: Job, store: Store | None, progress: Callable[[int, int], None] | None) -> "Mending":
+    from cancellint.mending import mend
+    from cancellint.pipeline import Request
+
+    request = Request(job.config, job.paths, job.jobs, job.stdin, progress, job.force_exclude, store)
+    return mend(request, unsafe=job.config.unsafe_fixes)
 
 
 def _ended(report: Report, has_findings: bool, force_exclude: bool, debug: bool) -> int:
@@ -650,6 +667,44 @@ def explain(rule: str, color: str) -> None:
     with console.capture() as capture:
         console.print(Markdown(text))
     _write(capture.get())
+
+
+@cli.group()
+def cache() -> None:
+    """Look after what runs have kept for later ones."""
+
+
+@cache.command(name="size")
+@_CACHE_DIR
+def cache_size(cache_dir: Path | None) -> None:
+    """Print where it is kept, and how much there is."""
+    store = Store(cache_dir or default_folder())
+    found = store.size()
+    store.close()
+    _write(f"{printable(str(store.file))}: {found.size / 1e6:.1f} MB in {found.entries:,} entries\n")
+
+
+@cache.command(name="prune")
+@_CACHE_DIR
+@click.option("--days", type=click.IntRange(min=0), default=OLD_DAYS, show_default=True)
+def cache_prune(cache_dir: Path | None, days: int) -> None:
+    """Drop what no run has used for some days."""
+    store = Store(cache_dir or default_folder())
+    gone = store.prune(days)
+    store.close()
+    _write(f"{gone:,} entries dropped\n")
+
+
+@cache.command(name="clear")
+@_CACHE_DIR
+def cache_clear(cache_dir: Path | None) -> int:
+    """Drop all of it."""
+    store = Store(cache_dir or default_folder())
+    try:
+        store.clear()
+    except OSError as error:
+        return _complain(f"{store.file} cannot be removed: {error.strerror}")
+    return CLEAN
 
 
 @cli.command()

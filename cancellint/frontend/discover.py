@@ -69,22 +69,33 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
 
 
-def discover(
+class Listing(Struct, frozen=True):
+    """Which files there are, before any of them has been read."""
+
+    roots: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    """the arguments that are folders"""
+    explicit: frozenset[Path]
+    """the arguments that are files"""
+    files: tuple[Path, ...]
+    """in order"""
+    obstacles: Mapping[Path, str]
+    """what could not be looked at, and why"""
+
+
+def listed(
     arguments: Sequence[Path],
     exclude: Sequence[str] = (),
     stdin: Stdin | None = None,
     *,
     force_exclude: bool = False,
-    texts: Mapping[Path, bytes] | None = None,
-) -> tuple[Source, ...]:
-    """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
+) -> Listing:
+    """The files of the arguments' projects.
 
     Links that lead out of the project, or out of a folder that is an argument, are not followed.
     With `force_exclude`, exclusions and ignore files count for files that are named as arguments too.
-    `texts` stands for what is on the disk, by the path of the source.
     """
     reported = [absolute(argument) for argument in arguments]
-    overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
     is_alone = stdin is not None and stdin.is_alone
     roots = () if is_alone else _outermost(project_root(argument) for argument in reported)
     explicit = {path for path in reported if not os.path.isdir(path)}
@@ -102,7 +113,29 @@ def discover(
     if force_exclude:
         explicit = {path for path in explicit if path in found or path.suffix != ".py"}
     found.update(explicit)
-    contents = {path: (overlay[path], "") if path in overlay else _read(path) for path in sorted(found)}
+    return Listing(roots, folders, frozenset(explicit), tuple(sorted(found)), obstacles)
+
+
+def discover(
+    arguments: Sequence[Path],
+    exclude: Sequence[str] = (),
+    stdin: Stdin | None = None,
+    *,
+    force_exclude: bool = False,
+    texts: Mapping[Path, bytes] | None = None,
+) -> tuple[Source, ...]:
+    """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
+
+    `texts` stands for what is on the disk, by the path of the source.
+    """
+    overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
+    return read_listed(listed(arguments, exclude, stdin, force_exclude=force_exclude), overlay)
+
+
+def read_listed(listing: Listing, overlay: Mapping[Path, bytes]) -> tuple[Source, ...]:
+    """The files of a listing, with their contents, be it those of the disk or those that stand for them."""
+    roots = listing.roots
+    contents = {path: (overlay[path], "") if path in overlay else _read(path) for path in listing.files}
     names = module_names(tuple(contents), roots, imported_names([data for data, _ in contents.values()]))
 
     def source(path: Path, module: str, data: bytes | None, error: str) -> Source:
@@ -110,14 +143,15 @@ def discover(
             path=path,
             module=module,
             is_package=path.stem == "__init__",
-            is_reported=path in explicit or any(path.is_relative_to(folder) for folder in folders),
+            is_reported=path in listing.explicit
+            or any(path.is_relative_to(each) for each in listing.folders),
             is_test=_is_test(path, roots),
             data=data,
             error=error,
         )
 
     files = [source(path, names[path], data, error) for path, (data, error) in contents.items()]
-    unusable = [source(path, f"<{path}>", None, error) for path, error in obstacles.items()]
+    unusable = [source(path, f"<{path}>", None, error) for path, error in listing.obstacles.items()]
     return tuple(sorted((*files, *unusable), key=lambda each: each.path))
 
 
