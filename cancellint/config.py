@@ -3,6 +3,7 @@
 import difflib
 import enum
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -12,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from cancellint.bounded import MAX_WORD, Unusable, read_toml
+from cancellint.bounded import MAX_TOML_BYTES, MAX_WORD, Unusable, read_bytes, read_toml
 from cancellint.mistakes import Mistake
 from cancellint.model.finding import Confidence, Severity
 from cancellint.patterns import is_pattern
@@ -70,6 +71,8 @@ class Config(Struct, frozen=True, kw_only=True):
     profile: Profile = Profile.DEFAULT
     unsafe_fixes: bool = False
     """make fixes too that change what the program does beyond the finding"""
+    noqa_aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """codes of other tools that count in `noqa` comments, and which rules they silence"""
 
     @property
     def weakest_shown(self) -> Confidence:
@@ -81,9 +84,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
 def load(root: Path) -> Config:
     """The configuration of the project in this folder; all defaults where there is none."""
-    folder = root if root.is_dir() else root.parent
-    project = _read(folder / "pyproject.toml")
-    return _config(_table(folder, project), folder, project)
+    return read_settings(root).config
 
 
 DEFAULT = "default"
@@ -91,13 +92,77 @@ DEFAULT = "default"
 
 def origins(root: Path) -> Mapping[str, str]:
     """Where the value of each setting of the project in this folder comes from: a file, or the default."""
+    return read_settings(root).origins()
+
+
+class Settings(Struct, frozen=True):
+    """A configuration, and which file says what of it."""
+
+    config: Config
+    file: Path | None = None
+    """what was read first; others that it extends come after it"""
+    said: Mapping[str, tuple[Path, str]] = {}
+    """file, and the setting as it is called there, of all that is no default"""
+    has_python: bool = False
+    """whether the project's own `requires-python` decides about the target version"""
+
+    def origins(self) -> Mapping[str, str]:
+        """Where the value of each setting comes from: a file, or the default."""
+        found = {key: self._shown(self.said[key][0]) if key in self.said else DEFAULT for key in KEYS}
+        if self.has_python and found["target-version"] == DEFAULT:
+            found["target-version"] = "requires-python in pyproject.toml"
+        return found
+
+    def _shown(self, file: Path) -> str:
+        return os.path.relpath(file, self.config.root).replace(os.sep, "/")
+
+
+def read_settings(root: Path, file: Path | None = None) -> Settings:
+    """The settings of the project in this folder, from its own files, or from this one alone.
+
+    A project without any has those of the nearest folder above it in the same repository.
+    """
     folder = root if root.is_dir() else root.parent
     project = _read(folder / "pyproject.toml")
-    table = _table(folder, project)
-    found = {key: table.file.name if key in table.values else DEFAULT for key in KEYS}
-    if found["target-version"] == DEFAULT and "requires-python" in _mapping(project.get("project")):
-        found["target-version"] = "requires-python in pyproject.toml"
-    return found
+    table, base = _stated(file, folder), folder
+    if table is None:
+        table, base = _nearest_table(folder)
+    if table is None:
+        table = _Table(folder / "pyproject.toml", TOOL, {})
+    return _settings(table, base, project)
+
+
+def isolated(root: Path) -> Settings:
+    """The defaults, whatever the files of the project say."""
+    return Settings(Config(root=root if root.is_dir() else root.parent))
+
+
+def own_settings(folder: Path) -> Settings | None:
+    """What a folder inside of a project says about itself, if it does."""
+    table = _table(folder, is_inside=True)
+    return None if table is None else _settings(table, folder, _read_if_usable(folder / "pyproject.toml"))
+
+
+def _settings(table: "_Table", root: Path, project: Mapping[str, object]) -> Settings:
+    said = {key: (owner.file, owner.prefix + key) for key in KEYS if (owner := table.owner(key)) is not None}
+    has_python = "requires-python" in _mapping(project.get("project"))
+    return Settings(_config(table, root, project), table.file, said, has_python)
+
+
+def _nearest_table(folder: Path) -> "tuple[_Table | None, Path]":
+    """The settings that hold in a folder, and the folder that says so."""
+    repository = _repository(folder)
+    for each in (folder, *folder.parents) if repository else (folder,):
+        table = _table(each, is_inside=each != folder)
+        if table is not None:
+            return table, each
+        if each == repository:
+            break
+    return None, folder
+
+
+def _repository(folder: Path) -> Path | None:
+    return next((each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None)
 
 
 Value: TypeAlias = str | bool | tuple[str, ...] | Mapping[str, "Value"]
@@ -120,6 +185,7 @@ def values(config: Config) -> Mapping[str, Value]:
         "min-confidence": config.weakest_shown.value,
         "profile": config.profile.value,
         "unsafe-fixes": config.unsafe_fixes,
+        "noqa-aliases": dict(config.noqa_aliases),
     }
 
 
@@ -127,17 +193,84 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _table(folder: Path, project: Mapping[str, object]) -> "_Table":
-    """The settings of `cancellint.toml`, or where there is none, those in `pyproject.toml`."""
-    own = folder / "cancellint.toml"
+TOOL = "tool.cancellint."
+
+
+def _table(folder: Path, *, is_inside: bool) -> "_Table | None":
+    """The settings of `cancellint.toml`, or where there is none, those in `pyproject.toml`.
+
+    Of folders inside of a project and above it, files that do not concern us are left alone.
+    """
+    own, shared = folder / "cancellint.toml", folder / "pyproject.toml"
     if os.path.lexists(own):
-        return _Table(own, "", _read(own))
-    table = _mapping(_mapping(project.get("tool")).get("cancellint", {}))
-    if "cancellint" in _mapping(project.get("tool")) and not isinstance(
-        _mapping(project.get("tool"))["cancellint"], dict
-    ):
-        raise ConfigError(f"{folder / 'pyproject.toml'}: `tool.cancellint` must be a table")
-    return _Table(folder / "pyproject.toml", "tool.cancellint.", table)
+        return _extended(_Table(own, "", _read(own)))
+    tool = _mapping((_read_if_usable(shared) if is_inside else _read(shared)).get("tool"))
+    return _extended(_tool_table(shared, tool)) if "cancellint" in tool else None
+
+
+def _tool_table(file: Path, tool: Mapping[str, object]) -> "_Table":
+    if not isinstance(tool.get("cancellint"), dict):
+        raise ConfigError(f"{file}: `tool.cancellint` must be a table")
+    return _Table(file, TOOL, _mapping(tool["cancellint"]))
+
+
+def _stated(file: Path | None, folder: Path) -> "_Table | None":
+    """The settings of the file that was named instead of the project's own."""
+    return None if file is None else _extended(_any_table(Path(os.path.abspath(file)), folder / file))
+
+
+def _any_table(file: Path, named: Path) -> "_Table":
+    """The settings of a file of any name: those of `[tool.cancellint]` in a `pyproject.toml`."""
+    if not os.path.lexists(file):
+        raise ConfigError(f"{named}: there is no such file")
+    values = _read(file)
+    if file.name != "pyproject.toml":
+        return _Table(file, "", values)
+    return _tool_table(file, {"cancellint": {}, **_mapping(values.get("tool"))})
+
+
+EXTEND = "extend"
+MAX_EXTENDED = 20
+"""How many files may extend one another."""
+
+
+def _extended(table: "_Table") -> "_Table":
+    """The settings of a file over those of the files that it extends."""
+    chain = [table]
+    while (name := chain[-1].text(EXTEND)) is not None:
+        last = chain[-1]
+        file = _extended_file(last, name)
+        if any(each.file == file for each in chain):
+            raise last.error(EXTEND, f"names {_shown(name)}, which extends this file itself")
+        if len(chain) == MAX_EXTENDED:
+            raise last.error(EXTEND, f"is the end of a chain of more than {MAX_EXTENDED} files")
+        chain.append(_any_table(file, file))
+    base: _Table | None = None
+    for each in reversed(chain):
+        base = _Table(each.file, each.prefix, each.values, base)
+    return base or table
+
+
+def _extended_file(table: "_Table", name: str) -> Path:
+    """The file that a setting `extend` names, in the repository of the file that says so, if it is in one."""
+    if "\0" in name or not name.endswith(".toml"):
+        raise table.error(EXTEND, f"names {_shown(name)}, which is no file `….toml`")
+    file = Path(os.path.abspath(table.file.parent / name))
+    if not os.path.lexists(file):
+        raise table.error(EXTEND, f"names {_shown(name)}, and there is no file {file}")
+    repository = _repository(table.file.parent)
+    if repository and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(repository)):
+        raise table.error(EXTEND, f"names {_shown(name)}, which lies outside of {repository}")
+    return file
+
+
+def _read_if_usable(file: Path) -> Mapping[str, object]:
+    """A file that may be about something else: read only if it can concern us."""
+    try:
+        data = read_bytes(file, MAX_TOML_BYTES)
+    except (OSError, Unusable):
+        return {}
+    return _read(file) if b"cancellint" in data else {}
 
 
 KEYS = (
@@ -155,49 +288,66 @@ KEYS = (
     "min-confidence",
     "profile",
     "unsafe-fixes",
+    "noqa-aliases",
 )
 
 
 class _Table(Struct, frozen=True):
-    """The settings of one file, with what error messages need."""
+    """The settings of one file, with what error messages need, over those of the file that it extends."""
 
     file: Path
     prefix: str
     values: Mapping[str, object]
+    base: "_Table | None" = None
+
+    def owner(self, key: str) -> "_Table | None":
+        """The first file that says something about a key."""
+        if key in self.values:
+            return self
+        return None if self.base is None else self.base.owner(key)
+
+    def value(self, key: str) -> object:
+        """What is said about a key, or None."""
+        owner = self.owner(key)
+        return None if owner is None else owner.values[key]
 
     def error(self, key: str, problem: str) -> ConfigError:
-        return ConfigError(f"{self.file}: `{self.prefix}{shortened(key)}` {problem}")
+        owner = self.owner(key) or self
+        return ConfigError(f"{owner.file}: `{owner.prefix}{shortened(key)}` {problem}")
 
     def strings(self, key: str) -> tuple[str, ...]:
-        value = self.values.get(key, [])
+        value = self.value(key)
+        if value is None:
+            return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.error(key, f"must be a list of strings, not {_shown(value)}")
         return tuple(item for item in value if isinstance(item, str))
 
     def inner(self, key: str) -> "_Table":
         """The table that is the value of a key; empty where there is none."""
-        value = self.values.get(key, {})
+        owner = self.owner(key) or self
+        value = owner.values.get(key, {})
         if not isinstance(value, dict):
             raise self.error(key, f"must be a table, not {_shown(value)}")
-        return _Table(self.file, f"{self.prefix}{key}.", _mapping(value))
+        return _Table(owner.file, f"{owner.prefix}{key}.", _mapping(value))
 
     def text(self, key: str) -> str | None:
-        value = self.values.get(key)
+        value = self.value(key)
         if value is None or isinstance(value, str):
             return value
         raise self.error(key, f"must be a string, not {_shown(value)}")
 
     def flag(self, key: str) -> bool:
-        value = self.values.get(key, False)
+        value = self.value(key)
+        if value is None:
+            return False
         if isinstance(value, bool):
             return value
         raise self.error(key, f"must be true or false, not {_shown(value)}")
 
 
 def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
-    for key in table.values:
-        if key not in KEYS:
-            raise table.error(key, f"is not a setting{nearest(key, KEYS)}")
+    _look_for_unknown_keys(table)
     supported = _supported(_mapping(project.get("project")).get("requires-python"))
     target = _target(table) or max(supported, default=NEWEST_PYTHON)
     return Config(
@@ -211,14 +361,34 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         target_version=target,
         older_versions=tuple(version for version in supported if version < target),
         libraries=tuple(_dependencies(_mapping(project.get("project")))),
-        knowledge=_knowledge_files(table, root),
+        knowledge=_knowledge_files(table),
         assume_raced=_choice(table, "assume-raced", AssumeRaced, AssumeRaced.NONE) or AssumeRaced.NONE,
         dropped_task_underscore=table.flag("dropped-task-underscore"),
         cancel_safe_decorators=_dotted_names(table, "cancel-safe-decorators"),
         min_confidence=_choice(table, "min-confidence", Confidence, None),
         profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
         unsafe_fixes=table.flag("unsafe-fixes"),
+        noqa_aliases=_noqa_aliases(table),
     )
+
+
+def _look_for_unknown_keys(table: _Table) -> None:
+    for key in table.values:
+        if key not in (*KEYS, EXTEND):
+            raise table.error(key, f"is not a setting{nearest(key, (*KEYS, EXTEND))}")
+    if table.base is not None:
+        _look_for_unknown_keys(table.base)
+
+
+_FOREIGN_CODE = re.compile(r"[A-Z]+[0-9]+", re.IGNORECASE)
+
+
+def _noqa_aliases(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    inner = table.inner("noqa-aliases")
+    for code in inner.values:
+        if not _FOREIGN_CODE.fullmatch(code) or code.upper().startswith("CAN"):
+            raise table.error("noqa-aliases", f"has {_shown(code)}, which is no code of another tool")
+    return tuple((code, inner.strings(code)) for code in inner.values)
 
 
 MAX_PATTERNS = 1_000
@@ -331,12 +501,13 @@ MAX_TABLES = 100
 """How many library tables a project may have."""
 
 
-def _knowledge_files(table: _Table, root: Path) -> tuple[Path, ...]:
+def _knowledge_files(table: _Table) -> tuple[Path, ...]:
     names = tuple(dict.fromkeys(table.strings("knowledge")))
     if len(names) > MAX_TABLES:
         raise table.error("knowledge", f"names more than {MAX_TABLES} files")
-    repository = next((each for each in (root, *root.parents) if os.path.lexists(each / ".git")), root)
-    return tuple(_knowledge_file(table, root, repository, name) for name in names)
+    folder = (table.owner("knowledge") or table).file.parent
+    repository = _repository(folder) or folder
+    return tuple(_knowledge_file(table, folder, repository, name) for name in names)
 
 
 def _knowledge_file(table: _Table, root: Path, repository: Path, name: str) -> Path:

@@ -42,7 +42,7 @@ from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
 from cancellint.recall import read_keys
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
-from cancellint.selection import UNREADABLE, Choice, catalogue, selected
+from cancellint.selection import UNREADABLE, Choices, catalogue
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, NotStarted, map_in_processes
 
@@ -64,6 +64,10 @@ def run(
     return examine(request).report
 
 
+def _nothing_else(_folder: Path) -> Config | None:
+    return None
+
+
 class Request(Struct, frozen=True):
     """What is to be checked, and how."""
 
@@ -73,10 +77,17 @@ class Request(Struct, frozen=True):
     stdin: Stdin | None = None
     progress: Progress | None = None
     force_exclude: bool = False
+    own: Callable[[Path], Config | None] = _nothing_else
+    """what folders inside of the project say about themselves"""
     store: Store | None = None
     """where what files are read as is kept from run to run"""
     sources: tuple[Source, ...] | None = None
     """the files as they are on the disk, if they have been read already"""
+
+    def excluded(self, folder: Path) -> Sequence[str]:
+        """What a folder inside of the project leaves out of itself."""
+        config = self.own(folder)
+        return () if config is None else config.exclude
 
 
 class Examined(Struct, frozen=True):
@@ -95,7 +106,7 @@ def examine(
     """
     started = perf_counter()
     config = request.config
-    choice = selected(config)
+    choices = Choices(config, request.own)
     failures: list[Failure] = []
     warnings: list[str] = []
     with collector_off():
@@ -103,18 +114,18 @@ def examine(
         reading = _read(sources, request, failures, warnings, before)
         give_back_freed()
         project = _analyse(reading, config, failures)
-        commented = _commented(reading, choice, failures)
-        found = _check(project, reading, choice, config, failures) if project else ()
+        commented = _commented(reading, choices, failures)
+        found = _check(project, reading, choices, failures) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         places, fixes = _look_up(drafts, reading, failures)
         silenced = silence(drafts, places, commented)
         shown = one_per_cause((each for each in silenced.kept if each.is_shown), places)
         told = (
-            *_refusals(reading, choice),
+            *_refusals(reading, choices),
             *finish(_with_possible_fixes(shown, fixes), places),
-            *invalid(commented, catalogue(), choice),
-            *(() if failures else unused(silenced, commented, catalogue(), choice)),
+            *invalid(commented, catalogue()),
+            *(() if failures else unused(silenced, commented, catalogue())),
         )
         findings = in_order(told)
     report = Report(
@@ -136,8 +147,7 @@ def summaries(
     """What is believed of the functions of this name, what failed, and which names there are."""
     failures: list[Failure] = []
     with collector_off():
-        request = Request(config, tuple(paths), jobs)
-        reading = _read(_sources(request, None), request, failures, [])
+        reading = _read(discover(paths, config.exclude), Request(config, tuple(paths), jobs), failures, [])
         project = _analyse(reading, config, failures)
         if project is None:
             return (), tuple(failures), ()
@@ -209,10 +219,13 @@ def decoded(answer: bytes) -> ReadOutcome:
 def _sources(request: Request, texts: Mapping[Path, bytes] | None) -> tuple[Source, ...]:
     if request.sources is not None and not texts:
         return request.sources
+    config = request.config
     return discover(
         request.paths,
-        request.config.exclude,
+        config.exclude,
         request.stdin,
+        base=config.root if config.root.is_dir() else None,
+        inner=request.excluded,
         force_exclude=request.force_exclude,
         texts=texts,
     )
@@ -328,13 +341,13 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
     return None
 
 
-def _check(
-    project: Project, reading: Reading, choice: Choice, config: Config, failures: list[Failure]
-) -> Iterator[Draft]:
-    rules = tuple(rule for rule in all_rules() if rule.code in choice.codes)
+def _check(project: Project, reading: Reading, choices: Choices, failures: list[Failure]) -> Iterator[Draft]:
     for module, keys in _by_module(project):
         found: list[Draft] = []
-        with _boundary(shown_path(reading.sources[module].path), failures):
+        path = reading.sources[module].path
+        config, choice = choices.of(path)
+        rules = tuple(rule for rule in all_rules() if rule.code in choice.codes)
+        with _boundary(shown_path(path), failures):
             for key in keys:
                 subject = Subject(project, key)
                 for rule in rules:
@@ -404,13 +417,14 @@ def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> I
         yield each if each.raw.fix in possible else each.without_fix()
 
 
-def _refusals(reading: Reading, choice: Choice) -> Iterator[Finding]:
+def _refusals(reading: Reading, choices: Choices) -> Iterator[Finding]:
     for source, refusal in reading.reported_refusals():
+        _, choice = choices.of(source.path)
         if UNREADABLE.code in choice.codes_in(source.path):
             yield refused(shown_path(source.path), refusal, choice)
 
 
-def _commented(reading: Reading, choice: Choice, failures: list[Failure]) -> Mapping[str, Commented]:
+def _commented(reading: Reading, choices: Choices, failures: list[Failure]) -> Mapping[str, Commented]:
     """The files with comments for this tool, of those that are reported on."""
     from cancellint.frontend.places import comments_in
 
@@ -418,10 +432,11 @@ def _commented(reading: Reading, choice: Choice, failures: list[Failure]) -> Map
     for module, source in reading.sources.items():
         if source.is_reported:
             path = shown_path(source.path)
+            config, choice = choices.of(source.path)
             with _boundary(path, failures):
-                comments = comments_in(source)
+                comments = comments_in(source, dict(config.noqa_aliases))
                 if comments != NO_COMMENTS:
-                    found[module] = Commented(path, comments, choice.codes_in(source.path))
+                    found[module] = Commented(path, comments, choice.codes_in(source.path), choice)
     return found
 
 

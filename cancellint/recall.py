@@ -17,7 +17,6 @@ import msgspec
 from msgspec import Struct
 
 from cancellint.cache import Store, digest_of_files, key_of
-from cancellint.config import Config
 from cancellint.frontend.discover import Listing, Source
 from cancellint.model.report import Report
 from cancellint.resources import knowledge_tables
@@ -57,15 +56,24 @@ class Question(Struct, frozen=True):
         return key_of(b"times", self.asked, _shape(self.listing), *parts)
 
 
-def question(config: Config, paths: Iterable[Path], force_exclude: bool, listing: Listing) -> Question | None:
-    """The question that a run is to answer, None where some of what it rests on cannot be read."""
+def question(
+    configs: tuple[object, ...],
+    tables: Iterable[Path],
+    paths: Iterable[Path],
+    force_exclude: bool,
+    listing: Listing,
+) -> Question | None:
+    """The question that a run is to answer, None where some of what it rests on cannot be read.
+
+    `configs` are those of the project and of the folders inside of it, `tables` are its own.
+    """
     try:
-        tables = digest_of_files(config.knowledge)
+        own_tables = digest_of_files(tables)
         tool = _tool()
     except OSError:
         return None
-    asked = repr((config, tuple(map(str, paths)), force_exclude, os.getcwd(), os.name))
-    return Question(key_of(tool, tables, asked.encode("utf-8", "surrogateescape")), listing)
+    asked = repr((configs, tuple(map(str, paths)), force_exclude, os.getcwd(), os.name))
+    return Question(key_of(tool, own_tables, asked.encode("utf-8", "surrogateescape")), listing)
 
 
 def recalled(store: Store, key: bytes | None) -> Report | None:

@@ -1,13 +1,13 @@
 """Which rules a run shows, from codes, prefixes and names."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from pathspec import GitIgnoreSpec
 
-from cancellint.config import Config, Profile, nearest
+from cancellint.config import Config, ConfigError, Profile, Settings, nearest
 from cancellint.mistakes import Mistake
 from cancellint.model.finding import Severity
 from cancellint.patterns import spec_of
@@ -90,6 +90,50 @@ class Choice(Struct, frozen=True):
         return self.codes.difference(*(each.codes for each in self.file_ignores if each.covers(relative)))
 
 
+class Choices:
+    """Which rules are shown in each file of a project, and the configuration that says so."""
+
+    def __init__(self, config: Config, own: Callable[[Path], Config | None]) -> None:
+        self._own = own
+        self._outer = (config, selected(config))
+        self._inner: dict[Path, tuple[Config, Choice]] = {}
+
+    def of(self, file: Path) -> tuple[Config, Choice]:
+        """The configuration that holds for a file, its nearest folder with one, and what that chooses."""
+        return self._inside(file.parent)
+
+    def _inside(self, folder: Path) -> tuple[Config, Choice]:
+        if folder not in self._inner:
+            config = self._own(folder)
+            if config is not None:
+                self._inner[folder] = (config, selected(config))
+            elif folder == folder.parent:
+                self._inner[folder] = self._outer
+            else:
+                self._inner[folder] = self._inside(folder.parent)
+        return self._inner[folder]
+
+
+def check_words(settings: Settings) -> None:
+    """Raises ConfigError where a setting names a rule that does not exist."""
+    rules = catalogue()
+    for key, words in _named_rules(settings.config):
+        for word in words:
+            if not _is_known(word, rules) and key in settings.said:
+                file, name = settings.said[key]
+                raise ConfigError(f"{file}: `{name}`: {_unknown(word, rules)}")
+
+
+def _named_rules(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The settings that name rules, with the words they use."""
+    yield "select", config.select
+    yield "extend-select", config.extend_select
+    yield "ignore", config.ignore
+    yield "severity", tuple(word for word, _ in config.severity)
+    yield from (("per-file-ignores", words) for _, words in config.per_file_ignores)
+    yield from (("noqa-aliases", words) for _, words in config.noqa_aliases)
+
+
 def catalogue() -> tuple[Listed, ...]:
     """Every rule, by code."""
     rules = (Listed(rule.code, rule.name, rule.severity, rule.pedantic, rule.summary) for rule in all_rules())
@@ -148,6 +192,13 @@ def _matching(word: str, rules: Sequence[Listed], pedantic: bool) -> frozenset[s
     if not exact and not begun:
         raise _unknown(word, rules)
     return frozenset(rule.code for rule in exact or begun if exact or pedantic or not rule.pedantic)
+
+
+def _is_known(word: str, rules: Iterable[Listed]) -> bool:
+    folded = word.strip().casefold()
+    return bool(folded) and any(
+        rule.code.casefold().startswith(folded) or rule.name == folded for rule in rules
+    )
 
 
 def _unknown(word: str, rules: Iterable[Listed]) -> UnknownRule:

@@ -20,6 +20,8 @@ class Commented(Struct, frozen=True):
     comments: Comments
     codes: frozenset[str]
     """the rules that are shown in it"""
+    choice: Choice
+    """what its severities come from"""
 
 
 class Silenced(Struct, frozen=True):
@@ -62,7 +64,7 @@ def _uses(
 
 
 def unused(
-    silenced: Silenced, commented: Mapping[str, Commented], rules: tuple[Listed, ...], choice: Choice
+    silenced: Silenced, commented: Mapping[str, Commented], rules: tuple[Listed, ...]
 ) -> Iterator[Finding]:
     """The words of suppressions that silence nothing.
 
@@ -72,13 +74,15 @@ def unused(
         if UNUSED_SUPPRESSION.code not in file.codes:
             continue
         for comment in file.comments.suppressions:
+            if comment.is_shared:
+                continue
             idle = [
                 word
                 for word in comment.rules or (None,)
                 if (module, comment, word) not in silenced.used and _is_judged(word, rules, file.codes)
             ]
             if idle and not _excuses(file, UNUSED_SUPPRESSION, comment.at.line):
-                yield _finding(UNUSED_SUPPRESSION, file, comment.at, _idle(idle), choice)
+                yield _finding(UNUSED_SUPPRESSION, file, comment.at, _idle(idle))
 
 
 def _is_judged(word: str | None, rules: tuple[Listed, ...], codes: frozenset[str]) -> bool:
@@ -96,9 +100,7 @@ def _idle(words: list[str | None]) -> str:
     return f"{named} {'silences' if len(words) == 1 else 'silence'} nothing here"
 
 
-def invalid(
-    commented: Mapping[str, Commented], rules: tuple[Listed, ...], choice: Choice
-) -> Iterator[Finding]:
+def invalid(commented: Mapping[str, Commented], rules: tuple[Listed, ...]) -> Iterator[Finding]:
     """The comments that can silence nothing, and the words that name no rule."""
     for file in commented.values():
         if INVALID_SUPPRESSION.code not in file.codes:
@@ -108,7 +110,7 @@ def invalid(
             problems.extend((comment.at, problem) for problem in _unknown(comment, rules))
         for at, problem in problems:
             if not _excuses(file, INVALID_SUPPRESSION, at.line):
-                yield _finding(INVALID_SUPPRESSION, file, at, problem, choice)
+                yield _finding(INVALID_SUPPRESSION, file, at, problem)
 
 
 def _unknown(comment: Suppression, rules: tuple[Listed, ...]) -> Iterator[str]:
@@ -135,12 +137,12 @@ _CURES = {
 }
 
 
-def _finding(rule: Listed, file: Commented, at: Span, message: str, choice: Choice) -> Finding:
+def _finding(rule: Listed, file: Commented, at: Span, message: str) -> Finding:
     return Finding(
         code=rule.code,
         name=rule.name,
         message=message,
-        severity=choice.severity(rule.code, rule.severity),
+        severity=file.choice.severity(rule.code, rule.severity),
         confidence=Confidence.CERTAIN,
         place=Place(file.path, at, "<module>"),
         help=_CURES[rule.code],

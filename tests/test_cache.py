@@ -15,8 +15,8 @@ import pytest
 
 from cancellint import cache, checking, pipeline
 from cancellint.cache import FILE, Store, key_of
-from cancellint.checking import Job, check
-from cancellint.config import load
+from cancellint.checking import Order, carry_out
+from cancellint.config import ConfigError
 from cancellint.model.report import Report
 
 LOCKED = """\
@@ -67,7 +67,7 @@ def _write(file: Path, text: str) -> None:
 
 def _report(folder: Path, store: Store | None) -> Report:
     """The report on a folder, without what differs from run to run."""
-    report = check(Job(load(folder), (folder,), 1), store, None)
+    report = carry_out(Order((folder,), store=store)).mending.report
     return Report(report.findings, report.files, report.functions, 0, report.failures, report.sources)
 
 
@@ -134,8 +134,20 @@ def test_only_what_has_changed_is_parsed_again(
         lambda root: (root / ".gitignore").write_text("locked.py\n"),
         lambda root: (root / "pyproject.toml").write_text('[tool.cancellint]\nignore = ["CAN201"]\n'),
         lambda root: (root / "pyproject.toml").write_text('[tool.cancellint]\nexclude = ["app"]\n'),
+        lambda root: (root / "app" / "cancellint.toml").write_text('ignore = ["CAN201"]\n'),
+        lambda root: (root / "app" / "cancellint.toml").write_text('exclude = ["locked.py"]\n'),
     ],
-    ids=["deleted", "renamed", "added", "broken", "ignored", "rule off", "excluded"],
+    ids=[
+        "deleted",
+        "renamed",
+        "added",
+        "broken",
+        "ignored",
+        "rule off",
+        "excluded",
+        "off inside",
+        "out inside",
+    ],
 )
 def test_a_change_of_any_kind_counts(
     project: Path, store: Store, settled: None, change: Callable[[Path], object]
@@ -146,6 +158,22 @@ def test_a_change_of_any_kind_counts(
 
     assert again == _report(project, None)
     assert again != first
+
+
+def test_what_a_configuration_says_wrong_is_told_as_ever(project: Path, store: Store, settled: None) -> None:
+    _report(project, store)
+    (project / "app" / "cancellint.toml").write_text('ignore = ["CAN999"]\n')
+
+    with pytest.raises(ConfigError):
+        _report(project, store)
+
+
+def test_what_a_folder_says_in_vain_is_told_every_time(project: Path, store: Store, settled: None) -> None:
+    (project / "app" / "cancellint.toml").write_text('assume-raced = "public"\n')
+    warned = [carry_out(Order((project,), store=store)).mending.report.warnings for _ in range(2)]
+
+    assert len(warned[0]) == 1
+    assert warned[0] == warned[1]
 
 
 def test_a_change_of_an_own_table_counts(project: Path, store: Store, settled: None) -> None:
@@ -160,7 +188,7 @@ def test_a_change_of_an_own_table_counts(project: Path, store: Store, settled: N
 
 def test_another_question_has_another_answer(project: Path, store: Store, settled: None) -> None:
     _report(project, store)
-    clean = check(Job(load(project), (project / "app" / "clean.py",), 1), store, None)
+    clean = carry_out(Order((project / "app" / "clean.py",), store=store)).mending.report
 
     assert clean.findings == ()
     assert clean.files == 1

@@ -691,7 +691,7 @@ def test_it_runs_as_a_module() -> None:
 
 def test_a_fault_of_ours_outside_of_all_files_is_no_finding(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(LOCKED)
-    program = "from cancellint import cli; cli._rendered = lambda *_: 1 / 0; cli.main()"
+    program = "from cancellint.cli import check, main; check.rendered = lambda *_: 1 / 0; main()"
 
     done = subprocess.run(
         [sys.executable, "-c", program, "check", "a.py"],
@@ -736,7 +736,7 @@ def test_an_interrupt_before_the_command_line_is_read_is_told_too(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cancellint.cli._look_at_working_folder", interrupted)
+    monkeypatch.setattr("cancellint.cli.app._look_at_working_folder", interrupted)
 
     assert command("check") == (130, "", "Interrupted.\n")
 

@@ -14,6 +14,7 @@ from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
@@ -23,6 +24,7 @@ from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.hazards.locks.reentries import Reentries
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
@@ -179,6 +181,11 @@ class Project:
         return UnmarkedWaiters(self.futures)
 
     @cached_property
+    def reentries(self) -> Reentries:
+        """Locks that are waited for while they are held."""
+        return Reentries(self.effects, self.facts_of)
+
+    @cached_property
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
         return Backlogs(self.effects, self.uses)
@@ -196,7 +203,7 @@ class Project:
 
 _NO_RESULT = Result(NOTHING)
 
-MOST_ROUNDS = 12
+MOST_ROUNDS = Limit(12, "rounds over functions that call one another")
 """Rounds over one group after which its summaries are taken as they are. Facts only grow, so this is
 reached only where paths lengthen round a recursion, and what is missing then is a longer path."""
 
@@ -276,7 +283,7 @@ class _Fixpoint:
         """
         changed = False
         recursive = len(group) > 1 or group[0] in self._callees(group[0])
-        for _ in range(MOST_ROUNDS if recursive else 1):
+        for _ in MOST_ROUNDS.rounds() if recursive else range(1):
             moved = False
             for key in reversed(group):
                 moved |= self._summarize(key)
@@ -300,7 +307,7 @@ class _Fixpoint:
 
     def _follow_fills(self, order: tuple[tuple[FunctionKey, ...], ...]) -> None:
         """Summarise again what removes data from a container that turned out to be filled from a source."""
-        for _ in range(MOST_ROUNDS):
+        for _ in MOST_ROUNDS.rounds():
             before = self._owners.count
             changed: set[FunctionKey] = set()
             for group in order:

@@ -3,9 +3,9 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 from pathspec import GitIgnoreSpec
@@ -15,6 +15,8 @@ from cancellint.frontend.guards import MAX_BYTES
 from cancellint.patterns import MAX_PATTERN, spec_of
 
 PROJECT_MARKERS = ("pyproject.toml", "cancellint.toml", ".git")
+
+CONFIGURATION = ("pyproject.toml", "cancellint.toml")
 
 NEVER_SOURCE = frozenset(
     {
@@ -59,14 +61,23 @@ def project_root(argument: Path) -> Path:
     path = absolute(argument)
     start = path if os.path.isdir(path) else path.parent
     for folder in (start, *start.parents):
-        if any(os.path.exists(folder / marker) for marker in PROJECT_MARKERS):
+        if has_marker(folder):
             return _top_package(path) if _lies_in_excluded(path, folder) else folder
     return path
+
+
+def has_marker(root: Path) -> bool:
+    """Whether something in this folder makes it a project."""
+    return any(os.path.exists(root / marker) for marker in PROJECT_MARKERS)
 
 
 def absolute(path: Path) -> Path:
     """The path from the root of the file system, without `..`, symbolic links kept."""
     return Path(os.path.abspath(path))
+
+
+Excluded: TypeAlias = Callable[[Path], Sequence[str]]
+"""Patterns that a folder inside of the project adds, relative to itself."""
 
 
 class Listing(Struct, frozen=True):
@@ -88,23 +99,28 @@ def listed(
     exclude: Sequence[str] = (),
     stdin: Stdin | None = None,
     *,
+    base: Path | None = None,
+    inner: Excluded | None = None,
     force_exclude: bool = False,
 ) -> Listing:
     """The files of the arguments' projects.
 
     Links that lead out of the project, or out of a folder that is an argument, are not followed.
+    What `exclude` says is relative to `base`, by default the root of the project.
     With `force_exclude`, exclusions and ignore files count for files that are named as arguments too.
     """
     reported = [absolute(argument) for argument in arguments]
     is_alone = stdin is not None and stdin.is_alone
-    roots = () if is_alone else _outermost(project_root(argument) for argument in reported)
+    roots = () if is_alone else outermost(project_root(argument) for argument in reported)
     explicit = {path for path in reported if not os.path.isdir(path)}
     folders = tuple(path for path in reported if path not in explicit)
     found: set[Path] = set()
     obstacles: dict[Path, str] = {}
     for folder in (*roots, *folders):
         if os.path.isdir(folder):
-            for each in _walk(folder, exclude):
+            is_base = base is not None and folder in roots and folder.is_relative_to(base)
+            own = base if base is not None and is_base else folder
+            for each in _walk(folder, _Excluding(exclude, own, inner)):
                 match each:
                     case Obstacle(path, error):
                         obstacles[path] = error
@@ -121,6 +137,8 @@ def discover(
     exclude: Sequence[str] = (),
     stdin: Stdin | None = None,
     *,
+    base: Path | None = None,
+    inner: Excluded | None = None,
     force_exclude: bool = False,
     texts: Mapping[Path, bytes] | None = None,
 ) -> tuple[Source, ...]:
@@ -129,7 +147,8 @@ def discover(
     `texts` stands for what is on the disk, by the path of the source.
     """
     overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
-    return read_listed(listed(arguments, exclude, stdin, force_exclude=force_exclude), overlay)
+    found = listed(arguments, exclude, stdin, base=base, inner=inner, force_exclude=force_exclude)
+    return read_listed(found, overlay)
 
 
 def read_listed(listing: Listing, overlay: Mapping[Path, bytes]) -> tuple[Source, ...]:
@@ -263,7 +282,8 @@ def _read(path: Path) -> tuple[bytes | None, str]:
         return None, f"this file cannot be read: {error.strerror or error}"
 
 
-def _outermost(roots: Iterable[Path]) -> tuple[Path, ...]:
+def outermost(roots: Iterable[Path]) -> tuple[Path, ...]:
+    """Those that lie in no other one."""
     ordered = sorted(set(roots), key=lambda root: (len(root.parts), root))
     kept: list[Path] = []
     for root in ordered:
@@ -316,7 +336,20 @@ class _Rules(Struct, frozen=True):
         return False
 
 
-def _project_rules(folder: Path, exclude: Sequence[str]) -> _Rules | None:
+class _Excluding(NamedTuple):
+    """What the configuration leaves out."""
+
+    patterns: Sequence[str]
+    base: Path
+    inner: Excluded | None
+
+    def added_in(self, folder: str, outer: _Rules | None) -> _Rules | None:
+        """The rules with what a folder inside of the project adds."""
+        patterns = self.inner(Path(folder)) if self.inner is not None else ()
+        return _Rules(folder, spec_of(patterns), outer) if patterns else outer
+
+
+def _project_rules(folder: Path, excluding: _Excluding) -> _Rules | None:
     """The ignore files above the folder up to its repository's root, then the configured exclusions."""
     chain: list[Path] = []
     for above in (folder, *folder.parents):
@@ -328,8 +361,8 @@ def _project_rules(folder: Path, exclude: Sequence[str]) -> _Rules | None:
     rules: _Rules | None = None
     for above in reversed(chain[1:]):
         rules, _ = _with_ignore_file(str(above), rules)
-    if exclude:
-        rules = _Rules(str(folder), spec_of(exclude), rules)
+    if excluding.patterns:
+        rules = _Rules(str(excluding.base), spec_of(excluding.patterns), rules)
     return rules
 
 
@@ -370,7 +403,7 @@ def _with_ignore_file(folder: str, outer: _Rules | None) -> tuple[_Rules | None,
     return rules, None
 
 
-def _walk(root: Path, exclude: Sequence[str]) -> Iterator[Path | Obstacle]:
+def _walk(root: Path, excluding: _Excluding) -> Iterator[Path | Obstacle]:
     """The Python files below a folder. Each real folder is visited once, so links cannot lead in circles.
 
     Links are followed last: a folder that can be reached both ways keeps its own name. Those that lead out
@@ -378,7 +411,7 @@ def _walk(root: Path, exclude: Sequence[str]) -> Iterator[Path | Obstacle]:
     """
     inside = tuple(os.path.realpath(each) for each in (project_root(root), root))
     seen: set[str] = set()
-    stack: list[tuple[str, _Rules | None]] = [(str(root), _project_rules(root, exclude))]
+    stack: list[tuple[str, _Rules | None]] = [(str(root), _project_rules(root, excluding))]
     links: list[tuple[str, _Rules | None]] = []
     while stack or links:
         folder, outer = stack.pop() if stack else links.pop(0)
@@ -393,6 +426,8 @@ def _walk(root: Path, exclude: Sequence[str]) -> Iterator[Path | Obstacle]:
         if isinstance(entries, Obstacle):
             yield entries
             continue
+        if any(entry.name in CONFIGURATION for entry in entries):
+            inner = excluding.added_in(folder, inner)
         for entry in entries:
             is_link = entry.is_symlink()
             if is_link and not _leads_inside(entry.path, inside):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import libcst as cst
 
 from cancellint.frontend import lower_literals as literals
+from cancellint.frontend.lower_completions import RETURNED, Label
 from cancellint.frontend.lower_control import Statements
-from cancellint.frontend.lower_ways import RETURNED, Label
 from cancellint.frontend.scopes import Scope, SyntaxScopes
 from cancellint.model import ir
 

@@ -1,7 +1,7 @@
 """Lowering of statements: control flow becomes blocks and edges.
 
-`finally`, exits and handlers are copied once per way that leads into them (see `lower_ways`). From
-the fourth level of copies within copies on, the ways share one copy whose end has an edge for each,
+`finally`, exits and handlers are copied for each completion that leads into them (`lower_completions`). From
+the fourth level of copies within copies on, the completions share one copy whose end has an edge for each,
 so that nesting does not multiply without bound.
 """
 
@@ -13,6 +13,20 @@ import libcst as cst
 
 from cancellint.frontend import lower_literals as literals
 from cancellint.frontend import lower_patterns
+from cancellint.frontend.lower_completions import (
+    CANCELLED,
+    RAISED,
+    RETURNED,
+    Cleanup,
+    Completion,
+    Guarded,
+    Handling,
+    Label,
+    LoopNesting,
+    Nesting,
+    Target,
+    handling,
+)
 from cancellint.frontend.lower_definitions import contract_of, is_old_coroutine
 from cancellint.frontend.lower_dispatch import on
 from cancellint.frontend.lower_expressions import Expressions, augmented_operator
@@ -25,20 +39,6 @@ from cancellint.frontend.lower_handlers import (
     says_what_it_is,
 )
 from cancellint.frontend.lower_stacks import pushed_on_stack, stack_seen_through
-from cancellint.frontend.lower_ways import (
-    CANCELLED,
-    RAISED,
-    RETURNED,
-    Cleanup,
-    Guarded,
-    Handling,
-    Label,
-    LoopNesting,
-    Nesting,
-    Target,
-    Way,
-    handling,
-)
 from cancellint.frontend.scopes import Scope, SyntaxScopes, bound_by_import, bound_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
@@ -59,7 +59,7 @@ _Handlers: TypeAlias = Sequence[cst.ExceptHandler | cst.ExceptStarHandler]
 _Edges: TypeAlias = list[tuple[Target, Leaves]]
 
 _DEEPEST_COPY = 3
-"""How many copies lie within each other before ways share one."""
+"""How many copies lie within each other before completions share one."""
 
 
 class Statements(Expressions):
@@ -198,12 +198,12 @@ class Statements(Expressions):
         if frame is None:
             self.end()
         else:
-            self.leave((Way(Leaves.NORMAL, frame.identity, again),))
+            self.leave((Completion(Leaves.NORMAL, frame.identity, again),))
 
-    def leave(self, ways: Sequence[Way]) -> None:
-        """End the current block along each of these ways."""
+    def leave(self, completions: Sequence[Completion]) -> None:
+        """End the current block by each of these completions."""
         if self.current is not None:
-            self.end(*((self.way(way), way.leaves) for way in ways))
+            self.end(*((self.target_of(completion), completion.leaves) for completion in completions))
 
     def _raise(self, node: cst.Raise) -> None:
         value = None if node.exc is None else self.expr(node.exc)
@@ -212,7 +212,7 @@ class Statements(Expressions):
         self.emit(ir.Raise(value), node)
         self.leave(self._raised_along(node.exc))
 
-    def _raised_along(self, exc: cst.BaseExpression | None) -> tuple[Way, ...]:
+    def _raised_along(self, exc: cst.BaseExpression | None) -> tuple[Completion, ...]:
         """A handler that raises what it caught passes it on as what it is."""
         match exc:
             case None:
@@ -222,9 +222,14 @@ class Statements(Expressions):
             case _:
                 handler = None
         if handler is not None:
-            return handler.ways
+            return handler.completions
         around = handling(self.frame)
-        if exc is not None and is_cancellation(exc) and around is not None and CANCELLED in around.ways:
+        if (
+            exc is not None
+            and is_cancellation(exc)
+            and around is not None
+            and CANCELLED in around.completions
+        ):
             return (CANCELLED,)
         return (RAISED,)
 
@@ -382,7 +387,7 @@ class Statements(Expressions):
         return _Opened(value, region, asynchronous, item, frame, after)
 
     def _close(self, opened: _Opened) -> None:
-        """Leave a region on every way out of it."""
+        """Leave a region by every completion."""
         self._shift(opened.frame.parent, self.inside[:-1])
         self._exits(opened.value, opened.region, opened.asynchronous, opened.node, opened.frame, opened.after)
 
@@ -412,14 +417,14 @@ class Statements(Expressions):
     def _exits(
         self, value: ir.Expr, region: int, asynchronous: bool, node: cst.CSTNode, frame: Cleanup, after: Label
     ) -> None:
-        """Leave one item's region: at its end, and on every way out that was taken."""
+        """Leave one item's region: at its end, and by every completion that occurs."""
         if self.current is not None:
             self._exit(value, region, asynchronous, node)
             self.end_at(after)
-        for way, label in frame.ways.items():
+        for completion, label in frame.completions.items():
             self.place(label)
             self._exit(value, region, asynchronous, node)
-            self.end(*self._after_exit(way, after))
+            self.end(*self._after_exit(completion, after))
         self.place(after)
 
     def _exit(self, value: ir.Expr, region: int, asynchronous: bool, node: cst.CSTNode) -> None:
@@ -429,13 +434,13 @@ class Statements(Expressions):
         else:
             self.emit(ir.Exit(value, region), node)
 
-    def _after_exit(self, way: Way, after: Label) -> _Edges:
-        """Where control goes after an exit on this way: exits may swallow or replace what travels."""
-        edges: _Edges = [(self.way(way), way.leaves)]
-        if way is RAISED or way is CANCELLED:
+    def _after_exit(self, completion: Completion, after: Label) -> _Edges:
+        """Where control goes after an exit that runs on the way: it may swallow or replace what travels."""
+        edges: _Edges = [(self.target_of(completion), completion.leaves)]
+        if completion is RAISED or completion is CANCELLED:
             edges.append((after, Leaves.ABSORBED))
-        if way is CANCELLED:
-            edges.append((self.way(RAISED), Leaves.CONVERTED))
+        if completion is CANCELLED:
+            edges.append((self.target_of(RAISED), Leaves.CONVERTED))
         return edges
 
     # ------------------------------------------------------------------ try
@@ -453,8 +458,8 @@ class Statements(Expressions):
         self.place(after)
 
     def _finally(self, body: cst.BaseSuite, frame: Cleanup, after: Label) -> None:
-        """Copy a `finally` for the end of its `try` and for every way out that was taken."""
-        if self.current is None and not frame.ways:
+        """Copy a `finally` for the end of its `try` and for every completion that occurs."""
+        if self.current is None and not frame.completions:
             self._unreached((body,))
             return
         self.copies += 1
@@ -467,15 +472,22 @@ class Statements(Expressions):
             self.cut()
             self.suite(body)
             self.end_at(after)
-        for label, ways in frame.copies():
+        for label, completions in frame.copies():
             if self.place(label):
-                travelling = tuple(way for way in ways if way is RAISED or way is CANCELLED)
+                travelling = tuple(
+                    completion
+                    for completion in completions
+                    if completion is RAISED or completion is CANCELLED
+                )
                 if travelling:
                     self.frame = Handling(frame.parent, travelling, None)
                 self.suite(body)
                 self.frame = frame.parent
                 if self.current is not None:
-                    self.end(*((self.way(way), way.leaves) for way in ways), *ends)
+                    self.end(
+                        *((self.target_of(completion), completion.leaves) for completion in completions),
+                        *ends,
+                    )
         self.cleaning -= 1
         self.copies -= 1
 
@@ -502,15 +514,15 @@ class Statements(Expressions):
 
     def _handlers(self, handlers: _Handlers, frame: Guarded, after: Label) -> None:
         """Lower the handlers once per kind of exception that may arrive; deep inside copies, once for all."""
-        ways = tuple(frame.ways)
-        shared = self.copies >= _DEEPEST_COPY and len(ways) > 1
+        completions = tuple(frame.completions)
+        shared = self.copies >= _DEEPEST_COPY and len(completions) > 1
         self.copies += 1
         missed = list(handlers)
-        for group in [ways] if shared else [(way,) for way in ways]:
+        for group in [completions] if shared else [(completion,) for completion in completions]:
             bodies = [Label() for _ in handlers]
-            for way in group:
-                self.place(frame.ways[way])
-                self.end(*self._dispatch(handlers, bodies, way))
+            for completion in group:
+                self.place(frame.completions[completion])
+                self.end(*self._dispatch(handlers, bodies, completion))
             for i, handler in enumerate(handlers):
                 if self.place(bodies[i]):
                     missed = [each for each in missed if each is not handler]
@@ -519,25 +531,25 @@ class Statements(Expressions):
         self._unreached(missed)
         self.copies -= 1
 
-    def _dispatch(self, handlers: _Handlers, bodies: Sequence[Label], way: Way) -> _Edges:
-        """The edges of what travels on `way` to the handlers that may catch it, and past them."""
+    def _dispatch(self, handlers: _Handlers, bodies: Sequence[Label], completion: Completion) -> _Edges:
+        """The edges of what travels by `completion` to the handlers that may catch it, and past them."""
         edges: _Edges = []
         for handler, body in zip(handlers, bodies, strict=True):
-            catches = self._catches(handler.type, way)
+            catches = self._catches(handler.type, completion)
             if catches is not Catches.NEVER:
                 edges.append((body, Leaves.CAUGHT))
             if catches is Catches.SURELY:
                 return edges
-        return [*edges, (self.way(way), way.leaves)]
+        return [*edges, (self.target_of(completion), completion.leaves)]
 
-    def _catches(self, type_: cst.BaseExpression | None, way: Way) -> Catches:
-        """Whether a handler catches what travels on this way."""
-        if way is CANCELLED:
+    def _catches(self, type_: cst.BaseExpression | None, completion: Completion) -> Catches:
+        """Whether a handler catches what travels by this completion."""
+        if completion is CANCELLED:
             return catches_cancellation(type_, self.scopes.own_names)
         return Catches.SURELY if catches_every_error(type_) else Catches.MAYBE
 
     def _after_handler(
-        self, handlers: _Handlers, later: Sequence[Label], group: Sequence[Way], after: Label
+        self, handlers: _Handlers, later: Sequence[Label], group: Sequence[Completion], after: Label
     ) -> None:
         """Go on after a handler. After an `except*` later ones may run too, for the rest of the group."""
         if self.current is None or isinstance(handlers[0], cst.ExceptHandler):
@@ -545,11 +557,13 @@ class Statements(Expressions):
             return
         self.cut()
         edges: _Edges = [(after, Leaves.NORMAL)]
-        for way in group:
-            edges.extend(self._dispatch(handlers[1:], later, way))
+        for completion in group:
+            edges.extend(self._dispatch(handlers[1:], later, completion))
         self.end(*dict.fromkeys(edges))
 
-    def _handler(self, node: cst.ExceptHandler | cst.ExceptStarHandler, group: tuple[Way, ...]) -> None:
+    def _handler(
+        self, node: cst.ExceptHandler | cst.ExceptStarHandler, group: tuple[Completion, ...]
+    ) -> None:
         types = tuple(self.symbolic(member) for member in members(node.type))
         star = isinstance(node, cst.ExceptStarHandler)
         caught = ir.Temp(self.emit(ir.Catch(types, star), node if node.type is None else node.type))

@@ -14,12 +14,12 @@ from typing import Final
 import libcst as cst
 
 from cancellint.frontend import lower_literals as literals
+from cancellint.frontend.lower_completions import Label
 from cancellint.frontend.lower_dispatch import link, on, part
 from cancellint.frontend.lower_graph import Graph
 from cancellint.frontend.lower_handlers import is_a_class_apart, last_name
 from cancellint.frontend.lower_operators import AUGMENTED, BINARY, COMPARISON, UNARY
 from cancellint.frontend.lower_parts import Suspensions, suspends_inside, works_inside
-from cancellint.frontend.lower_ways import Label
 from cancellint.frontend.scopes import Scope, SyntaxScopes, names_in
 from cancellint.model import ir
 from cancellint.model.ir import Leaves

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import libcst as cst
 
-from cancellint.frontend.lower_ways import CANCELLED, RAISED, Label, Nesting, Target, Way, leave
+from cancellint.frontend.lower_completions import CANCELLED, RAISED, Completion, Label, Nesting, Target, leave
 from cancellint.model import ir
 from cancellint.model.ir import Leaves
 
@@ -41,8 +41,8 @@ class Graph:
         self.nodes.append(node)
         return number
 
-    def way(self, way: Way) -> Target:
-        return leave(self.frame, way)
+    def target_of(self, completion: Completion) -> Target:
+        return leave(self.frame, completion)
 
     def end(self, *edges: tuple[Target, Leaves], test: ir.Expr | None = None) -> None:
         """End the current block. A risky one inside a `try` or `with` also raises into it."""
@@ -91,8 +91,8 @@ class Graph:
         resumed = Label()
         self.end(
             (resumed, Leaves.RESUMED),
-            (self.way(CANCELLED), Leaves.CANCELLED),
-            (self.way(RAISED), Leaves.RAISED),
+            (self.target_of(CANCELLED), Leaves.CANCELLED),
+            (self.target_of(RAISED), Leaves.RAISED),
         )
         self.place(resumed)
         return ir.Temp(number)
@@ -101,7 +101,7 @@ class Graph:
         """Emit a yield and go on where it is resumed."""
         number = self.emit(ir.Yield(value, used), node)
         resumed = Label()
-        self.end((resumed, Leaves.RESUMED), (self.way(RAISED), Leaves.RAISED))
+        self.end((resumed, Leaves.RESUMED), (self.target_of(RAISED), Leaves.RAISED))
         self.place(resumed)
         return ir.Temp(number)
 
@@ -114,12 +114,12 @@ class Graph:
             self.end(
                 (item, Leaves.RESUMED),
                 (done, Leaves.EXHAUSTED),
-                (self.way(CANCELLED), Leaves.CANCELLED),
-                (self.way(RAISED), Leaves.RAISED),
+                (self.target_of(CANCELLED), Leaves.CANCELLED),
+                (self.target_of(RAISED), Leaves.RAISED),
             )
         else:
             number = self.emit(ir.Next(value), node)
-            self.end((item, Leaves.ITEM), (done, Leaves.EXHAUSTED), (self.way(RAISED), Leaves.RAISED))
+            self.end((item, Leaves.ITEM), (done, Leaves.EXHAUSTED), (self.target_of(RAISED), Leaves.RAISED))
         return ir.Temp(number)
 
     def blocks(self) -> tuple[ir.Block, ...]:

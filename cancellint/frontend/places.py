@@ -7,7 +7,14 @@ from cancellint.frontend.discover import Source, shown_path
 from cancellint.frontend.excerpts import Excerpt, excerpt
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.parse import parse
-from cancellint.frontend.suppress import NO_COMMENTS, Comments, comments_for_us, may_speak
+from cancellint.frontend.suppress import (
+    NO_ALIASES,
+    NO_COMMENTS,
+    Aliases,
+    Comments,
+    comments_for_us,
+    may_speak,
+)
 from cancellint.model import ir
 from cancellint.model.source import Place, Site, Span
 
@@ -35,10 +42,12 @@ def places_in(
     }
 
 
-def comments_in(source: Source) -> Comments:
+def comments_in(source: Source, aliases: Aliases = NO_ALIASES) -> Comments:
     """What the comments of a file say to this tool."""
     data = source.data or b""
-    if not may_speak(data):
+    if not may_speak(data, aliases):
         return NO_COMMENTS
     tree = parse(data)
-    return NO_COMMENTS if isinstance(tree, Refusal) else comments_for_us(data, positions.comments(tree))
+    if isinstance(tree, Refusal):
+        return NO_COMMENTS
+    return comments_for_us(data, positions.comments(tree), aliases)

@@ -3,8 +3,9 @@
 import difflib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -14,13 +15,38 @@ from cancellint.printable import shortened
 
 _DIRECTIVE = re.compile(
     r"#\s*cancellint:\s*(?P<word>[A-Za-z]+(?:-[A-Za-z]+)*)"
-    r"(?:\s*\[(?P<rules>[^\]#]*)(?P<closed>\])?)?(?=$|[\s\].,;:#-])"
+    r"(?:\s*\[(?P<rules>[^\]#]*)(?P<closed>\])?)?(?=$|[\s\].,;:=(#-])(?P<rest>[^#]*)"
 )
+_BARE_RULES = re.compile(r"\s*(?P<sign>[=:(])?\s*(?P<words>CAN[0-9]+|[a-z]+(?:-[a-z]+)+\s*$)", re.IGNORECASE)
+"""What follows a directive without brackets and is meant for its rules: a code, or nothing but a name."""
+_MISSPELT = re.compile(
+    r"#\s*(?P<tool>can[A-Za-z_-]{3,12})\s*(?P<colon>:)?\s*(?:ignore(?:-file)?|disable|noqa|cancel-safe)\b",
+    re.IGNORECASE,
+)
+_FOREIGN = re.compile(
+    r"#\s*(?P<words>(?!cancellint\b)[A-Za-z]+\s*:\s*(?:ignore|disable|noqa)|noqa(?!\s*:))\b[^#]*?\b(?P<code>CAN[0-9]+)"
+)
+"""A comment for another tool that names one of our codes."""
 _NOQA = re.compile(r"#\s*noqa\s*:\s*(?P<rules>[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+\b)*)", re.IGNORECASE)
 _OWN_CODE = re.compile(r"CAN[0-9]+", re.IGNORECASE)
+NAME = "cancellint"
 _MARKER = b"cancellint:"
 _NOQA_FORMS = (b"noqa", b"NOQA", b"NoQA")
 _NOQA_MARKER = re.compile(rb"(?i:noqa[ \t]*:[^\r\n]{0,200}can[0-9])")
+_STRANGE_MARKER = re.compile(
+    rb"#[ \t]*(?i:can[a-z_-]{3,12})[ \t]*:?[ \t]*(?i:ignore|disable|noqa|cancel-safe)\b"
+    rb"|#[ \t]*(?:[A-Za-z]+[ \t]*:[ \t]*)?(?:ignore|disable|noqa)[^\r\n]{0,200}CAN[0-9]"
+)
+
+Aliases: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Codes of other tools that count in `noqa` comments, and the rules that each of them means here."""
+NO_ALIASES: Aliases = {}
+
+OTHER_WORDS = (
+    "allow", "disable", "disable-file", "disable-line", "disable-next-line", "ignore-line",
+    "ignore-next-line", "noqa", "nolint", "skip", "skip-file", "suppress",
+)  # fmt: skip
+"""What other tools call it."""
 
 IGNORE, IGNORE_FILE, CANCEL_SAFE = "ignore", "ignore-file", "cancel-safe"
 DIRECTIVES = (IGNORE, IGNORE_FILE, CANCEL_SAFE)
@@ -44,6 +70,8 @@ class Suppression(Struct, frozen=True):
     rules: tuple[str, ...]
     at: Span
     """the comment itself"""
+    is_shared: bool = False
+    """whether it is another tool's comment, which need not silence anything here"""
 
     def silencing(self, code: str, name: str, line: int) -> tuple[str, ...] | None:
         """The words by which a finding of this rule on this line is meant, or None where it is not."""
@@ -76,21 +104,26 @@ def means(word: str, code: str, name: str) -> bool:
     return code.casefold().startswith(folded) or folded == name
 
 
-def may_speak(data: bytes) -> bool:
+def may_speak(data: bytes, aliases: Aliases = NO_ALIASES) -> bool:
     """Whether a file can hold a comment for this tool; says so of some that hold none."""
-    if _MARKER in data:
+    if _MARKER in data or _STRANGE_MARKER.search(data) is not None:
         return True
-    return any(form in data for form in _NOQA_FORMS) and _NOQA_MARKER.search(data) is not None
+    if not any(form in data for form in _NOQA_FORMS):
+        return False
+    folded = data.upper() if aliases else b""
+    return _NOQA_MARKER.search(data) is not None or any(code.upper().encode() in folded for code in aliases)
 
 
-def comments_for_us(data: bytes, comments: Iterable[tuple[Span, str, bool]]) -> Comments:
+def comments_for_us(
+    data: bytes, comments: Iterable[tuple[Span, str, bool]], aliases: Aliases = NO_ALIASES
+) -> Comments:
     """What the comments of a file silence, and those that try and cannot.
 
     A comment at the end of a statement's first or last line, and one on a line of its own directly above
     it (other comments may stand between), speak for that whole statement; of a compound statement,
     for its header. `ignore-file` speaks for the file from a line of its own.
     """
-    found = [saying for span, text, own in comments for saying in _sayings(span, text, own)]
+    found = [saying for span, text, own in comments for saying in _sayings(span, text, own, aliases)]
     if not found:
         return NO_COMMENTS
     statements = _Statements(data)
@@ -110,19 +143,54 @@ class _Saying(Struct, frozen=True):
     word: str
     rules: tuple[str, ...] | None
     at: Span
-    is_closed: bool
-    on_own_line: bool
+    is_closed: bool = True
+    on_own_line: bool = False
+    rest: str = ""
+    """what follows, up to the next comment"""
+    is_shared: bool = False
+    problem: str = ""
+    """why it says nothing, where that is clear from its form"""
 
 
-def _sayings(span: Span, text: str, on_own_line: bool) -> Iterator[_Saying]:
+def _sayings(span: Span, text: str, on_own_line: bool, aliases: Aliases) -> Iterator[_Saying]:
     for match in _DIRECTIVE.finditer(text):
         rules = None if match["rules"] is None else _words(match["rules"])
         is_closed = rules is None or match["closed"] is not None
-        yield _Saying(match["word"], rules, _within(span, match), is_closed, on_own_line)
-    for match in _NOQA.finditer(text):
-        own = tuple(word for word in _words(match["rules"]) if _OWN_CODE.fullmatch(word))
-        if own and not on_own_line:  # `noqa` speaks for the line it ends
-            yield _Saying(IGNORE, own, _within(span, match), True, False)
+        at = _within(span, match, match.start("rest"))
+        yield _Saying(match["word"], rules, at, is_closed, on_own_line, match["rest"])
+    yield from _misspelt(span, text)
+    for match in _NOQA.finditer(text) if not on_own_line else ():  # `noqa` speaks for the line it ends
+        yield from _noqa(_words(match["rules"]), _within(span, match, match.end()), aliases)
+
+
+def _noqa(words: Sequence[str], at: Span, aliases: Aliases) -> Iterator[_Saying]:
+    """The own codes of the comment, and what the others mean by the configuration."""
+    own = tuple(word for word in words if _OWN_CODE.fullmatch(word))
+    if own:
+        yield _Saying(IGNORE, own, at)
+    meant = {code.upper(): rules for code, rules in aliases.items()}
+    shared = tuple(rule for word in words for rule in meant.get(word.upper(), ()))
+    if shared:
+        yield _Saying(IGNORE, shared, at, is_shared=True)
+
+
+def _misspelt(span: Span, text: str) -> Iterator[_Saying]:
+    """The comments that would speak to this tool if they called it by its name, or in its own words."""
+    told: set[int] = set()
+    for match in _MISSPELT.finditer(text):
+        tool = match["tool"].rstrip("-_")
+        is_ours = tool == NAME
+        if (is_ours and match["colon"]) or difflib.SequenceMatcher(None, tool.casefold(), NAME).ratio() < 0.8:
+            continue
+        problem = f"`{NAME}` needs a colon behind it" if is_ours else f"`{tool}` is not `{NAME}`"
+        told.add(match.start())
+        yield _Saying("", None, _within(span, match, match.end()), problem=problem)
+    for match in _FOREIGN.finditer(text):
+        if match.start() in told:
+            continue
+        words = " ".join(match["words"].split())
+        problem = f"`{words}` silences nothing here; write `# {NAME}: {IGNORE}[{match['code']}]`"
+        yield _Saying("", None, _within(span, match, match.end()), problem=problem)
 
 
 def _as_many_as_are_read(found: Sequence[_Saying]) -> Sequence[_Saying]:
@@ -134,15 +202,21 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[\s,]+", text) if word)
 
 
-def _within(span: Span, match: re.Match[str]) -> Span:
-    column = span.column + match.start()
-    return Span(span.line, column, span.line, column + len(match[0]))
+def _within(span: Span, match: re.Match[str], end: int) -> Span:
+    return Span(span.line, span.column + match.start(), span.line, span.column + end)
 
 
 def _understood(saying: _Saying, statements: "_Statements") -> Suppression | Blunder | None:
     """What a directive silences, or why it does not; None for one that is about something else."""
+    if saying.problem:
+        return Blunder(saying.at, saying.problem)
     if saying.word not in (IGNORE, IGNORE_FILE):
         return _unknown(saying)
+    if saying.rules is None and (bare := _BARE_RULES.match(saying.rest)) is not None:
+        meant = f"{saying.word}[{shortened(bare['words'].strip())}]"
+        return Blunder(saying.at, f"rules stand between brackets: `{meant}`")
+    if saying.rules is None and saying.rest.lstrip().startswith(("=", "(")):
+        return Blunder(saying.at, f"rules stand between brackets: `{saying.word}[…]`")
     if not saying.is_closed:
         return Blunder(saying.at, "the bracket is not closed")
     if saying.rules == ():
@@ -154,13 +228,15 @@ def _understood(saying: _Saying, statements: "_Statements") -> Suppression | Blu
     lines = statements.meant_by(saying.at.line, saying.on_own_line)
     if lines is None:
         return Blunder(saying.at, "no statement follows directly")
-    return Suppression(*lines, saying.rules or (), saying.at)
+    return Suppression(*lines, saying.rules or (), saying.at, saying.is_shared)
 
 
 def _unknown(saying: _Saying) -> Blunder | None:
     """The blunder of a word that is nearly a directive, or is followed by rules; other words are prose."""
     if saying.word in DIRECTIVES:
         return None
+    if saying.word.casefold() in OTHER_WORDS:
+        return Blunder(saying.at, f"`{saying.word}` means nothing here; write `{IGNORE}[…]` with the rules")
     short = len(saying.word) <= MAX_DIRECTIVE
     near = difflib.get_close_matches(saying.word.casefold(), DIRECTIVES, n=1, cutoff=0.8) if short else []
     if not near and saying.rules is None:

@@ -257,6 +257,12 @@ class Entry(_Table, frozen=True):
     """of a race: level-triggered, every checkpoint in the cancelled body raises again"""
     lock: LockKind | None = None
     """of a class: of locks and semaphores, who waits for them; of anything else None"""
+    permits: str | None = None
+    """of a lock's class: the operand that says how many may hold it at once; None where only one may"""
+    default_permits: int = 1
+    """how many may if that argument is missing"""
+    reenters: Literal["waits", "raises", "enters"] = "waits"
+    """of a lock's class: what becomes of whoever takes it while having it already"""
     when: tuple[Variant, ...] = ()
     sources: tuple[str, ...] = ()
     """documentation, source file and line, or measured experiment behind the entry; at least one"""

@@ -1,6 +1,7 @@
 """The outcome of a run, as reporters get it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -33,6 +34,23 @@ class Report(Struct, frozen=True):
     """what was done otherwise than asked, and changes nothing about the findings"""
     without_files: tuple[str, ...] = ()
     """the arguments under which there was no file to report on"""
+
+
+class Rewritten(Struct, frozen=True):
+    """A file and its text with fixes."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+
+class Mending(Struct, frozen=True):
+    """What is found once the fixes are made, and what they make of the files. Nothing is written yet."""
+
+    report: Report
+    files: tuple[Rewritten, ...] = ()
+    fixed: int = 0
+    """how many findings the fixes have removed"""
 
 
 class ReportedFact(Struct, frozen=True):

@@ -112,7 +112,10 @@ class Releases(OfLock, frozen=True, order=True, gc=False):
 
 
 class Locks(OfLock, frozen=True, order=True, gc=False):
-    """A lock is waited for and taken while the function runs, be it released before it returns."""
+    """A lock is waited for and taken while the function runs, be it released before it returns.
+
+    An attempt that gives up at once is none.
+    """
 
 
 class Take(Fact, frozen=True, order=True, gc=False):

@@ -14,6 +14,7 @@ from cancellint.analysis.callgraph.function_uses import FunctionUses, Reference,
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
 from cancellint.analysis.engine.graph import ALL, ERROR
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_block, may_follow
 from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.type_algebra import options
@@ -45,9 +46,9 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-MOST_FUNCTIONS = 200
+MOST_FUNCTIONS = Limit(200, "functions between a cancellation and whoever cancels")
 """Functions that are looked at outwards from one; beyond them nothing is known."""
-MOST_FACTORIES = 2
+MOST_FACTORIES = Limit(2, "functions that make an object for one another")
 """Functions that make an object for one another, through which it is followed."""
 _ON_CALLABLES = ("functools.", "builtins.")
 """Libraries whose functions make something of a callable, or look at it, and do not call it back."""
@@ -118,7 +119,7 @@ class Cancellers:
         best = NOBODY
         waiting = [start]
         seen = {start}
-        while waiting and len(seen) <= MOST_FUNCTIONS:
+        while waiting and not MOST_FUNCTIONS.is_exceeded_by(len(seen)):
             place = waiting.pop(0)
             for found in self._arriving(place):
                 if isinstance(found, _Place):
@@ -145,7 +146,8 @@ class Cancellers:
         """Tell whether users may call a function.
 
         What other modules of the program call, what it gives to a library that calls it, and what lies in
-        an internal module is the program's own affair, unless a package exports it.
+        an internal module is the program's own affair, unless a package exports it; and so is any function
+        outside of classes that the program uses at all, in a package that exports other things.
         """
         if not self._exposure.is_nameable(key) or self._exposure.is_registered(key):
             return False
@@ -153,10 +155,12 @@ class Cancellers:
             return True
         if self._exposure.is_internal(key.module) or self._exposure.is_of_an_application(key.module):
             return False
+        is_function = self._program.class_of(key) is None
+        is_passed_over = is_function and self._exposure.declares_api(key.module)
         return not any(
             self._is_handed_over(reference)
             if reference.use is Use.GIVEN
-            else reference.site.function.module != key.module
+            else is_passed_over or reference.site.function.module != key.module
             for reference in self._uses.of(key)
         )
 

@@ -52,6 +52,10 @@ class Exposure:
         package = module.partition(".")[0]
         return f"{package}.__main__" in self._modules and package not in self._declaring
 
+    def declares_api(self, module: str) -> bool:
+        """Tell whether the package of a module says what it offers, by importing it under a public name."""
+        return module.partition(".")[0] in self._declaring
+
     def is_registered(self, key: FunctionKey) -> bool:
         """Tell whether a decorator of somebody else's object hands a function over to be called."""
         scope, decorators = self._program.around(key), self._program.function(key).decorators

@@ -3,11 +3,11 @@
 import enum
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
 
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import (
@@ -28,10 +28,10 @@ from cancellint.model.ir import (
 )
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee, ProjectFunction, UnresolvedCallee
 
-MOST_CALLERS = 16
+MOST_CALLERS = Limit(16, "calls of one function")
 """Calls of one function that are followed to whoever makes them."""
 
-MOST_NAMESAKES = 64
+MOST_NAMESAKES = Limit(64, "uses of one name")
 """Uses of anything that has a function's name that are resolved, those in its own module first."""
 
 _IMPLICIT = (AwaitKind.ENTER, AwaitKind.EXIT, AwaitKind.NEXT)
@@ -74,7 +74,7 @@ class FunctionUses:
     def calls(self, key: FunctionKey) -> tuple[tuple[CallSite, ProjectCallee], ...]:
         """Return the calls that are known to reach a function, the first few."""
         if key not in self._calls:
-            self._calls[key] = tuple(islice(self._calling(key), MOST_CALLERS))
+            self._calls[key] = tuple(MOST_CALLERS.first(self._calling(key)))
         return self._calls[key]
 
     def waiting_for(self, site: CallSite) -> int:
@@ -87,7 +87,7 @@ class FunctionUses:
     def _calling(self, key: FunctionKey) -> Iterator[tuple[CallSite, ProjectCallee]]:
         name = self._program.function(key).name
         sites = (*self._program.calls.called.get(name, ()), *self._calls_of_variables(key.module, name))
-        for site in islice(_nearest(sites, key), MOST_NAMESAKES):
+        for site in MOST_NAMESAKES.first(_nearest(sites, key)):
             for callee in self._effects.types.callees(site.function, site.step):
                 if isinstance(callee, ProjectCallee) and callee.key == key:
                     yield site, callee
@@ -96,14 +96,14 @@ class FunctionUses:
         function = self._program.function(key)
         yield from self._implicit.get(key, ())
         near = _nearest(self._named(function.name), key)
-        resolved = [each for site in islice(near, MOST_NAMESAKES) for each in self._at(site, key)]
+        resolved = [each for site in MOST_NAMESAKES.first(near) for each in self._at(site, key)]
         yield from resolved or self._by_name(near, function.name)
         for site in self._closures.get(key, ()):
             yield Reference(site, Use.GIVEN)
 
     def _by_name(self, sites: Iterable[CallSite], name: str) -> Iterator[Reference]:
         """Yield the calls of what nothing but its name is known of: one of them may be meant."""
-        for site in islice(sites, MOST_NAMESAKES):
+        for site in MOST_NAMESAKES.first(sites):
             for callee in self._effects.types.callees(site.function, site.step):
                 if isinstance(callee, UnresolvedCallee) and callee.method == name:
                     yield Reference(site, Use.CALLED, callee.receiver)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
 from cancellint.analysis.program.arguments import bind, positional_arguments
@@ -57,7 +58,7 @@ from cancellint.model.types import (
     ProjectFunction,
 )
 
-DEEPEST_CALL = 4
+DEEPEST_CALL = Limit(4, "functions that hand a task on to each other")
 """Functions that hand a handle on to each other: how many levels are followed."""
 
 _NEW_CONTAINERS = frozenset(
@@ -134,7 +135,7 @@ class Trails:
     def keeps_parameter(self, key: FunctionKey, name: str) -> Followed:
         """What a project function does with a handle it is given."""
         function = self._program.function(key)
-        if self._depth > DEEPEST_CALL or function.is_async or function.is_generator:
+        if function.is_async or function.is_generator or DEEPEST_CALL.is_exceeded_by(self._depth):
             return Followed(HandleFate.KEPT)
         self._depth += 1
         found = self.follow(key, Name(name), -1)

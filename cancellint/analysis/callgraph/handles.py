@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.handle_trails import Ending, HandleFate, Trails
 from cancellint.analysis.effects.operations import Known, Operations, operands, pendings
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.expressions import decorating, last_name
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
@@ -44,7 +45,7 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-DEEPEST_HELPER = 4
+DEEPEST_HELPER = Limit(4, "helpers that return what another one starts")
 """Helpers that return what another helper returns: how many levels are followed."""
 
 _FUTURES = frozenset({"asyncio.Task", "asyncio.Future", "concurrent.futures.Future"})
@@ -322,7 +323,7 @@ class Handles:
 
     def _gives(self, key: FunctionKey, names: Container[str]) -> Started | None:
         """Return what a project function starts and returns without keeping it."""
-        if key in self._given or self._depth > DEEPEST_HELPER:
+        if key in self._given or DEEPEST_HELPER.is_exceeded_by(self._depth):
             return self._given.get(key)
         self._given[key] = None
         function = self._program.function(key)

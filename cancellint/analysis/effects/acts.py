@@ -10,6 +10,7 @@ from msgspec import structs
 
 from cancellint.analysis.effects.effect import Effect
 from cancellint.analysis.effects.operations import Known, Operations
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.model.finding import Confidence
@@ -46,7 +47,7 @@ UNDONE_BY = {
 UNNAMED_OWNER = Path("const:owner")
 """What something goes back to, where the code has no name for it."""
 
-MOST_ACTS = 60
+MOST_ACTS = Limit(60, "acts of one function that its callers are told of")
 """Acts of one function that its callers are told of; the undoing ones come first."""
 
 SAID = (Verb.SENDS, Verb.RECEIVES)
@@ -208,9 +209,12 @@ def _nearest(acts: Iterable[Act]) -> Iterator[Act]:
     """Yield the acts, each only through the fewest calls, those on the nearest objects first."""
     seen: set[Act] = set()
     for act in sorted(acts, key=_order):
-        if len(seen) < MOST_ACTS and (bare := structs.replace(act, calls=0)) not in seen:
-            seen.add(bare)
-            yield act
+        if (bare := structs.replace(act, calls=0)) in seen:
+            continue
+        if MOST_ACTS.is_exceeded_by(len(seen) + 1):
+            return
+        seen.add(bare)
+        yield act
 
 
 def _taken_on(function: Function, number: int, act: Act) -> Act | None:

@@ -23,6 +23,7 @@ from cancellint.analysis.effects.gathering import (
 )
 from cancellint.analysis.effects.operations import Known, Operation, Operations, delivered, operands, wrapped
 from cancellint.analysis.effects.queues import Queues
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.conventions import Conventions
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.memory.access_paths import Frame, cut
@@ -83,10 +84,10 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-DEEPEST_PASSED = 4
+DEEPEST_PASSED = Limit(4, "functions that are passed to functions that are passed on")
 """Functions that are passed to functions that are passed on: what is followed of that."""
 
-_DEEPEST_RETURNING = 3
+_DEEPEST_RETURNING = Limit(3, "functions returned by functions that are passed to calls")
 """Functions passed to calls that are returned by functions passed to calls: how many levels are followed."""
 
 
@@ -334,6 +335,26 @@ class Effects:
         self._gather_operation(gathered, key, -1, bare, True)
         return gathered.effect()
 
+    def of_started(self, key: FunctionKey, number: int) -> Effect:
+        """Return what the task does by and by that a call starts, nothing for a call that starts none."""
+        gathered = Gathering()
+        for callee in self.types.callees(key, number):
+            known = self.operations.known(callee)
+            if known is None or Role.SPAWNS not in known.entry.roles:
+                continue
+            if known.entry.calls is None:
+                for operand in wrapped(known.entry, callee):
+                    for operation in self.operations.behind(key, operand):
+                        self._gather_operation(gathered, key, number, operation, True)
+                continue
+            for called in operands(known.entry, known.entry.calls, callee):
+                for function in _functions_in(self.types.of(key, called)):
+                    if function.frame in (None, key):
+                        args = (*function.leading, *callee.args[callee.args.index(called) + 1 :])
+                        run = ProjectCallee(function.key, function.receiver, False, args, function.keywords)
+                        self._gather_project(gathered, key, number, run)
+        return gathered.effect()
+
     def race(self, key: FunctionKey, value: Expr) -> Raced | None:
         """Return the race that is awaited here, written in place."""
         if not isinstance(value, Temp) or not isinstance(self.program.function(key).steps[value.step], Call):
@@ -463,6 +484,7 @@ class Effects:
         A function that is passed on and called may pass on functions itself, and so round in a ring.
         """
         if self._nesting == DEEPEST_PASSED:
+            DEEPEST_PASSED.reached()
             gathered.suspends = True
             return
         if self.is_abstract(callee):
@@ -583,7 +605,7 @@ class Effects:
 
         Such a function may pass itself, or others like it, to what it calls.
         """
-        if called in self._returning or len(self._returning) == _DEEPEST_RETURNING:
+        if called in self._returning or _DEEPEST_RETURNING.is_exceeded_by(len(self._returning) + 1):
             return
         self._returning.append(called)
         try:
@@ -643,7 +665,9 @@ class Effects:
         kind = self.operations.lock_kind(known.name.rpartition(".")[0])
         if kind is not None:
             if Role.ACQUIRES in entry.roles:
-                gathered.add(Acquires(of, kind), Locks(of, kind))
+                gathered.add(Acquires(of, kind))
+                if entry.awaitable or Role.BLOCKS in entry.roles:
+                    gathered.add(Locks(of, kind))
             if Role.RELEASES in entry.roles:
                 gathered.add(Releases(of, kind))
 

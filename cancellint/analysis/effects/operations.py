@@ -6,6 +6,7 @@ from functools import cached_property
 from msgspec import Struct, structs
 from packaging.version import Version
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.exceptions import Exceptions
 from cancellint.analysis.library.knowledge import Knowledge, argument, call_shape
 from cancellint.analysis.program.program import Program
@@ -26,9 +27,9 @@ from cancellint.model.types import (
     UnresolvedCallee,
 )
 
-DEEPEST = 8
+DEEPEST = Limit(8, "wrappers within wrappers of an awaitable")
 """Wrappers within wrappers that are followed; `shield(ensure_future(wait_for(f())))` has three."""
-_DEEPEST_HELD = 3
+_DEEPEST_HELD = Limit(3, "wrappers within wrappers of what a variable holds")
 """The same for what a variable holds; it may hold, over some turns of a loop, a wrapper of itself."""
 
 _WRAPPERS = frozenset({Role.SPAWNS, Role.SHIELDS, Role.GATHERS, Role.RACES})
@@ -121,6 +122,7 @@ class Operations:
     def _resolve(self, key: FunctionKey, expr: Expr, holder: Expr | None, depth: int) -> Iterator[Operation]:
         """Yield operations; every level of recursion unwraps one wrapper, `DEEPEST` at most."""
         if depth == 0:
+            DEEPEST.reached()
             return
         match expr:
             case Temp(step=step) if isinstance(self._program.function(key).steps[step], Call):

@@ -4,12 +4,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
+from cancellint.analysis.engine.limits import Limit
+
 _Cell = TypeVar("_Cell", bound=Hashable)
 _Value = TypeVar("_Value")
 
 _MAX_WEIGHT = 420
 """Bound on nested computations in stack frames, well below Python's own bound of 1000."""
-_MAX_TURNS = 16
+_MAX_TURNS = Limit(16, "rounds over types that depend on each other")
 """Cells that depend on each other are computed again at most so often."""
 _CELL_WEIGHT = 8
 _PART_WEIGHT = 4
@@ -174,7 +176,7 @@ class Cells(Generic[_Cell, _Value]):
 
         They may turn out to lean on yet another cell that is being computed.
         """
-        for _ in range(_MAX_TURNS):
+        for _ in _MAX_TURNS.rounds():
             changed = False
             self._current[head] = value
             for cell, before in self._provisional.since(mark):

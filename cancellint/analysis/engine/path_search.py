@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import ALL, ControlFlow, EdgeClass
+from cancellint.analysis.engine.limits import Limit
 from cancellint.model.ir import Edge
 
 State = TypeVar("State", bound=Hashable)
@@ -119,7 +120,7 @@ class PathSearch(Generic[State]):
         *,
         taken: EdgeClass = ALL,
         tests: PathMemory | None = None,
-        cap: int | None = None,
+        cap: Limit | None = None,
     ) -> None:
         self._flow = flow
         self._on_step = on_step
@@ -134,7 +135,7 @@ class PathSearch(Generic[State]):
         frontier: _Frontier[State] = _Frontier()
         frontier.add(starts)
         while (place := frontier.next()) is not None:
-            if self._cap is not None and frontier.size > self._cap:
+            if self._cap is not None and self._cap.is_exceeded_by(frontier.size):
                 return Found(Outcome.UNKNOWN, tuple(ends))
             here = self._through(place)
             if isinstance(here, int):

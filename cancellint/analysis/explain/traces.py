@@ -6,6 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.explain.written import written
 from cancellint.analysis.summaries.summarize import Origin, Result
@@ -49,7 +50,7 @@ _LOST: Mapping[Mode | None, str] = MappingProxyType(
 )
 """What becomes of the data, where it is not just a local that is dropped."""
 
-DEEPEST = 12
+DEEPEST = Limit(12, "calls of one story")
 """Calls after which a story is cut: recursion can make it as long as one likes."""
 
 
@@ -63,7 +64,7 @@ class Traces:
     def of_race(self, key: FunctionKey, origin: Origin) -> Story | None:
         """Return the story of a race settled in function `key`, found where it really stands."""
         giver: tuple[FunctionKey, Origin] | None = None
-        for _ in range(DEEPEST):
+        for _ in DEEPEST.rounds():
             if origin.loss is not None:
                 return self._told(key, origin, origin.loss, giver)
             if origin.via is None or not isinstance(origin.via[1], Unsettled):
@@ -104,7 +105,7 @@ class Traces:
         self, key: FunctionKey, loss: Loss, taken: int, at: int, via: tuple[FunctionKey, object] | None
     ) -> Iterator[Line]:
         """Yield what happens to the data: taken here, cancelled here, through as many calls as it takes."""
-        for _ in range(DEEPEST):
+        for _ in DEEPEST.rounds():
             if via is None:
                 yield from self._in_place(key, loss, taken, at)
                 return

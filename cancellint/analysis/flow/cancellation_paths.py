@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import CANCELLED, ENTRY, ERROR, PASSED_ON
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import End, Found, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block
 from cancellint.analysis.flow.facts import Facts
@@ -85,7 +86,7 @@ class Passage(Generic[Carried]):
     """
 
     def __init__(
-        self, facts: Facts, carry: Callable[[Carried, int], Carried], cap: int | None = None
+        self, facts: Facts, carry: Callable[[Carried, int], Carried], cap: Limit | None = None
     ) -> None:
         self._facts = facts
         self._carry = carry

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from cancellint.analysis.effects.effect import Effect, Fate
 from cancellint.analysis.engine.graph import UNFINISHED, ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.solver import Solution, solve
 from cancellint.analysis.memory.access_paths import Frame
 from cancellint.analysis.memory.values import Holder, holder, holders
@@ -329,7 +330,7 @@ def measured(bits: int) -> int:
 
 _EVEN = int("01" * 512, 2)
 _ALL = (1 << 1024) - 1
-MOST_TOKENS = 400
+MOST_TOKENS = Limit(400, "places of one function that take data")
 """A function that takes data in more places than this is not followed further."""
 
 

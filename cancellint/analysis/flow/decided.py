@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Decided
 from cancellint.analysis.engine.solver import Direction, Solution, solve
 from cancellint.analysis.memory.access_paths import Frame
@@ -33,7 +34,7 @@ from cancellint.model.ir import (
 )
 
 NONE = Const("none", "None")
-MOST_KNOWN = 6
+MOST_KNOWN = Limit(6, "tests that one path remembers")
 """Facts that are kept apart at a time; each may double the paths. What comes after them is not learnt."""
 
 
@@ -186,7 +187,7 @@ def without(decided: Decided, place: Holder) -> Decided:
 
 def _with(decided: Decided, place: Holder, fact: Known) -> Decided:
     known = without(decided, place)
-    if len(known) >= MOST_KNOWN:
+    if MOST_KNOWN.is_exceeded_by(len(known) + 1):
         return known
     return tuple(sorted((*known, (place, fact)), key=lambda pair: str(pair[0])))
 
@@ -212,7 +213,7 @@ class Agreed:
         if self._solution is None:
             return ()
         decided = self._solution.before(self._flow.block_of(step), step) or ()
-        return tuple(each for each in decided if each[0] in self._tests.asked)[:MOST_KNOWN]
+        return tuple(MOST_KNOWN.first(each for each in decided if each[0] in self._tests.asked))
 
     def start(self) -> Decided:
         return ()

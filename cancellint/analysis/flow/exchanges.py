@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_step, behind, precedes
 from cancellint.analysis.flow.connections import Group, one_connection
@@ -36,7 +37,7 @@ from cancellint.model.knowledge import SourceKind
 from cancellint.model.summary import Act, Closes, Path, Replaces, Take, Verb
 from cancellint.model.types import FunctionKey
 
-DEEPEST = 6
+DEEPEST = Limit(6, "calls within calls that make up an exchange")
 """Calls within calls in which the halves of an exchange are looked for."""
 
 
@@ -171,7 +172,10 @@ class Exchanges:
         if not any(_pair(facts, request, reply) for reply in replies(facts) if reply.step == step):
             return True
         via = facts.effect(step).via.get(request)
-        if via is None or depth == 0 or not isinstance(via[1], Act):
+        if via is None or not isinstance(via[1], Act):
+            return False
+        if depth == 0:
+            DEEPEST.reached()
             return False
         return self._leaves_open(via[0], via[1], depth - 1)
 
@@ -203,7 +207,10 @@ class Exchanges:
     def _takes_first(self, facts: Facts, reply: Reply, depth: int = DEEPEST) -> bool:
         """Tell whether a call that both takes a reply and sends takes one that it has not asked for."""
         via = facts.effect(reply.step).via.get(reply.fact)
-        if via is None or depth == 0 or not isinstance(via[1], Act | Take):
+        if via is None or not isinstance(via[1], Act | Take):
+            return False
+        if depth == 0:
+            DEEPEST.reached()
             return False
         below = self._facts_of(via[0])
         taking = [each for each in replies(below) if is_same(each.fact, via[1])]

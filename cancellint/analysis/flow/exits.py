@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.handlers import FORWARD, Raised
 from cancellint.analysis.library.exceptions import ANY_ERROR, Modality, some
 from cancellint.model.ir import (
@@ -21,7 +22,7 @@ from cancellint.model.ir import (
 )
 from cancellint.model.types import FunctionKey
 
-_MOST_STATES = 200
+_MOST_STATES = Limit(200, "states of the exit of a context manager")
 """Above that an exit's code is not followed: it may swallow."""
 
 _RETURNED = "return"
@@ -46,7 +47,7 @@ class ExitCode:
         seen: set[tuple[int, _Known]] = {(0, ())}
         waiting: list[tuple[int, _Known]] = [(0, ())]
         while waiting:
-            if len(seen) > _MOST_STATES:
+            if _MOST_STATES.is_exceeded_by(len(seen)):
                 yield Modality.MAY
                 return
             number, known = waiting.pop()

@@ -88,7 +88,7 @@ class Facts:
             if take.into == RESULT or (not take.into.is_visible_to_callers and take.into.root != "kept")
         ]
         found.extend(Token(_removal_take(removal), removal.step) for removal in self.removals)
-        return tuple(found[:MOST_TOKENS])
+        return tuple(MOST_TOKENS.first(found))
 
     def closed_by_cancelling(self, step: int) -> Iterator[Path]:
         """Yield what a library call closes by itself if it is cancelled, as the tables say."""

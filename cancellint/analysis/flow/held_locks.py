@@ -68,6 +68,11 @@ class HeldLocks:
         held = self._solution.before(self._facts.block_of(step), step) if self._solution is not None else None
         return held or {}
 
+    @property
+    def has_async(self) -> bool:
+        """Whether the function takes a lock of the event loop at all."""
+        return any(lock.kind is LockKind.ASYNC for locks in self._acquired.values() for lock in locks)
+
     def is_locked(self, step: int) -> bool:
         """Tell whether a lock of the event loop is surely held: only one task at a time gets there."""
         return any(each.surely and each.kind is LockKind.ASYNC for each in self.at(step).values())

@@ -2,12 +2,12 @@
 
 import enum
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_step
 from cancellint.analysis.flow.tainting import Taint
 from cancellint.analysis.program.expressions import last_name
@@ -44,10 +44,10 @@ class Inflow(Struct, frozen=True):
     calls: tuple[CallSite, ...] = ()
 
 
-_DEEPEST = 4
+_DEEPEST = Limit(4, "calls between what reads and what stores")
 """Calls between what reads and what stores that are followed."""
-_MOST_CALLERS = 8
-_MOST_NAMESAKES = 64
+_MOST_CALLERS = Limit(8, "unknown callers of one function")
+_MOST_NAMESAKES = Limit(64, "calls of one name")
 """Calls of anything that has a function's name, above which its callers are not looked for."""
 
 REMOTE = frozenset({SourceKind.STREAM, SourceKind.MESSAGES})
@@ -94,7 +94,7 @@ class Inflows:
         if called_back is not None:
             growth, confidence = called_back
             return Inflow(growth, confidence, CallSite(key, -1), calls)
-        if len(calls) == _DEEPEST or key in seen:
+        if key in seen or _DEEPEST.is_exceeded_by(len(calls) + 1):
             return None
         return self._from_callers(key, calls, seen | {key})
 
@@ -246,13 +246,13 @@ class Inflows:
     def unknown_callers(self, key: FunctionKey) -> Iterator[CallSite]:
         """Yield the calls of something unknown that has a function's name, the first few."""
         sites = self._calls.called.get(self._program.function(key).name, ())
-        if len(sites) <= _MOST_NAMESAKES:
+        if not _MOST_NAMESAKES.is_exceeded_by(len(sites)):
             unknown = (
                 site
                 for site in sites
                 if any(isinstance(each, UnresolvedCallee) for each in self._callees(site.function, site.step))
             )
-            yield from islice(unknown, _MOST_CALLERS)
+            yield from _MOST_CALLERS.first(unknown)
 
     def _callers(self, key: FunctionKey) -> Iterator[tuple[CallSite, tuple[Expr, ...]]]:
         """Yield the calls that reach a function, now or soon, each with what it is given."""

@@ -6,6 +6,7 @@ from typing import TypeVar
 from msgspec import Struct, structs
 
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Outcome
 from cancellint.analysis.flow.cancellation_paths import CancellationPath, Passage, RaceExit, unshielded_path
 from cancellint.analysis.flow.custody import Moves, State, content
@@ -125,7 +126,7 @@ def _operands(facts: Facts, step: int) -> Iterator[Expr]:
 # --------------------------------------------------------------------------- cancellation paths
 
 
-MOST_PLACES = 1000
+MOST_PLACES = Limit(1000, "places of one cancellation path")
 """Cap on the places of a cancellation path, each a block with its state of custody."""
 
 Carried = frozenset[tuple[Holder, int]]

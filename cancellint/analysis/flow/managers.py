@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import operands
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.exits import ExitCode
 from cancellint.analysis.flow.handlers import FORWARD, Handlers, Raised
 from cancellint.analysis.library.exceptions import Modality, join, some
@@ -30,7 +31,7 @@ from cancellint.model.ir import (
 from cancellint.model.knowledge import Entry
 from cancellint.model.types import Callee, FunctionKey, Instance, ProjectCallee
 
-_DEEPEST = 3
+_DEEPEST = Limit(3, "context managers that enter or leave others")
 """Managers whose exit calls, or whose generator enters, other managers: how many levels are followed."""
 
 
@@ -54,6 +55,7 @@ class Managers:
     def swallows(self, manager: Manager, raised: Raised, depth: int = _DEEPEST) -> Modality:
         """Whether an exception of a class that travels through a `with` ends at its exit."""
         if depth == 0:
+            _DEEPEST.reached()
             return Modality.MAY
         return join(self._swallows_one(each, raised, depth) for each in self._meant(manager))
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, Operation
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.unwinding import Unwinding
 from cancellint.analysis.library.exceptions import ANY_ERROR, Modality
 from cancellint.model.ir import (
@@ -31,7 +32,7 @@ from cancellint.model.ir import (
 from cancellint.model.knowledge import RaceKind, Role, Suspends
 from cancellint.model.types import Callee, CallSite, FunctionKey, ProjectCallee
 
-MOST_FUNCTIONS = 200
+MOST_FUNCTIONS = Limit(200, "functions that one call may run")
 """Functions that one call may run which are looked at; beyond them anything is possible."""
 
 _NEAR = 1
@@ -116,9 +117,9 @@ class Outcomes:
 
     def of(self, key: FunctionKey) -> Outcome:
         """Return what may become of a call of a project function."""
-        failing = self._reached(key, lambda steps: steps.exposed, MOST_FUNCTIONS)
-        waiting = self._reached(key, lambda steps: steps.awaited, MOST_FUNCTIONS)
-        near = self._reached(key, lambda steps: steps.exposed, MOST_FUNCTIONS, _NEAR)
+        failing = self._reached(key, lambda steps: steps.exposed)
+        waiting = self._reached(key, lambda steps: steps.awaited)
+        near = self._reached(key, lambda steps: steps.exposed, _NEAR)
         return Outcome(
             failing is None or any(each.may_fail for each in failing),
             near is not None and any(each.raises for each in near),
@@ -130,7 +131,7 @@ class Outcomes:
         found = [key]
         for current in found:
             found.extend(each for each in self._of_steps(current).exposed if each not in found)
-            if len(found) > MOST_FUNCTIONS:
+            if MOST_FUNCTIONS.is_exceeded_by(len(found)):
                 break
         return tuple(found)
 
@@ -138,7 +139,6 @@ class Outcomes:
         self,
         key: FunctionKey,
         onward: Callable[[_Steps], tuple[FunctionKey, ...]],
-        most: int,
         deepest: int | None = None,
     ) -> tuple[_Steps, ...] | None:
         """Return what a function and those it runs do, None where these are too many."""
@@ -153,7 +153,7 @@ class Outcomes:
                 if called not in depths:
                     depths[called] = depths[current] + 1
                     waiting.append(called)
-            if len(depths) > most:
+            if MOST_FUNCTIONS.is_exceeded_by(len(depths)):
                 return None
         return tuple(found)
 

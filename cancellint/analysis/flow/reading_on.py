@@ -6,6 +6,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effect import Effect, Fate
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import (
     Decided,
     End,
@@ -38,7 +39,7 @@ from cancellint.model.ir import (
 )
 from cancellint.model.summary import RESULT, Closes, Leaving, Path, Replaces, Take
 
-MOST_PLACES = 4000
+MOST_PLACES = Limit(4000, "places at which a source may be read again")
 """Places of a search beyond which tests are no longer believed to exclude each other."""
 
 

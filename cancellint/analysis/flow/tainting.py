@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
@@ -18,7 +19,7 @@ from cancellint.model.ir import (
     Temp,
 )
 
-_MOST_ROUNDS = 8
+_MOST_ROUNDS = Limit(8, "rounds over what is computed from what")
 """Passes over the steps after which what is known so far has to do."""
 
 
@@ -30,7 +31,7 @@ class Taint:
 
     def __init__(self, function: Function, seeds: Iterable[Expr]) -> None:
         self._tainted: set[Expr] = set(seeds)
-        for _ in range(_MOST_ROUNDS):
+        for _ in _MOST_ROUNDS.rounds():
             before = len(self._tainted)
             for number, step in enumerate(function.steps):
                 self._follow(number, step)

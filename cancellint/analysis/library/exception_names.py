@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import TypeAlias
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.program.names import External, Value
 from cancellint.analysis.program.program import Program
@@ -19,9 +20,9 @@ Alternatives: TypeAlias = tuple[Classes, ...]
 
 UNKNOWN: Alternatives = ((None,),)
 
-_DEEPEST = 12
+_DEEPEST = Limit(12, "names of one exception class")
 """Aliases, tuples in tuples and functions that give classes: how many levels are followed."""
-_MOST = 16
+_MOST = Limit(16, "classes that one handler may name")
 """Alternatives kept apart; above that nothing is known."""
 _GIVES_CLASSES = re.compile(r"type\[(.+)\]")
 
@@ -41,14 +42,14 @@ class ExceptionNames:
         found: Alternatives = ((),)
         for part in parts:
             more = self._of(key, part, depth)
-            if len(found) * len(more) > _MOST:
+            if _MOST.is_exceeded_by(len(found) * len(more)):
                 return UNKNOWN
             found = tuple((*one, *other) for one, other in product(found, more))
         return found
 
     def _of(self, key: FunctionKey, expr: Expr, depth: int) -> Alternatives:
         """What one expression stands for; every level of recursion takes one off the depth."""
-        if depth <= 0:
+        if not _DEEPEST.leaves(depth):
             return UNKNOWN
         match expr:
             case Build(items=items):
@@ -153,4 +154,4 @@ class ExceptionNames:
 def _one_of(found: Iterable[Alternatives]) -> Alternatives:
     """Several candidates as one: what is written differently but means the same counts once."""
     alternatives = tuple(dict.fromkeys(classes for each in found for classes in each))
-    return alternatives if 0 < len(alternatives) <= _MOST else UNKNOWN
+    return alternatives if alternatives and not _MOST.is_exceeded_by(len(alternatives)) else UNKNOWN

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from packaging.version import Version
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.exception_names import Alternatives, ExceptionNames
 from cancellint.analysis.library.knowledge import Knowledge, call_shape
 from cancellint.analysis.program.program import Program
@@ -20,7 +21,7 @@ INVALID_STATE = "asyncio.InvalidStateError"
 ANY_ERROR = "?"
 """Stands for the class of some ordinary exception, nobody knows which."""
 
-_DEEPEST_SAME = 4
+_DEEPEST_SAME = Limit(4, "classes that are other classes")
 """Classes that are other classes: how many are followed. Two are known of (`socket.timeout`)."""
 
 
@@ -75,7 +76,7 @@ class Exceptions:
 
     def canonical(self, cls: str) -> str:
         """The one name of a class that may have several, on the newest Python that the project supports."""
-        for _ in range(_DEEPEST_SAME):
+        for _ in _DEEPEST_SAME.rounds():
             cls = self._knowledge.canonical(cls)
             known = self._knowledge.facts(cls, self._shape)
             if known is None or known.same_as is None:

@@ -506,7 +506,7 @@ MAX_TYPE = 1_000
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound", "permits")
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
@@ -575,6 +575,7 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         entry.timeout,
         entry.enters,
         entry.bound,
+        entry.permits,
     )
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):

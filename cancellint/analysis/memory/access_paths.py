@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -21,7 +22,7 @@ from cancellint.model.ir import (
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
 
-LONGEST = 5
+LONGEST = Limit(5, "fields of one access path")
 """Fields after which a path is cut: recursion through linked objects must not grow paths for ever."""
 
 
@@ -40,7 +41,8 @@ def cut(path: Path) -> Path:
     fields = path.fields
     if len(fields) > 1 and len(set(fields)) < len(fields):
         fields = tuple(dict.fromkeys(fields))
-    fields = fields[:LONGEST]
+    if LONGEST.is_exceeded_by(len(fields)):
+        fields = fields[:LONGEST]
     return path if fields == path.fields else Path(path.root, fields)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.normal.inlining import Expanded, Inlined, arguments, inline, whole
 from cancellint.analysis.normal.references import PlainCall, References
 from cancellint.analysis.normal.rewriting import reads
@@ -40,7 +41,7 @@ LONGEST_HELPER = 60
 """Steps of a helper that is absorbed; a longer one is a part of the program, and no detail of its callers."""
 LONGEST_QUESTION = 4
 """Steps of what only asks for something."""
-LONGEST = 400
+LONGEST = Limit(400, "steps of a function that has its helpers in it")
 """Steps up to which a function grows; what does not fit any more is called as it was written."""
 
 
@@ -178,7 +179,7 @@ class _Expanding:
             if not self._is_helper(call.callee):
                 continue
             inlined = self._inlined(key, own, call)
-            if inlined is None or length + len(inlined.callee.function.steps) > LONGEST:
+            if inlined is None or LONGEST.is_exceeded_by(length + len(inlined.callee.function.steps)):
                 self._left.add(call.callee)
                 continue
             length += len(inlined.callee.function.steps)

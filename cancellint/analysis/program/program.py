@@ -7,13 +7,14 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.calls_by_name import CallsByName
 from cancellint.analysis.program.containers import BUILTINS
 from cancellint.analysis.program.names import Denotation, External, Scopes, Value, decorator_names
 from cancellint.model import ir
 from cancellint.model.types import ClassObject, FunctionKey, ModuleObject, ProjectFunction
 
-_ALIAS_DEPTH = 24
+_ALIAS_DEPTH = Limit(24, "aliases of aliases")
 """Aliases of aliases are followed this far."""
 
 _NOT_THE_IMPLEMENTATION = frozenset({"setter", "deleter", "getter", "overload"})
@@ -169,7 +170,7 @@ class Program:
         known = self._resolved.get((module, name))
         if known is not None:
             return known
-        if (module, name) in self._resolving or len(self._resolving) > _ALIAS_DEPTH:
+        if (module, name) in self._resolving or _ALIAS_DEPTH.is_exceeded_by(len(self._resolving)):
             return ()
         self._resolving.add((module, name))
         found = self._resolve(module, name)
@@ -255,7 +256,7 @@ class Program:
 
     def denotes(self, scope: FunctionKey, expr: ir.Expr, depth: int = 0) -> tuple[Denotation, ...]:
         """What an expression denotes as a dotted name. A computed value denotes itself."""
-        if depth > _ALIAS_DEPTH:
+        if _ALIAS_DEPTH.is_exceeded_by(depth):
             return ()
         match expr:
             case ir.Closure(index):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.model.knowledge import Entry
 from cancellint.model.types import (
     CallSite,
@@ -21,9 +22,9 @@ NONE: Type = NoneValue()
 NOTHING: Type = Either(())
 """The type of what never comes to be: the neutral element of `join`."""
 
-MAX_OPTIONS = 8
-MAX_DEPTH = 6
-MAX_PARTS = 120
+MAX_OPTIONS = Limit(8, "types that one expression may have")
+MAX_DEPTH = Limit(6, "types within types")
+MAX_PARTS = Limit(120, "parts of one type")
 
 
 class LibraryFacts(Protocol):
@@ -80,7 +81,7 @@ def join(types: Iterable[Type]) -> Type:
                 kept.append(option)
     if len(kept) > MAX_OPTIONS:
         kept = list(_without_origins(kept))
-    if len(kept) > MAX_OPTIONS:
+    if MAX_OPTIONS.is_exceeded_by(len(kept)):
         return UNKNOWN
     return kept[0] if len(kept) == 1 else Either(tuple(kept))
 
@@ -138,7 +139,7 @@ def _bounded(found: Type) -> Type:
     while level:
         depth += 1
         parts += len(level)
-        if depth > MAX_DEPTH or parts > MAX_PARTS:
+        if MAX_DEPTH.is_exceeded_by(depth) or MAX_PARTS.is_exceeded_by(parts):
             return UNKNOWN
         level = [part for outer in level for part in _parts(outer)]
     return found

@@ -6,6 +6,7 @@ Flow does not matter here, so one growing table of names suffices.
 from msgspec import Struct
 
 from cancellint.analysis.effects.effect import Fate
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.memory.values import Holder, holder, holders
 from cancellint.model.ir import (
@@ -34,7 +35,7 @@ class ParameterFates(Struct, frozen=True):
     stores: tuple[tuple[int, Path], ...] = ()
 
 
-MOST_ROUNDS = 10
+MOST_ROUNDS = Limit(10, "rounds over what becomes of parameters")
 """Rounds after which the table is taken as it is; each hands data on through one more assignment."""
 
 
@@ -43,7 +44,7 @@ def parameter_fates(facts: Facts) -> ParameterFates:
     if not facts.function.params:
         return ParameterFates()
     flow = _Flow(facts)
-    for _ in range(MOST_ROUNDS):
+    for _ in MOST_ROUNDS.rounds():
         if not flow.round():
             break
     return flow.fates()

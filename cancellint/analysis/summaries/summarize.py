@@ -65,6 +65,8 @@ class Result(Struct, frozen=True):
     """containers from which data is removed here, were they filled from a source"""
     race_origins: tuple[Origin, ...] = ()
     """for each of `races`, what it drops"""
+    takes_lock: bool = False
+    """a lock of the event loop is taken here, and may be held at a later await"""
     may_exchange: bool = False
     """a request is sent here, and what may be its reply is awaited"""
     may_owe: bool = False
@@ -96,6 +98,7 @@ def summarize(effects: Effects, facts: Facts, promised: bool = False) -> Result:
         stores_early=tuple(sorted(set(_stored_early(facts)))) if fates.stores else (),
         calls=tuple(sorted(set(_called_params(facts)))),
     )
+    held = HeldLocks(facts)
     origins: dict[Fact, Origin] = {}
     for one in sorted(leaving, key=lambda each: _told_later(facts, each)):
         origins.setdefault(one.loss, loss_origin(facts, one.loss, one.step, one.token))
@@ -105,11 +108,12 @@ def summarize(effects: Effects, facts: Facts, promised: bool = False) -> Result:
         summary,
         origins,
         tuple(verdict for verdict in races if verdict.read_again is not None),
-        tuple(HeldLocks(facts).across_awaits()) if _runs_in_loop(facts) else (),
+        tuple(held.across_awaits()) if _runs_in_loop(facts) else (),
         tuple(sorted(path for path in _filled(facts) if path.is_visible_to_callers)),
         facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
         may_owe=may_owe(facts),
+        takes_lock=held.has_async,
         may_exchange=may_exchange(facts),
         refuted=tuple(sorted(_firmest(broken))),
     )

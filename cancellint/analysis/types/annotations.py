@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Sequence
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.containers import BUILTIN_CLASSES, plain_class_name, public_name
 from cancellint.analysis.program.names import Denotation, External, Value
 from cancellint.analysis.program.program import Program
@@ -21,7 +22,7 @@ from cancellint.analysis.program.type_algebra import (
 from cancellint.model import ir
 from cancellint.model.types import ClassObject, FunctionKey, Instance, ModuleObject, ProjectFunction, Type
 
-_MAX_NESTING = 16
+_MAX_NESTING = Limit(16, "annotations within annotations")
 
 _OPAQUE = frozenset(
     {
@@ -75,7 +76,7 @@ class TypeExpressions:
 
     def read(self, scope: FunctionKey, annotation: ir.Expr, nesting: int = 0) -> Type:
         """The type an annotation speaks of; Unknown for whatever says nothing."""
-        if nesting > _MAX_NESTING:
+        if _MAX_NESTING.is_exceeded_by(nesting):
             return UNKNOWN
         match annotation:
             case ir.Const("none"):
@@ -193,7 +194,7 @@ class TypeExpressions:
             return self._library_expression(argument, operands, nesting + 1)
 
         match expr:
-            case _ if nesting > _MAX_NESTING:
+            case _ if _MAX_NESTING.is_exceeded_by(nesting):
                 return UNKNOWN
             case ir.Const("none"):
                 return NONE
@@ -272,7 +273,7 @@ def parse_expression(text: str) -> ir.Expr | None:
 
 
 def _converted(node: ast.expr, nesting: int) -> ir.Expr | None:
-    if nesting > _MAX_NESTING:
+    if _MAX_NESTING.is_exceeded_by(nesting):
         return None
 
     def convert(part: ast.expr) -> ir.Expr:

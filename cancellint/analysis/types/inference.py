@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 from cancellint.analysis.engine.demand import Cells
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program import containers
 from cancellint.analysis.program.containers import FILLED_LATER, MAPPINGS
 from cancellint.analysis.program.names import Denotation, External, Value
@@ -44,7 +45,7 @@ from cancellint.model.types import (
     Type,
 )
 
-_MAX_NESTING = 30
+_MAX_NESTING = Limit(30, "expressions within expressions")
 """An expression nested deeper than this is Unknown."""
 _BOOLEAN_OPERATORS = frozenset(
     {"not", "==", "!=", "<", ">", "<=", ">=", "in", "not in", "is", "is not", "match"}
@@ -136,7 +137,7 @@ class Inference:
                 return ClassObject(self._program.class_name(key.module, index))
             case ir.Imported():
                 return self.denoted(self._program.imported(key.module, expr))
-            case _ if nesting > _MAX_NESTING:
+            case _ if _MAX_NESTING.is_exceeded_by(nesting):
                 return UNKNOWN
             case _:
                 self._cells.descend()

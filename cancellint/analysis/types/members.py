@@ -1,8 +1,8 @@
 """What reading an attribute gives."""
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.containers import public_name
 from cancellint.analysis.program.names import decorator_names
 from cancellint.analysis.program.type_algebra import (
@@ -31,7 +31,7 @@ from cancellint.model.types import (
 if TYPE_CHECKING:
     from cancellint.analysis.types.inference import Inference
 
-MOST_OVERRIDES = 4
+MOST_OVERRIDES = Limit(4, "overrides of one method")
 _SAYS_NOTHING_OF_MEMBERS = frozenset(
     {"typing.Generic", "typing.Protocol", "abc.ABC", "object", "typing.NamedTuple", "typing.TypedDict"}
 )
@@ -92,7 +92,7 @@ class Members:
         found: list[Type] = []
         methods = self._program.methods(owner.cls, name)
         if owner.made_at is None:
-            methods += tuple(islice(self._program.overrides(owner.cls, name), MOST_OVERRIDES))
+            methods += tuple(MOST_OVERRIDES.first(self._program.overrides(owner.cls, name)))
         for method in dict.fromkeys(methods):
             found.append(self._bound(key, method, receiver))
         if self._core.variables.has_attribute(owner.cls, name):

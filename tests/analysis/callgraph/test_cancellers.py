@@ -393,3 +393,20 @@ def test_each_canceller_bears_so_much():
         Confidence.POSSIBLE,
         Confidence.POSSIBLE,
     ]
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted"),
+    [
+        ("VERSION = 1", Canceller.PUBLIC),
+        ("from lib.main import first", Canceller.NONE_KNOWN),
+        ("from lib.main import read", Canceller.PUBLIC),
+    ],
+)
+def test_a_function_that_the_program_uses_is_its_own_where_the_package_offers_others(
+    offered: str, wanted: Canceller
+):
+    own = "async def read(): await second()\ndef _start(): asyncio.ensure_future(read())\n"
+    program = Analysed({"lib.__init__": offered, "lib.main": HEAD + own})
+
+    assert program.project.cancellers.of(program.key("lib.main.read")).canceller is wanted

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cancellint.analysis.engine.graph import NORMAL, ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import (
     Decided,
     End,
@@ -95,7 +96,7 @@ def test_a_search_that_reaches_its_cap_does_not_know():
     def more(here: PathPoint[int], step: int) -> int:
         return here.state + 1
 
-    found = PathSearch(graph, more, cap=50).run([PathPoint(0, 0)])
+    found = PathSearch(graph, more, cap=Limit(50, "places")).run([PathPoint(0, 0)])
     assert found.outcome is Outcome.UNKNOWN
     assert End(RETURN_EXIT, 0, 7) in found.ends
 

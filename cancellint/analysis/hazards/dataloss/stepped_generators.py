@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ERROR
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.flow.losses import race_exits
@@ -33,7 +34,7 @@ from cancellint.model.types import (
 _METHODS = frozenset({"__anext__", "asend"})
 _STEPS = _METHODS | {"anext"}
 _GENERATOR = "collections.abc.AsyncGenerator"
-_DEEPEST = 4
+_DEEPEST = Limit(4, "names of one generator")
 """Variables and calls of `aiter` between a generator and where it is asked."""
 
 
@@ -126,7 +127,7 @@ def _asked_by(function: Function, number: int) -> Expr | None:
 
 def _original(effects: Effects, facts: Facts, expr: Expr) -> Expr:
     """Return what an expression is another name for, `aiter` of a generator being the generator."""
-    for _ in range(_DEEPEST):
+    for _ in _DEEPEST.rounds():
         bound = facts.frame.value_of(expr.id) if isinstance(expr, Name) else None
         expr = bound if bound is not None else expr
         made = facts.function.steps[expr.step] if isinstance(expr, Temp) else None

@@ -15,6 +15,7 @@ from cancellint.analysis.callgraph.callers import Caller, Callers
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind
 from cancellint.analysis.flow.cancellation_paths import cancellation_path
@@ -39,7 +40,7 @@ from cancellint.model.ir import RETURN_EXIT, Assign, Attr, Await, Call, Item, Na
 from cancellint.model.summary import Act, Path, Replaces, Take
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
-DEEPEST = 6
+DEEPEST = Limit(6, "calls between an exchange and whoever decides")
 """Calls that are followed, up to whoever decides and down to the stream."""
 
 
@@ -219,7 +220,8 @@ class TornExchanges:
             current, depth = waiting.pop(0)
             if current in reached:
                 continue
-            callers = tuple(self._callers_of(current)) if depth < DEEPEST else ()
+            followed = not DEEPEST.is_exceeded_by(depth + 1)
+            callers = tuple(self._callers_of(current)) if followed else ()
             reached[current] = callers
             waiting.extend((caller, depth + 1) for caller in callers if caller is not None)
         return reached
@@ -357,7 +359,7 @@ class TornExchanges:
     def _takers(self, key: FunctionKey, exchange: Exchange) -> Iterator[tuple[FunctionKey, list[Reply]]]:
         """Yield the callees through which a reply is taken, each with the awaits that may take it."""
         reply = exchange.reply
-        for _ in range(DEEPEST):
+        for _ in DEEPEST.rounds():
             via = self._facts_of(key).effect(reply.step).via.get(reply.fact)
             if via is None or not isinstance(via[1], Act | Take):
                 return

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.engine.graph import CANCELLED, ERROR, ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, after_step, precedes, reaches
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Held, Made, Wait
@@ -69,11 +70,11 @@ _REMOVES = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear",
 _LATER = frozenset({"add_done_callback", "callback", "push_async_callback"})
 """Methods of futures and exit stacks that call a function when all is over."""
 _ASKS = frozenset({"done", "cancelled"})
-_DEEPEST = 4
+_DEEPEST = Limit(4, "callers of what completes a future")
 """Callers of a completion that are looked at to see what its error ends."""
 ANY_KEY = Const("ellipsis", "...")
 """Stands for whatever key something has in a container."""
-_DEEPEST_CLEANUP = 2
+_DEEPEST_CLEANUP = Limit(2, "calls on a cancelled path that may deregister a future")
 """Calls on a cancelled path that are followed to see whether they deregister a future."""
 
 
@@ -282,11 +283,11 @@ class AbandonedFutures:
                 return self._is_in(key, target, homes)
             case Call(func=Attr(base=base, name=name)) if name in _REMOVES and self._is_in(key, base, homes):
                 return True
-            case Call(args=args) if depth and any(
+            case Call(args=args) if _DEEPEST_CLEANUP.leaves(depth) and any(
                 self._gives_remover(key, each, homes, depth - 1) for each in args
             ):
                 return True
-            case Call() | Await() | Exit() if depth:
+            case Call() | Await() | Exit() if _DEEPEST_CLEANUP.leaves(depth):
                 return self._removes_from_given(key, number, homes) or any(
                     self._function_removes(each, homes, depth - 1) for each in self._run(key, number)
                 )
@@ -437,7 +438,7 @@ class AbandonedFutures:
                 yield Harm.OTHERS, at
             elif self._closes_transport(at.function):
                 yield Harm.CONNECTION, at
-            elif depth < _DEEPEST:
+            elif not _DEEPEST.is_exceeded_by(depth + 1):
                 callers = [site for site, _ in self._futures.uses.calls(at.function)]
                 awaiting = [each for each in callers if not self._futures.is_given_to(each, Role.SPAWNS)]
                 waiting.extend((site, depth + 1) for site in awaiting)

@@ -13,6 +13,7 @@ from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import FUTURE, Effects
 from cancellint.analysis.effects.operations import operands
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.inflows import Inflows
 from cancellint.analysis.flow.unwinding import Unwinding
 from cancellint.analysis.program.expressions import last_name
@@ -61,9 +62,9 @@ _PASSES = frozenset(
 """Functions whose result has what they are given."""
 FILLED_ON_DEMAND = frozenset({"collections.defaultdict"})
 """Containers that make what is asked of them."""
-_MOST_SOURCES = 60
+_MOST_SOURCES = Limit(60, "expressions that one may stand for")
 """Expressions looked at to find what one may mean."""
-_DEEPEST = 2
+_DEEPEST = Limit(2, "calls through which a future is followed")
 """Calls through which a future is followed into the function that stores it, or waits for it."""
 
 
@@ -370,7 +371,7 @@ class Futures:
                 yield CallSite(key, number), home
             for closure in _closures_in(step):
                 yield from self._stores_in_closure(FunctionKey(key.module, closure), carriers, depth)
-            if isinstance(step, Call) and depth:
+            if isinstance(step, Call) and _DEEPEST.leaves(depth):
                 for callee, param in self._given(key, number, carriers):
                     inner = self._carrying(callee, Name(param))
                     for _, home in self._stores(callee, inner, depth - 1):
@@ -382,7 +383,7 @@ class Futures:
         """Yield those of a function that is written in place and sees the variables of the one around it."""
         bound = self.program.function(key).locals
         seen = frozenset(each for each in carriers if isinstance(each, Name) and each.id not in bound)
-        if seen and depth:
+        if seen and _DEEPEST.leaves(depth):
             yield from self._stores(key, seen, depth - 1)
 
     def _fields_given(self, key: FunctionKey, number: int, carriers: frozenset[Expr]) -> Iterator[Home]:
@@ -458,7 +459,7 @@ class Futures:
         homes: set[Home] = set()
         waiting: list[tuple[FunctionKey, Expr, int]] = [(key, expr, 0)]
         seen: set[tuple[FunctionKey, Expr]] = set()
-        while waiting and len(seen) < _MOST_SOURCES:
+        while waiting and not _MOST_SOURCES.is_exceeded_by(len(seen) + 1):
             function, current, depth = waiting.pop()
             if (function, current) in seen:
                 continue

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import CANCELLED
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_block, precedes
 from cancellint.analysis.hazards.futures.futures import Completion, Futures, Made, Wait
 from cancellint.analysis.program.expressions import last_name
@@ -49,7 +50,7 @@ _GRANTS = frozenset({"set_result", "set"})
 _ASKS = frozenset({"done", "cancelled", "is_set"})
 _READS = frozenset({"result", "exception"})
 _QUEUES = frozenset({"append", "appendleft", "add", "insert"})
-_DEEPEST = 3
+_DEEPEST = Limit(3, "calls on a cancelled path that may wake the next waiter")
 """Calls on a cancelled path that are followed to see whether they wake the next one."""
 
 
@@ -267,7 +268,9 @@ class _Lines:
 
     def _wakes(self, key: FunctionKey, number: int, granting: frozenset[FunctionKey], depth: int) -> bool:
         """Tell whether a step runs, or is part of, a function that gives somebody a turn."""
-        if not isinstance(self._program.function(key).steps[number], Call | Await) or not depth:
+        if not isinstance(self._program.function(key).steps[number], Call | Await) or not _DEEPEST.leaves(
+            depth
+        ):
             return False
         for callee in self._futures.effects.callees(key, number):
             if callee in granting:

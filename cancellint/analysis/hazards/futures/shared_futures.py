@@ -10,7 +10,9 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE
 from cancellint.analysis.engine.graph import CANCELLED
-from cancellint.analysis.engine.reachability import after_block, leads_to, may_follow
+from cancellint.analysis.engine.limits import Limit
+from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
+from cancellint.analysis.engine.reachability import after_block, behind, leads_to, may_follow
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.futures.futures import Futures
@@ -74,7 +76,9 @@ class Shared(Struct, frozen=True):
 _KEEPERS = ("param:0", "free:", "global:")
 """Roots of what outlives a call of a method or closure."""
 _MAKERS = frozenset({"create_task", "ensure_future", "create_future", "Future", "Task"})
-_DEEPEST = 3
+MOST_PLACES = Limit(2000, "places between a function's entry and its await of a future")
+"""Beyond them a future may be found."""
+_DEEPEST = Limit(3, "calls that may make a future")
 """Calls that are followed to see whether they make a future."""
 
 
@@ -115,10 +119,10 @@ class SharedFutures:
         ends = self._ends_when_cancelled(key, number)
         if kind is None or RETURN_EXIT in ends or not homes or self._cancels(key, future):
             return None
-        function, flow = self._program.function(key), self._futures.unwinding(key).flow
+        function = self._program.function(key)
         steps = range(len(function.steps))
         certain = frozenset(each for each in steps if self._always_fills(key, each, homes, _DEEPEST))
-        if certain and not leads_to(flow, None, number, avoiding=certain):
+        if certain and not self._may_find(key, number, certain):
             return None
         makers = [each for each in steps if self._fills(key, each, homes)]
         made = [each for each in makers if self._is_made_for(key, each, number)]
@@ -191,6 +195,18 @@ class SharedFutures:
             return frame.outlives(expr.id)
         path = frame.path(expr)
         return isinstance(expr, Attr) and path is not None and path.root.startswith(_KEEPERS)
+
+    def _may_find(self, key: FunctionKey, number: int, filling: frozenset[int]) -> bool:
+        """Tell whether a path that its tests allow leads to an await past all that puts something there."""
+
+        def passed(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
+            if step == number:
+                return Halt.FOUND
+            return Halt.STOP if step in filling else ()
+
+        facts = self._facts_of(key)
+        search = PathSearch(facts.flow, passed, tests=facts.tests, cap=MOST_PLACES)
+        return search.run([behind(facts.flow, None)]).outcome is not Outcome.DONE
 
     def _fills(self, key: FunctionKey, number: int, homes: frozenset[Home]) -> bool:
         """Tell whether a step may put something into one of the homes, or calls what does."""

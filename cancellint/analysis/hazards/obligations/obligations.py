@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.acts import UNDOES, UNDONE_BY
 from cancellint.analysis.effects.effect import Fate
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, behind, precedes, reaches
 from cancellint.analysis.flow.cancellation_paths import catch_step
@@ -61,7 +62,7 @@ MOST_CALLS = 1
 """Calls through which something may be taken on, or undone, and still count as the function's own doing."""
 
 
-MOST_PLACES = 4000
+MOST_PLACES = Limit(4000, "places between what is taken on and an await")
 """Places of a search beyond which tests are no longer believed to exclude each other."""
 
 BEFORE = -1
@@ -130,7 +131,7 @@ class Obligation(Struct, frozen=True):
     """a flag or counter that the function, and its counterpart, make a lock of"""
 
 
-_MOST_COPIES = 3
+_MOST_COPIES = Limit(3, "variables that hold one object in turn")
 """Variables after which an object that goes from one to the next is not followed back any further."""
 
 

@@ -14,6 +14,7 @@ from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effect import Raced
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import wrapped
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.races import cancelled_tasks
 from cancellint.analysis.flow.unwinding import Shield, Unwinding
 from cancellint.analysis.hazards.promises.outstanding import Outstanding
@@ -71,7 +72,7 @@ class Gap(Struct, frozen=True):
     """the call that hands it to the function with the race, where that is another"""
 
 
-MOST_GIVERS = 3
+MOST_GIVERS = Limit(3, "functions that hand on what is raced")
 """Functions that merely hand on what they are given to a race: how many in a row are followed."""
 
 _CONTAINERS = frozenset({"dict", "frozenset", "list", "set", "tuple", "collections.deque"})
@@ -259,7 +260,8 @@ class Proofs:
     def _given_by_callers(self, waited: _Value, kind: str, index: int) -> Iterator[_Open]:
         """Yield what the callers of the function that races a parameter give it."""
         frame = waited.frame
-        for site, callee in self._uses.calls(frame.function) if frame.handed_on < MOST_GIVERS else ():
+        followed = not MOST_GIVERS.is_exceeded_by(frame.handed_on + 1)
+        for site, callee in self._uses.calls(frame.function) if followed else ():
             value = self._effects.given(callee).get(index)
             if value is not None:
                 giver = _Frame(site.function, giving=site, handed_on=frame.handed_on + 1)

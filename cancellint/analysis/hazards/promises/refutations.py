@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.cancellation_paths import cancellation_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.promises.outstanding import Outstanding
@@ -12,7 +13,7 @@ from cancellint.analysis.program.promises import Contracts
 from cancellint.model.ir import Await, AwaitKind, Call
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
-MOST_CALLS = 6
+MOST_CALLS = Limit(6, "calls behind a promise")
 """Calls that are followed behind a promise."""
 
 
@@ -50,7 +51,7 @@ class Refutations:
         for function, way in waiting:
             for outstanding in self._outstanding_by(function):
                 yield Refutation(function, outstanding, way)
-            if len(way) < MOST_CALLS:
+            if not MOST_CALLS.is_exceeded_by(len(way) + 1):
                 for site, callee in self._unprotected(function):
                     if callee not in seen and self._contracts.made_at(callee) is None:
                         seen.add(callee)

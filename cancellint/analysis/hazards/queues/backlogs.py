@@ -10,6 +10,7 @@ from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.queues import is_bounded
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import precedes
 from cancellint.analysis.flow.inflows import Inflow, Inflows
 from cancellint.analysis.program.expressions import last_name, parts
@@ -442,7 +443,7 @@ class Backlogs:
         for current in (waiting := [key]):
             if current in draining:
                 return True
-            if reached[current] == _DEEPEST or len(reached) > _MOST_FUNCTIONS:
+            if _DEEPEST.is_exceeded_by(reached[current] + 1) or _MOST_FUNCTIONS.is_exceeded_by(len(reached)):
                 continue
             for called in self._runs(current):
                 if called not in reached:
@@ -519,9 +520,8 @@ class Backlogs:
         )
 
 
-_DEEPEST = 4
-_MOST_FUNCTIONS = 300
-"""Calls, and functions, after which the search for a drain below a feeder ends."""
+_DEEPEST = Limit(4, "calls between what feeds a queue and what drains it")
+_MOST_FUNCTIONS = Limit(300, "functions between what feeds a queue and what drains it")
 
 
 def _cleans_up(use: _Use) -> bool:

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operation
 from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import behind, may_follow
 from cancellint.analysis.flow.handlers import Handlers
@@ -33,10 +34,10 @@ from cancellint.model.knowledge import Role
 from cancellint.model.summary import RESULT, Path, Take
 from cancellint.model.types import Callee, FunctionKey, ProjectCallee
 
-DEEPEST = 3
+DEEPEST = Limit(3, "coroutines that await one another")
 """Coroutines that await coroutines that never return: how many levels are followed."""
 
-_DEEPEST_GIVEN = 6
+_DEEPEST_GIVEN = Limit(6, "variables between a parameter and what is started")
 """Variables and loops between a parameter and what is started of it."""
 
 
@@ -131,7 +132,7 @@ def _takes_unasked(effects: Effects, callee: Callee, depth: int = DEEPEST) -> bo
     if not isinstance(callee, ProjectCallee):
         known = effects.operations.known(callee)
         return known is not None and Role.CONSUMES in known.entry.roles
-    if depth == 0:
+    if not DEEPEST.leaves(depth):
         return False
     called = callee.key
 
@@ -161,7 +162,7 @@ def _runs_given(function: Function, number: int) -> bool:
     """Tell whether a call starts an awaitable that came in by a parameter, or in one."""
     step = function.steps[number]
     expr: Expr | None = step.args[0] if isinstance(step, Call) and step.args else None
-    for _ in range(_DEEPEST_GIVEN):
+    for _ in _DEEPEST_GIVEN.rounds():
         match expr:
             case Name(id=name):
                 param = next((param for param in function.params if param.name == name), None)

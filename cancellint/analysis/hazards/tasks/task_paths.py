@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from cancellint.analysis.engine.graph import ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Found, Halt, PathPoint, PathSearch
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.hazards.tasks.contender_tests import ContenderTests
@@ -11,7 +12,7 @@ from cancellint.analysis.hazards.tasks.contender_uses import ContenderUses
 from cancellint.analysis.hazards.tasks.contenders import Carrier, Carriers, Contenders
 from cancellint.model.ir import Await, Block, Edge, Expr, Leaves, Next, Temp
 
-MOST_PLACES = 10_000
+MOST_PLACES = Limit(10_000, "places on the paths of one task")
 """Places after which a search is given up; what it has found by then is not all there may be."""
 
 Held = tuple[tuple[Expr, Carrier], ...]

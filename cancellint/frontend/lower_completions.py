@@ -1,9 +1,9 @@
-"""The ways out of a construct, and the constructs that stand in the way.
+"""How control leaves a construct before its end, and the constructs that it has to pass.
 
 Code leaves a `try` or `with` by more than its end: an exception or a cancellation travels through
-it, a `return`, `break` or `continue` jumps out of it. Each such *way* passes the enclosing
-constructs from the inside out, and the first that has something to do on it (a handler, a
-`finally`, an exit) receives it.
+it, a `return`, `break` or `continue` jumps out of it. Language definitions call that an abrupt
+*completion*. It passes the enclosing constructs from the inside out, and the first that has
+something to do (a handler, a `finally`, an exit) receives it.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -31,17 +31,17 @@ Target: TypeAlias = Label | int
 """A block, or one of the function's exits."""
 
 
-class Way(NamedTuple):
-    """One way out. `loop` tells `break` and `continue` of different loops apart."""
+class Completion(NamedTuple):
+    """An abrupt completion. `loop` tells `break` and `continue` of different loops apart."""
 
     leaves: Leaves
     loop: int = -1
     again: bool = False
 
 
-RAISED = Way(Leaves.RAISED)
-CANCELLED = Way(Leaves.CANCELLED)
-RETURNED = Way(Leaves.RETURNED)
+RAISED = Completion(Leaves.RAISED)
+CANCELLED = Completion(Leaves.CANCELLED)
+RETURNED = Completion(Leaves.RETURNED)
 
 _EXITS = {Leaves.RAISED: RAISE_EXIT, Leaves.CANCELLED: CANCEL_EXIT, Leaves.RETURNED: RETURN_EXIT}
 
@@ -54,8 +54,8 @@ class Nesting:
     def __init__(self, parent: "Nesting | None") -> None:
         self.parent = parent
 
-    def receive(self, way: Way) -> Label | None:
-        """Where this construct takes over, or None if the way passes through it."""
+    def receive(self, completion: Completion) -> Label | None:
+        """Where this construct takes over, or None if it lets the completion pass."""
         return None
 
 
@@ -70,74 +70,76 @@ class LoopNesting(Nesting):
         self.next_turn = next_turn
         self.broken = broken
 
-    def receive(self, way: Way) -> Label | None:
-        if way.loop != self.identity:
+    def receive(self, completion: Completion) -> Label | None:
+        if completion.loop != self.identity:
             return None
-        return self.next_turn if way.again else self.broken
+        return self.next_turn if completion.again else self.broken
 
 
 class Guarded(Nesting):
     """The body of a `try` with handlers, which receives exceptions and perhaps cancellations."""
 
-    __slots__ = ("catches_cancellation", "ways")
+    __slots__ = ("catches_cancellation", "completions")
 
     def __init__(self, parent: Nesting | None, catches_cancellation: bool) -> None:
         super().__init__(parent)
         self.catches_cancellation = catches_cancellation
-        self.ways: dict[Way, Label] = {}
+        self.completions: dict[Completion, Label] = {}
 
-    def receive(self, way: Way) -> Label | None:
-        if way is RAISED or (way is CANCELLED and self.catches_cancellation):
-            return self.ways.setdefault(way, Label())
+    def receive(self, completion: Completion) -> Label | None:
+        if completion is RAISED or (completion is CANCELLED and self.catches_cancellation):
+            return self.completions.setdefault(completion, Label())
         return None
 
 
 class Cleanup(Nesting):
-    """The body of a `try` with `finally`, or of a `with`: something runs on every way out.
+    """The body of a `try` with `finally`, or of a `with`: something runs at every completion.
 
-    Each way has a copy of its own, so that facts of one way do not leak into another; a shared
+    Each completion has a copy of its own, so that facts of one do not leak into another; a shared
     cleanup has one copy for all, which bounds how often `finally` inside `finally` is copied.
     """
 
-    __slots__ = ("shared", "ways")
+    __slots__ = ("completions", "shared")
 
     def __init__(self, parent: Nesting | None, shared: bool = False) -> None:
         super().__init__(parent)
         self.shared = Label() if shared else None
-        self.ways: dict[Way, Label] = {}
+        self.completions: dict[Completion, Label] = {}
 
-    def receive(self, way: Way) -> Label | None:
-        label = self.ways.get(way)
+    def receive(self, completion: Completion) -> Label | None:
+        label = self.completions.get(completion)
         if label is None:
-            label = self.ways[way] = self.shared or Label()
+            label = self.completions[completion] = self.shared or Label()
         return label
 
-    def copies(self) -> list[tuple[Label, tuple[Way, ...]]]:
-        """The copies to make, each with the ways it serves, in the order they were asked for."""
+    def copies(self) -> list[tuple[Label, tuple[Completion, ...]]]:
+        """The copies to make, each with the completions it serves, in the order they were asked for."""
         if self.shared is not None:
-            return [(self.shared, tuple(self.ways))]
-        return [(label, (way,)) for way, label in self.ways.items()]
+            return [(self.shared, tuple(self.completions))]
+        return [(label, (completion,)) for completion, label in self.completions.items()]
 
 
 class Handling(Nesting):
-    """A handler's body, or a `finally` on the way of an exception: a bare `raise` goes on along `ways`."""
+    """A handler's body, or a `finally` that an exception runs: a bare `raise` goes on with `completions`."""
 
-    __slots__ = ("caught", "ways")
+    __slots__ = ("caught", "completions")
 
-    def __init__(self, parent: Nesting | None, ways: tuple[Way, ...], caught: str | None) -> None:
+    def __init__(
+        self, parent: Nesting | None, completions: tuple[Completion, ...], caught: str | None
+    ) -> None:
         super().__init__(parent)
-        self.ways = ways
+        self.completions = completions
         self.caught = caught
 
 
-def leave(frame: Nesting | None, way: Way) -> Target:
-    """Where control goes on this way out of `frame` and everything around it."""
+def leave(frame: Nesting | None, completion: Completion) -> Target:
+    """Where control goes when it leaves `frame` and everything around it by this completion."""
     while frame is not None:
-        label = frame.receive(way)
+        label = frame.receive(completion)
         if label is not None:
             return label
         frame = frame.parent
-    return _EXITS[way.leaves]
+    return _EXITS[completion.leaves]
 
 
 def handling(frame: Nesting | None, caught: str | None = None) -> Handling | None:

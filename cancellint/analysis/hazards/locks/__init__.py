@@ -1,0 +1,1 @@
+"""Locks of an event loop that tasks wait for in vain, and those that guard nothing."""

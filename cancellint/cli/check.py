@@ -1,0 +1,210 @@
+"""`cancellint check`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cancellint.cache import default_folder, opened
+from cancellint.cli.formats import FORMATS, Output, counted, output_named, rendered
+from cancellint.cli.options import (
+    CACHE_DIR,
+    COLOR,
+    DEBUG_OPTION,
+    JOBS,
+    PATHS,
+    SETTINGS,
+    STDIN_FILENAME,
+    SettingsOptions,
+    cores,
+    given,
+)
+from cancellint.cli.terminal import (
+    CLEAN,
+    FINDINGS,
+    TROUBLE,
+    complain,
+    progress_bar,
+    tell,
+    tell_empty,
+    tell_failures,
+    wants_color,
+    write,
+    write_bytes,
+)
+from cancellint.frontend.discover import Stdin, project_root, shown_path
+from cancellint.model.report import Mending, Report
+
+if TYPE_CHECKING:
+    from cancellint.checking import Done
+
+
+class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    paths: tuple[Path, ...]
+    output_format: str
+    output_files: tuple[str, ...]
+    fix: bool
+    diff: bool
+    statistics: bool
+    exit_zero: bool
+    force_exclude: bool
+    jobs: int | None
+    cache_dir: Path | None
+    no_cache: bool
+    color: str
+    debug: bool
+    stdin_filename: Path | None
+
+    def look_for_contradictions(self) -> None:
+        """Raises UsageError where options do not go together."""
+        if self.statistics and self.output_format not in ("text", "json"):
+            raise click.UsageError(
+                f"--statistics can be printed as text or json, not as {self.output_format}"
+            )
+        if self.diff and (self.statistics or self.output_files):
+            raise click.UsageError("--diff prints changes and no report")
+
+
+@click.command(short_help="Check files and folders.")
+@PATHS
+@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--output-file",
+    "output_files",
+    multiple=True,
+    metavar="[FORMAT=]FILE",
+    help="Write a report to this file too; its format follows from `.sarif`, `.json` or `.txt`.",
+)
+@click.option("--fix", is_flag=True, help="Make the fixes that are safe, and report what is left.")
+@click.option(
+    "--unsafe-fixes/--no-unsafe-fixes",
+    default=None,
+    help="With --fix and --diff, make fixes too that can change what else the program does.",
+)
+@click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
+@click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
+@SETTINGS
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
+@click.option("--force-exclude", is_flag=True, help="Leave out excluded files even if they are named.")
+@JOBS
+@CACHE_DIR
+@click.option("--no-cache", is_flag=True, help="Take nothing over from earlier runs, and keep nothing.")
+@COLOR
+@DEBUG_OPTION
+@STDIN_FILENAME
+def check(**options: object) -> int:
+    """Check files and folders; without any, the project around the working folder.
+
+    The whole project is read, so that calls are followed across files; only PATHS are reported on.
+    """
+    from cancellint.checking import Order, carry_out
+
+    asked = given(options, CheckOptions)
+    asked.look_for_contradictions()
+    outputs = [output_named(word, asked.output_format) for word in asked.output_files]
+    paths, stdin = inputs(asked.paths, asked.stdin_filename)
+    settings = asked.settings()
+    folder = None if asked.no_cache else asked.cache_dir or default_folder()
+    with progress_bar() as progress, opened(folder) as store:
+        done = carry_out(
+            Order(
+                paths,
+                settings,
+                asked.jobs or cores(),
+                stdin,
+                progress,
+                asked.force_exclude,
+                mends=asked.fix or asked.diff,
+                store=store,
+            )
+        )
+    if asked.diff:
+        _show_changes(done.mending)
+        has_findings = bool(done.mending.files)
+    else:
+        is_written = not asked.fix or _make_changes(done.mending, stdin, done.unsafe_fixes)
+        _show_report(asked, done, outputs, to_error=asked.fix and stdin is not None)
+        has_findings = bool(done.mending.report.findings)
+    code = _ended(done.mending.report, has_findings and not asked.exit_zero, asked)
+    return code if asked.diff or is_written else TROUBLE
+
+
+def _show_report(asked: CheckOptions, done: "Done", outputs: Sequence[Output], *, to_error: bool) -> None:
+    """Writes the reports to files and prints one."""
+    report = done.mending.report
+    for output in outputs:
+        output.write(report, done.unsafe_fixes)
+    if asked.statistics:
+        text = counted(report, asked.output_format)
+    else:
+        text = rendered(report, asked.output_format, wants_color(asked.color), done.unsafe_fixes)
+    write(text, to_error=to_error)
+
+
+def _ended(report: Report, has_findings: bool, asked: CheckOptions) -> int:
+    """Tells what went wrong; the exit code."""
+    for warning in report.warnings:
+        tell(f"warning: {warning}")
+    tell_empty(report.without_files, asked.force_exclude)
+    tell_failures(report.failures, debug=asked.debug)
+    if report.failures:
+        return TROUBLE
+    return FINDINGS if has_findings else CLEAN
+
+
+def _show_changes(mending: Mending) -> None:
+    """Prints what the fixes change."""
+    from cancellint.frontend.parse import source_text
+    from cancellint.reporters import diff, fixed
+
+    for file in mending.files:
+        before, after = source_text(file.before), source_text(file.after)
+        changes = diff.render(shown_path(file.path), before, after)
+        write(changes.text)
+        if not changes.is_exact:
+            tell(
+                f"warning: {shown_path(file.path)} holds characters that are shown in another form here: "
+                "its changes cannot be applied as a patch; --fix makes them"
+            )
+    amount = fixed.amount(mending.fixed, len(mending.files))
+    tell(f"would fix {amount}" if mending.files else "nothing to fix")
+
+
+def _make_changes(mending: Mending, stdin: Stdin | None, unsafe: bool) -> bool:
+    """Writes the fixed files, or what came from standard input to standard output; whether all could be."""
+    from cancellint.fixes.files import CannotWrite, rewrite
+    from cancellint.reporters import fixed
+
+    is_written = True
+    if stdin is not None:
+        write_bytes(mending.files[0].after if mending.files else stdin.data)
+    for file in mending.files if stdin is None else ():
+        try:
+            rewrite(file.path, file.before, file.after)
+        except CannotWrite as problem:
+            is_written = False
+            complain(f"{shown_path(file.path)} cannot be fixed: {problem}")
+    if is_written:
+        left = mending.report.findings
+        told = fixed.render(mending.fixed, len(mending.files), left, unsafe_fixes=unsafe)
+        tell(told)
+    return is_written
+
+
+def inputs(paths: tuple[Path, ...], stdin_filename: Path | None) -> tuple[tuple[Path, ...], Stdin | None]:
+    """The paths to report on, and what standard input stands for."""
+    if Path("-") not in paths or (len(paths) > 1 and os.path.lexists("-")):
+        if stdin_filename is not None:
+            raise click.UsageError("--stdin-filename needs `-` as the path")
+        return paths or (project_root(Path.cwd()),), None
+    if len(paths) > 1:
+        raise click.UsageError("`-` stands alone")
+    name = stdin_filename or Path("stdin.py")
+    if sys.stdin is None:
+        raise click.UsageError("`-` needs standard input, which is closed")
+    return (name,), Stdin(name, sys.stdin.buffer.read(), is_alone=stdin_filename is None)
