@@ -37,7 +37,7 @@ class Question(Struct, frozen=True):
 
     def by_content(self, sources: Iterable[Source]) -> bytes:
         """The key of the report on files with this content."""
-        parts = [part for each in sources for part in (os.fsencode(each.path), each.data or b"")]
+        parts = [part for each in sources for part in _content(each)]
         return key_of(b"content", self.asked, _shape(self.listing), *parts)
 
     def by_times(self) -> bytes | None:
@@ -56,24 +56,18 @@ class Question(Struct, frozen=True):
         return key_of(b"times", self.asked, _shape(self.listing), *parts)
 
 
-def question(
-    configs: tuple[object, ...],
-    tables: Iterable[Path],
-    paths: Iterable[Path],
-    force_exclude: bool,
-    listing: Listing,
-) -> Question | None:
+def question(asked: tuple[object, ...], tables: Iterable[Path], listing: Listing) -> Question | None:
     """The question that a run is to answer, None where some of what it rests on cannot be read.
 
-    `configs` are those of the project and of the folders inside of it, `tables` are its own.
+    `asked` are values that say in their texts all that they mean, `tables` the project's own.
     """
     try:
         own_tables = digest_of_files(tables)
         tool = _tool()
     except OSError:
         return None
-    asked = repr((configs, tuple(map(str, paths)), force_exclude, os.getcwd(), os.name))
-    return Question(key_of(tool, own_tables, asked.encode("utf-8", "surrogateescape")), listing)
+    words = repr((asked, os.getcwd(), os.name))
+    return Question(key_of(tool, own_tables, words.encode("utf-8", "surrogateescape")), listing)
 
 
 def recalled(store: Store, key: bytes | None) -> Report | None:
@@ -98,6 +92,12 @@ def remember(store: Store, keys: Iterable[bytes | None], report: Report) -> None
     except UnicodeEncodeError:  # a path that is no text
         return
     store.keep({key: kept for key in keys if key is not None})
+
+
+def _content(source: Source) -> tuple[bytes, bytes, bytes]:
+    """All that a source is read as, in bytes."""
+    told = repr((source.error, source.cells)).encode("utf-8", "surrogateescape")
+    return os.fsencode(source.path), source.data or b"", told
 
 
 def _shape(listing: Listing) -> bytes:

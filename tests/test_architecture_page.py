@@ -18,7 +18,7 @@ FOLDERS = (
     ROOT / "cancellint" / "analysis",
     ROOT / "cancellint" / "analysis" / "normal",
 )
-MADE_UP = ("blocking", "broker", "deletes.py", "negations.py", "<")
+MADE_UP = ("sleep", "broker", "deletes.py", "negations.py", "<")
 """What the examples of the page add, and its placeholders."""
 
 
@@ -37,7 +37,7 @@ def paths() -> Iterator[str]:
 def imported() -> Iterator[tuple[str, str]]:
     for code in fences("python"):
         for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.ImportFrom) and node.module and "blocking" not in node.module:
+            if isinstance(node, ast.ImportFrom) and node.module and "sleeping" not in node.module:
                 yield from ((node.module, alias.name) for alias in node.names)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cancellint import cache, checking, pipeline
+from cancellint import cache, memories, pipeline
 from cancellint.cache import FILE, Store, key_of
-from cancellint.checking import Order, carry_out
 from cancellint.config import ConfigError
 from cancellint.model.report import Report
+from cancellint.orders import Order, carry_out
 
 LOCKED = """\
 import asyncio
@@ -86,7 +86,7 @@ def test_nothing_is_analysed_or_read_again_where_nothing_has_changed(
 ) -> None:
     first = _report(project, store)
     _forbid(monkeypatch, "examine")
-    monkeypatch.setattr(checking, "read_listed", None)
+    monkeypatch.setattr(memories, "read_listed", None)
 
     assert first.findings
     assert _report(project, store) == first

@@ -19,21 +19,38 @@ from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.explain.descriptions import Description, Evidence, as_written, describe
 from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
+from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
+from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.hazards.locks.leaf_waits import LeafWaits
+from cancellint.analysis.hazards.locks.lock_homes import LockHomes
+from cancellint.analysis.hazards.locks.lock_orders import LockOrders
+from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
+from cancellint.analysis.hazards.locks.tasks_of import TasksOf
+from cancellint.analysis.hazards.locks.thread_locks import ThreadLocks
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
+from cancellint.analysis.hazards.sharing.replacing import Replacement
+from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
+from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
 from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
+from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
+from cancellint.analysis.hazards.tasks.orphaned_shields import OrphanedShields
+from cancellint.analysis.hazards.tasks.unawaited_cancellations import UnawaitedCancellations
+from cancellint.analysis.hazards.tasks.unobserved_tasks import UnobservedTasks
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
@@ -42,7 +59,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
 from cancellint.analysis.types.types import Types
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import LockKind, Role
 from cancellint.model.summary import NOTHING, Path, Summary
 from cancellint.model.types import FunctionKey
 
@@ -123,6 +140,26 @@ class Project:
         return DroppedTasks(self.effects, self.handles)
 
     @cached_property
+    def unawaited_cancellations(self) -> UnawaitedCancellations:
+        """Tasks that are cancelled and not waited for."""
+        return UnawaitedCancellations(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def unobserved_tasks(self) -> UnobservedTasks:
+        """Tasks that nobody looks at."""
+        return UnobservedTasks(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def gathered_errors(self) -> GatheredErrors:
+        """Errors that gatherings return, and that nobody looks at."""
+        return GatheredErrors(self.effects)
+
+    @cached_property
+    def orphaned_shields(self) -> OrphanedShields:
+        """Shielded coroutines that go on alone."""
+        return OrphanedShields(self.effects, self.facts_of)
+
+    @cached_property
     def contenders(self) -> Contenders:
         """Which tasks are started to be waited for together."""
         return Contenders(self.effects, self.handles)
@@ -184,12 +221,78 @@ class Project:
     @cached_property
     def reentries(self) -> Reentries:
         """Locks that are waited for while they are held."""
-        return Reentries(self.effects, self.facts_of)
+        return Reentries(self.effects, self.lock_homes, self.facts_of)
+
+    @cached_property
+    def lock_homes(self) -> LockHomes:
+        """Whose lock is held where."""
+        takers = frozenset(key for key, result in self._results.items() if result.takes_lock)
+        return LockHomes(self.effects, self.uses, self.facts_of, takers)
+
+    @cached_property
+    def lock_orders(self) -> LockOrders:
+        """Locks that are taken in both orders."""
+        return LockOrders(self.lock_homes, self._tasks_of, self.facts_of)
+
+    @cached_property
+    def thread_locks(self) -> ThreadLocks:
+        """Locks of threads that are held across an await, and who takes them."""
+        takers = frozenset(key for key, result in self._results.items() if result.takes_thread_lock)
+        homes = LockHomes(self.effects, self.uses, self.facts_of, takers, LockKind.THREAD)
+        return ThreadLocks(self.effects, homes, self._tasks_of, self.facts_of)
+
+    @cached_property
+    def _tasks_of(self) -> TasksOf:
+        return TasksOf(self.effects, self.uses)
+
+    @cached_property
+    def leaf_waits(self) -> LeafWaits:
+        """What an await waits for in the end."""
+        return LeafWaits(self.effects, self.facts_of)
+
+    @cached_property
+    def lock_waits(self) -> LockWaits:
+        """Waits under a lock that whoever would end them needs."""
+        return LockWaits(self.effects, self.lock_homes, self.leaf_waits, self.facts_of)
 
     @cached_property
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
         return Backlogs(self.effects, self.uses)
+
+    @cached_property
+    def scoped_yields(self) -> ScopedYields:
+        """Generators that are suspended inside of a scope."""
+        return ScopedYields(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def swallowed_cancellations(self) -> SwallowedCancellations:
+        """Cancellations that do not end what was cancelled."""
+        return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
+
+    @cached_property
+    def blocking_calls(self) -> BlockingCalls:
+        """Calls of coroutines that block the event loop."""
+        return BlockingCalls(self.effects, self.uses)
+
+    @cached_property
+    def second_callers(self) -> SecondCallers:
+        """Which functions two tasks may be in at a time."""
+        return SecondCallers(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def checks_then_acts(self) -> ChecksThenActs:
+        """Tests of shared state that a second task passes as well."""
+        return ChecksThenActs(self.effects, self.facts_of, self.second_callers)
+
+    def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
+        """Return the shared attributes that a function writes by a value from before a wait."""
+        if any(self.checks_then_acts.tells_of(key, caller) for caller in (key, *self._callers_of(key))):
+            return ()
+        return tuple(stale_writes(self.effects, self.facts_of, self.second_callers, key))
+
+    def _callers_of(self, key: FunctionKey) -> Iterator[FunctionKey]:
+        yield from dict.fromkeys(reference.site.function for reference in self.uses.of(key))
 
     def describe(self, key: FunctionKey) -> Description:
         """Return what the tool believes about a function and why, for people to read."""

@@ -47,6 +47,8 @@ class Role(enum.StrEnum):
     """requests a cancellation of the receiver (`Task.cancel`, `CancelScope.cancel`)"""
     COMPLETES = "completes"
     """resolves a future"""
+    EXAMINES = "examines"
+    """tells code of the task that it runs in, and whether somebody cancels that"""
     NOTIFIES = "notifies"
     """wakes those who wait for the receiver (`Event.set`, `Condition.notify`, `Queue.task_done`)"""
 
@@ -205,6 +207,8 @@ class Entry(_Table, frozen=True):
     suspends: Suspends = Suspends.MAYBE
     fails: bool = True
     """it may raise an ordinary exception, be it that of what it waits for"""
+    stalls: bool = False
+    """of what blocks the thread: for as long as somebody else takes, be it a peer, a process or a thread"""
     holds: Literal["loop", "self"] | None = None
     """of what waits: who refers to the task that waits until it goes on, the event loop or the receiver"""
     of: str = "self"
@@ -261,6 +265,12 @@ class Entry(_Table, frozen=True):
     """of a lock's class: the operand that says how many may hold it at once; None where only one may"""
     default_permits: int = 1
     """how many may if that argument is missing"""
+    not_across_await: str = ""
+    """of a class: why no object of it may be held, by `with`, while an await is suspended"""
+    instead: str = ""
+    """of such a class: what to do instead"""
+    guards: str | None = None
+    """of a condition's class: the operand that is the lock it guards with, if one is given"""
     reenters: Literal["waits", "raises", "enters"] = "waits"
     """of a lock's class: what becomes of whoever takes it while having it already"""
     when: tuple[Variant, ...] = ()

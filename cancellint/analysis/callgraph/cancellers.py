@@ -103,6 +103,19 @@ class Cancellers:
             self._found[place] = self._search(place)
         return min((each for each in (here, self._found[place]) if each is not None), key=_rank)
 
+    def cancel_sites(self, key: FunctionKey) -> Iterator[Cancellation]:
+        """Yield the cancel sites of the tasks that a function runs in, nearest first."""
+        waiting = [key]
+        seen = {key}
+        while waiting and len(seen) <= MOST_FUNCTIONS:
+            for reference in self._uses.of(waiting.pop(0)):
+                site = reference.site
+                yield from self._cancelled_as_task(site)
+                awaited = reference.use is Use.IMPLICIT or self._uses.waiting_for(site) >= 0
+                if awaited and site.function not in seen:
+                    seen.add(site.function)
+                    waiting.append(site.function)
+
     def times_out(self, key: FunctionKey) -> bool:
         """Tell whether a function itself gives up waiting after some time."""
         awaits = (at for at, step in enumerate(self._program.function(key).steps) if isinstance(step, Await))

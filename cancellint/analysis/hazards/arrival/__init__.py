@@ -1,0 +1,1 @@
+"""Cancellations that do not arrive, or arrive where they do harm."""

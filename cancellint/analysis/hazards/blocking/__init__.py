@@ -1,0 +1,1 @@
+"""What keeps the event loop from running other tasks."""

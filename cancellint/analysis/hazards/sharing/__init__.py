@@ -1,0 +1,1 @@
+"""State that several tasks share, read before an await and written after it."""

@@ -1,0 +1,266 @@
+"""Attributes that are tested, and written after an await that a second task may pass as well."""
+
+import enum
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.reachability import may_follow, reachable
+from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.flow.held_locks import HeldLocks
+from cancellint.analysis.hazards.sharing.replacing import replacements
+from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
+from cancellint.analysis.program.expressions import last_name, parts
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Call,
+    Const,
+    Delete,
+    Element,
+    Expr,
+    Leaves,
+    Name,
+    Op,
+    Temp,
+)
+from cancellint.model.knowledge import Role
+from cancellint.model.summary import Locks
+from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
+
+DEEPEST = 3
+"""Methods that call one another between a test and the write."""
+
+
+class Harm(enum.Enum):
+    """What a second task does that it should not."""
+
+    OPENS = enum.auto()
+    """it opens the same once more, and one of the two is never closed"""
+    BEGINS = enum.auto()
+    """it begins the same once more"""
+    SPENDS = enum.auto()
+    """it uses up what the first one has used, and gets a stale answer"""
+
+
+class CheckThenAct(Struct, frozen=True):
+    """`attribute` is tested at the end of the block of `tested`, waited for, and written at `written`."""
+
+    tested: int
+    attribute: str
+    awaited: int
+    written: CallSite
+    harm: Harm
+
+
+class ChecksThenActs:
+    """Finds them for one method at a time."""
+
+    def __init__(self, effects: Effects, facts_of: FactsOf, seconds: SecondCallers) -> None:
+        self._effects = effects
+        self._program = effects.program
+        self._facts_of = facts_of
+        self._seconds = seconds
+
+    def of(self, key: FunctionKey) -> Iterator[CheckThenAct]:
+        """Yield what a method does twice when a second task comes while the first one waits."""
+        function = self._program.function(key)
+        if not function.is_async or function.is_generator or self._program.class_of(key) is None:
+            return
+        if not function.params or not any(block.test is not None for block in function.blocks):
+            return
+        facts = self._facts_of(key)
+        suspending = [step for _, step in facts.awaits()]
+        if not suspending:
+            return
+        held = HeldLocks(facts)
+        told: set[str] = set()
+        for number, block in enumerate(facts.function.blocks):
+            for name in self._tested(facts, block.test) if block.test is not None else ():
+                found = self._acted(facts, number, name, suspending, held) if name not in told else None
+                if found is not None and self._is_shared(key):
+                    told.add(name)
+                    yield found
+
+    def tells_of(self, key: FunctionKey, caller: FunctionKey) -> bool:
+        """Tell whether it is found at a caller, or at the method itself, that it spends something twice."""
+        return any(each.harm is Harm.SPENDS and each.written.function == key for each in self.of(caller))
+
+    def _is_shared(self, key: FunctionKey) -> bool:
+        return self._seconds.may_be(key) and not self._seconds.is_locked_outside(key)
+
+    def _tested(self, facts: Facts, test: Expr) -> tuple[str, ...]:
+        """Return the attributes of the object that a test asks: are they there, set, or out of date?"""
+        own = Name(facts.function.params[0].name)
+        found: list[str] = []
+        waiting = [test]
+        while waiting:
+            match waiting.pop():
+                case Attr(base=base, name=name) if base == own:
+                    found.append(name)
+                case Op(op="not" | "and" | "or", operands=operands):
+                    waiting.extend(operands)
+                case Op(op="is" | "is not" | "==" | "!=", operands=(asked, Const())):
+                    waiting.append(asked)
+                case (
+                    Op(op="<" | ">" | "<=" | ">=", operands=(Attr() as asked, Temp(step=step)))
+                    | Op(op="<" | ">" | "<=" | ">=", operands=(Temp(step=step), Attr() as asked))
+                ) if isinstance(facts.function.steps[step], Call):
+                    waiting.append(asked)
+                case _:
+                    pass
+        return tuple(dict.fromkeys(found))
+
+    def _acted(
+        self, facts: Facts, number: int, name: str, suspending: list[int], held: HeldLocks
+    ) -> CheckThenAct | None:
+        block = facts.function.blocks[number]
+        for edge in block.edges:
+            if edge.leaves not in (Leaves.TRUE, Leaves.FALSE) or edge.to < 0:
+                continue
+            inside = facts.flow.dominance.dominated(edge.to)
+            for awaited in sorted(suspending):
+                if facts.flow.block_of(awaited) not in inside or held.is_locked(awaited):
+                    continue
+                if is_marked(facts, edge.to, awaited):
+                    break
+                written = self._written(facts, name, awaited, inside)
+                harm = self._harm(facts, awaited, written) if written is not None else None
+                if written is not None and harm is not None:
+                    return CheckThenAct(max(block.first, block.last - 1), name, awaited, written, harm)
+        return None
+
+    # ----------------------------------------------------------------- the write
+
+    def _written(self, facts: Facts, name: str, awaited: int, inside: frozenset[int]) -> CallSite | None:
+        """Return where an attribute is written once an await is over, be it in what is awaited."""
+        own = Name(facts.function.params[0].name)
+        after = [
+            at for at in sorted(facts.flow.steps_of(inside)) if may_follow(facts.flow, awaited, at, NORMAL)
+        ]
+        for at in after:
+            step = facts.function.steps[at]
+            if isinstance(step, Assign) and step.target == Attr(own, name):
+                return CallSite(facts.key, at)
+        if facts.effect(awaited).of_kind(Locks):
+            return None  # the callee takes a lock, and may well look again
+        for at in (awaited, *after):
+            for callee in self._effects.callees(facts.key, at):
+                found = self._written_in(facts.key, callee, name, DEEPEST, waited=at != awaited)
+                if found is not None:
+                    return found
+        return None
+
+    def _written_in(
+        self, caller: FunctionKey, key: FunctionKey, name: str, depth: int, *, waited: bool
+    ) -> CallSite | None:
+        """Return where a method of the same object writes an attribute after a wait, and looks not again."""
+        cls, function = self._program.class_of(caller), self._program.function(key)
+        owner = self._program.class_of(key)
+        if depth == 0 or cls is None or owner is None or not function.params or not function.is_async:
+            return None
+        if owner != cls and not (self._program.inherits(cls, owner) or self._program.inherits(owner, cls)):
+            return None
+        facts = self._facts_of(key)
+        own = Name(function.params[0].name)
+        if any(
+            block.test is not None and name in self._tested(facts, block.test) for block in function.blocks
+        ):
+            return None
+        waits = [step for _, step in facts.awaits()]
+        for at, step in enumerate(function.steps):
+            if isinstance(step, Assign) and step.target == Attr(own, name):
+                late = waited or any(may_follow(facts.flow, each, at, NORMAL) for each in waits)
+                return CallSite(key, at) if late else None
+        for each in waits:
+            for callee in self._effects.callees(key, each):
+                found = (
+                    self._written_in(key, callee, name, depth - 1, waited=waited) if callee != key else None
+                )
+                if found is not None:
+                    return found
+        return None
+
+    # ----------------------------------------------------------------- the harm
+
+    def _harm(self, facts: Facts, awaited: int, written: CallSite) -> Harm | None:
+        if self._spends(written):
+            return Harm.SPENDS
+        gets = written.function != facts.key or self._gets_its_value(facts, awaited, written.step)
+        if gets and self._opens(facts.key, awaited, DEEPEST):
+            return Harm.OPENS
+        return Harm.BEGINS if self._begins(facts, awaited) else None
+
+    def _begins(self, facts: Facts, awaited: int) -> bool:
+        """Tell whether what is awaited is named for the beginning of something."""
+        step = facts.function.steps[awaited]
+        made = (
+            facts.function.steps[step.value.step]
+            if isinstance(step, Await) and isinstance(step.value, Temp)
+            else None
+        )
+        name = last_name(made.func) if isinstance(made, Call) else None
+        conventions = self._effects.conventions
+        return (
+            name is not None
+            and conventions.begins_or_ends(name)
+            and name.strip("_").split("_")[0] not in conventions.cleans_up
+        )
+
+    def _gets_its_value(self, facts: Facts, awaited: int, written: int) -> bool:
+        """Tell whether what is written is what the await has given, or a part of it."""
+        step = facts.function.steps[written]
+        value = step.value if isinstance(step, Assign) else None
+        while isinstance(value, Element | Attr):
+            value = value.value if isinstance(value, Element) else value.base
+        if isinstance(value, Name):
+            bound = facts.frame.value_of(value.id)
+            while isinstance(bound, Element | Attr):
+                bound = bound.value if isinstance(bound, Element) else bound.base
+            value = bound
+        return value == Temp(awaited)
+
+    def _spends(self, written: CallSite) -> bool:
+        """Tell whether the method that writes replaces what its request was made of."""
+        return any(not each.adds for each in replacements(self._facts_of(written.function)))
+
+    def _opens(self, key: FunctionKey, awaited: int, depth: int) -> bool:
+        """Tell whether an await opens something that somebody has to close."""
+        for operation in self._effects.awaited(key, awaited):
+            if isinstance(operation.callee, ProjectCallee):
+                if depth and any(
+                    self._opens(operation.callee.key, number, depth - 1)
+                    for number, step in enumerate(self._program.function(operation.callee.key).steps)
+                    if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION
+                ):
+                    return True
+                continue
+            known = self._effects.operations.known(operation.callee)
+            if known is not None and Role.ACQUIRES in known.entry.roles and known.entry.of == "result":
+                return True
+        return False
+
+
+def is_marked(facts: Facts, start: int, awaited: int) -> bool:
+    """Tell whether an attribute that was tested is written before an await: it keeps others away."""
+    own = Name(facts.function.params[0].name)
+    goal = facts.flow.block_of(awaited)
+    asked = {
+        part
+        for number, block in enumerate(facts.function.blocks)
+        if block.test is not None and facts.flow.dominance.dominates(number, start)
+        for part in parts(block.test)
+        if isinstance(part, Attr) and part.base == own
+    }
+    before = reachable(facts.flow, (ENTRY,), NORMAL, avoiding=(goal,))
+    steps = (*facts.flow.steps_of(before), *range(facts.flow.steps(goal).start, awaited))
+    return any(
+        isinstance(step := facts.function.steps[at], Assign | Delete)
+        and step.target in asked
+        and may_follow(facts.flow, at, awaited, NORMAL)
+        for at in steps
+    )

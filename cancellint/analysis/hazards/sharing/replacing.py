@@ -1,0 +1,78 @@
+"""Attributes of an object that a method replaces by what it has made of them, with a wait in between."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.reachability import may_follow
+from cancellint.analysis.flow.facts import Facts
+from cancellint.analysis.program.expressions import parts
+from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Load, Name, Temp
+
+_DEEPEST = 4
+"""Variables and calls between an await and what is made of its outcome."""
+
+
+class Replacement(Struct, frozen=True):
+    """`attribute` is given to what is awaited, and replaced by what that gives, or added to."""
+
+    attribute: str
+    awaited: int
+    written: int
+    adds: bool = False
+
+
+def replacements(facts: Facts) -> Iterator[Replacement]:
+    """Yield the attributes of `self` that are read before a wait, and written after it by what was read."""
+    if not facts.function.params:
+        return
+    own = Name(facts.function.params[0].name)
+    waits = [step for _, step in facts.awaits()]
+    for at, step in enumerate(facts.function.steps):
+        if not isinstance(step, Assign) or not isinstance(step.target, Attr) or step.target.base != own:
+            continue
+        for wait in waits:
+            if not may_follow(facts.flow, wait, at, NORMAL) or not _comes_from(facts, step.value, wait):
+                continue
+            if step.op and step.read >= 0 and facts.flow.block_of(step.read) != facts.flow.block_of(at):
+                yield Replacement(step.target.name, wait, at, adds=True)
+            elif not step.op and any(
+                part == step.target for value in given(facts, wait) for part in parts(value)
+            ):
+                yield Replacement(step.target.name, wait, at)
+
+
+def given(facts: Facts, awaited: int) -> Iterator[Expr]:
+    """Yield what the call that is awaited is given."""
+    step = facts.function.steps[awaited]
+    made = (
+        facts.function.steps[step.value.step]
+        if isinstance(step, Await) and isinstance(step.value, Temp)
+        else None
+    )
+    values = (*made.args, *(value for _, value in made.keywords)) if isinstance(made, Call) else ()
+    for value in values:
+        read = facts.function.steps[value.step] if isinstance(value, Temp) else None
+        yield read.value if isinstance(read, Load) else value
+
+
+def _comes_from(facts: Facts, value: Expr, awaited: int) -> bool:
+    """Tell whether a value is made of what an await has given."""
+    waiting = [(value, _DEEPEST)]
+    while waiting:
+        current, depth = waiting.pop()
+        for part in parts(current):
+            if part == Temp(awaited):
+                return True
+            if depth:
+                waiting.extend((each, depth - 1) for each in _made_of(facts, part))
+    return False
+
+
+def _made_of(facts: Facts, part: Expr) -> tuple[Expr, ...]:
+    if isinstance(part, Name):
+        bound = facts.frame.value_of(part.id)
+        return () if bound is None else (bound,)
+    made = facts.function.steps[part.step] if isinstance(part, Temp) else None
+    return (made.func, *made.args) if isinstance(made, Call) else ()
