@@ -6,13 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from msgspec import Struct
-
 from cancellint.collector import collect
 from cancellint.frontend.discover import shown_path
 from cancellint.frontend.read import Reading
 from cancellint.model.finding import Finding, Fix
-from cancellint.model.report import Report
+from cancellint.model.report import Mending, Report, Rewritten
 from cancellint.pipeline import Examined, Request, examine
 from cancellint.selection import OWN_RULES
 
@@ -32,23 +30,6 @@ class _Key(NamedTuple):
     def function(self) -> tuple[str, str]:
         """The rule and the function it is broken in."""
         return self.code, self.symbol
-
-
-class Rewritten(Struct, frozen=True):
-    """A file and its text with fixes."""
-
-    path: Path
-    before: bytes
-    after: bytes
-
-
-class Mending(Struct, frozen=True):
-    """What is found once the fixes are made, and what they make of the files. Nothing is written yet."""
-
-    report: Report
-    files: tuple[Rewritten, ...] = ()
-    fixed: int = 0
-    """how many findings the fixes have removed"""
 
 
 class _Attempt(NamedTuple):

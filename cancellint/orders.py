@@ -1,23 +1,26 @@
 """A check of any paths: each project by itself, under its own configuration, and one report of all."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from cancellint.baseline import Baseline, BaselineError, Entry, compared, read, without
+from cancellint.cache import Store
 from cancellint.changes import Changes, since
 from cancellint.frontend.discover import Stdin
-from cancellint.mending import Mending, mend
+from cancellint.memories import Memory, keep, memory_of
 from cancellint.model.finding import Finding
-from cancellint.model.report import Report
-from cancellint.pipeline import Examined, Progress, Request, examine
+from cancellint.model.report import Mending, Report
 from cancellint.projects import Project, SettingsFrom, projects
 from cancellint.reporters.fingerprints import by_trace
+
+if TYPE_CHECKING:
+    from cancellint.pipeline import Examined, Request
 
 _Number = TypeVar("_Number", int, float)
 
@@ -29,7 +32,7 @@ class Order(Struct, frozen=True):
     settings: SettingsFrom = SettingsFrom()
     jobs: int = 1
     stdin: Stdin | None = None
-    progress: Progress | None = None
+    progress: Callable[[int, int], None] | None = None
     force_exclude: bool = False
     mends: bool = False
     """whether fixes are made"""
@@ -43,9 +46,13 @@ class Order(Struct, frozen=True):
     """whether findings tell what their fixes do to the text"""
     changed_since: str | None = None
     """a revision: findings that no change since then touches are not told"""
+    store: Store | None = None
+    """what earlier runs have kept"""
 
-    def request(self, project: Project) -> Request:
+    def request(self, project: Project) -> "Request":
         """What of it is about one project."""
+        from cancellint.pipeline import Request
+
         configurations = project.configurations
         return Request(
             configurations.config,
@@ -56,6 +63,7 @@ class Order(Struct, frozen=True):
             self.force_exclude,
             configurations.own,
             self.with_edits,
+            self.store,
         )
 
 
@@ -76,11 +84,13 @@ class Done(Struct, frozen=True):
 
 def carry_out(order: Order) -> Done:
     """Checks all projects of the paths. Raises ConfigError, UnknownRule, KnowledgeError and those below."""
-    found = projects(order.paths, order.settings)
+    memories = _memories(order)
+    is_known = bool(memories) and all(each.report is not None for each in memories.values())
+    found = projects(order.paths, msgspec.structs.replace(order.settings, is_known=is_known))
     baselines = [read(file) for file in _baselines(order, found)]
     if order.needs_baseline and not baselines:
         raise BaselineError("there is no baseline: name it with --baseline or in the configuration")
-    menders = [_mending(order, project) for project in found]
+    menders = [_mending(order, project, memories.get(project.root)) for project in found]
     warnings = chain.from_iterable(each.configurations.warnings() for each in found)
     report, stale = merged([each.report for each in menders], order.paths, warnings), []
     is_whole = order.settings.is_plain and order.changed_since is None
@@ -102,17 +112,41 @@ def _baselines(order: Order, found: Iterable[Project]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(file for file in stated if file is not None))
 
 
-def _mending(order: Order, project: Project) -> Mending:
+def _memories(order: Order) -> Mapping[Path, Memory]:
+    """What is known of each project, by its root; nothing where every run is to look for itself."""
+    store = order.store
+    if store is None or order.stdin is not None or order.mends or order.changed_since is not None:
+        return {}
+    found = projects(order.paths, msgspec.structs.replace(order.settings, is_known=True))
+    return {
+        each.root: memory_of(each, store, force_exclude=order.force_exclude, with_edits=order.with_edits)
+        for each in found
+    }
+
+
+def _mending(order: Order, project: Project, memory: Memory | None) -> Mending:
+    for folder in memory.folders if memory is not None else ():
+        project.configurations.own(folder)  # what they say wrong, or in vain, is told as ever
+    if memory is not None and memory.report is not None:
+        return Mending(memory.report)
+    from cancellint.pipeline import examine
+
     request = order.request(project)
     if order.mends:
+        from cancellint.mending import mend
+
         return mend(request, unsafe=request.config.unsafe_fixes)
+    if memory is not None and order.store is not None:
+        report = examine(msgspec.structs.replace(request, sources=memory.sources)).report
+        keep(order.store, memory, report)
+        return Mending(report)
     examined = examine(request)
     if order.changed_since is None:
         return Mending(examined.report)
     return Mending(_caused(request, examined, since(order.changed_since, project.folder)))
 
 
-def _caused(request: Request, examined: Examined, changes: Changes) -> Report:
+def _caused(request: "Request", examined: "Examined", changes: Changes) -> Report:
     """The findings that changes touch, and those that were not there before, whatever lines they stand on."""
     report = examined.report
     if all(map(changes.touch, report.findings)):
@@ -129,12 +163,14 @@ def _caused(request: Request, examined: Examined, changes: Changes) -> Report:
     return without(report, kept, f"no change since {changes.revision} causes them")
 
 
-def _before(request: Request, examined: Examined, changes: Changes) -> Report:
+def _before(request: "Request", examined: "Examined", changes: Changes) -> Report:
     """What was found before the changes. What has not changed is not parsed again."""
     sources = examined.reading.sources.values()
     texts = {each.path: changes.text_before(each.path) for each in sources if changes.concern(each.path)}
     if not texts:
         return examined.report
+    from cancellint.pipeline import examine
+
     plain = msgspec.structs.replace(request, progress=None, with_edits=False)
     return examine(plain, texts, examined.reading).report
 

@@ -2,6 +2,7 @@
 
 import gc
 import traceback
+import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
@@ -15,6 +16,7 @@ from cancellint.analysis.library import knowledge
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.beliefs import is_named, sites_of, summary_of
+from cancellint.cache import Store
 from cancellint.collector import collector_off, give_back_freed
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
@@ -39,6 +41,7 @@ from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
+from cancellint.recall import read_keys
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import UNREADABLE, Choices, catalogue
 from cancellint.stopwatch import Stopwatch
@@ -80,6 +83,10 @@ class Request(Struct, frozen=True):
     """what folders inside of the project say about themselves"""
     with_edits: bool = False
     """whether the edits of fixes are part of the findings"""
+    store: Store | None = None
+    """where what files are read as is kept from run to run"""
+    sources: tuple[Source, ...] | None = None
+    """the files as they are on the disk, if they have been read already"""
 
     def excluded(self, folder: Path) -> Sequence[str]:
         """What a folder inside of the project leaves out of itself."""
@@ -107,17 +114,9 @@ def examine(
     failures: list[Failure] = []
     warnings: list[str] = []
     with collector_off():
-        sources = discover(
-            request.paths,
-            config.exclude,
-            request.stdin,
-            base=config.root if config.root.is_dir() else None,
-            inner=request.excluded,
-            force_exclude=request.force_exclude,
-            texts=texts,
-        )
+        sources = _sources(request, texts)
         watch.lap("finding files")
-        reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
+        reading = _read(sources, request, failures, warnings, before)
         give_back_freed()
         watch.lap("parsing and lowering")
         notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
@@ -163,7 +162,7 @@ def summaries(
     """What is believed of the functions of this name, what failed, and which names there are."""
     failures: list[Failure] = []
     with collector_off():
-        reading = _read(discover(paths, config.exclude), jobs, None, failures, [])
+        reading = _read(discover(paths, config.exclude), Request(config, tuple(paths), jobs), failures, [])
         project = _analyse(reading, config, failures)
         if project is None:
             return (), tuple(failures), ()
@@ -208,6 +207,8 @@ class ReadOutcome(Struct, frozen=True):
     module: ir.Module | None = None
     refusal: Refusal | None = None
     failure: Failure | None = None
+    is_for_good: bool = True
+    """whether the same bytes have the same outcome at any time"""
 
 
 def read_file(data: bytes) -> ReadOutcome:
@@ -216,7 +217,7 @@ def read_file(data: bytes) -> ReadOutcome:
     with _boundary("", failures):
         read = read_module(data)
         return ReadOutcome(refusal=read) if isinstance(read, Refusal) else ReadOutcome(module=read)
-    return ReadOutcome(failure=failures[0])
+    return ReadOutcome(failure=failures[0], is_for_good=False)
 
 
 def read_encoded(data: bytes) -> bytes:
@@ -230,10 +231,24 @@ def decoded(answer: bytes) -> ReadOutcome:
     return msgspec.msgpack.decode(answer, type=ReadOutcome)
 
 
+def _sources(request: Request, texts: Mapping[Path, bytes] | None) -> tuple[Source, ...]:
+    if request.sources is not None and not texts:
+        return request.sources
+    config = request.config
+    return discover(
+        request.paths,
+        config.exclude,
+        request.stdin,
+        base=config.root if config.root.is_dir() else None,
+        inner=request.excluded,
+        force_exclude=request.force_exclude,
+        texts=texts,
+    )
+
+
 def _read(
     sources: Sequence[Source],
-    jobs: int,
-    progress: Progress | None,
+    request: Request,
     failures: list[Failure],
     warnings: list[str],
     before: Reading | None = None,
@@ -242,15 +257,15 @@ def _read(
     modules = {} if before is None else dict(_unchanged(chosen, before))
     wanted = tuple(source for source in chosen if source.module not in modules)
     refusals = dict(unreadable(sources))
-    for done, (source, outcome) in enumerate(zip(wanted, _outcomes(wanted, jobs, warnings), strict=True), 1):
+    for done, (source, outcome) in enumerate(_remembered_outcomes(wanted, request, warnings), 1):
         if outcome.module is not None:
             modules[source.module] = outcome.module
         elif outcome.refusal is not None:
             refusals[source.module] = outcome.refusal
         elif outcome.failure is not None:
             failures.append(msgspec.structs.replace(outcome.failure, subject=shown_path(source.path)))
-        if progress is not None:
-            progress(done, len(wanted))
+        if request.progress is not None:
+            request.progress(done, len(wanted))
     in_order = {source.module: modules[source.module] for source in chosen if source.module in modules}
     return Reading({source.module: source for source in sources}, in_order, refusals)
 
@@ -263,6 +278,42 @@ def _unchanged(sources: Iterable[Source], before: Reading) -> Iterator[tuple[str
             yield name, before.modules[name]
 
 
+MOST_HELD = 256
+"""Files whose outcome waits to be kept: writing them one by one takes longer."""
+
+
+def _remembered_outcomes(
+    sources: Sequence[Source], request: Request, warnings: list[str]
+) -> Iterator[tuple[Source, ReadOutcome]]:
+    """What became of each file, now or in an earlier run; what is new is kept for later ones."""
+    store = request.store
+    keys = read_keys(sources) if store is not None else {}
+    known = dict(_recalled_outcomes(store, keys)) if store is not None else {}
+    fresh = _outcomes([each for each in sources if each.module not in known], request.jobs, warnings)
+    held: dict[bytes, bytes] = {}
+    for source in sources:
+        outcome = known.get(source.module) or next(fresh)
+        if source.module in keys and source.module not in known and outcome.is_for_good:
+            held[keys[source.module]] = zlib.compress(msgspec.msgpack.encode(outcome), 1)
+        if store is not None and len(held) >= MOST_HELD:
+            store.keep(held)
+            held = {}
+        yield source, outcome
+    if store is not None:
+        store.keep(held)
+        store.use(keys[module] for module in known)
+
+
+def _recalled_outcomes(store: Store, keys: Mapping[str, bytes]) -> Iterator[tuple[str, ReadOutcome]]:
+    kept = store.find(keys.values())
+    for module, key in keys.items():
+        if key in kept:
+            try:
+                yield module, decoded(zlib.decompress(kept[key]))
+            except (zlib.error, msgspec.DecodeError):  # written by something else: a miss
+                continue
+
+
 def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iterator[ReadOutcome]:
     contents = [source.data or b"" for source in sources]
     if jobs == 1 or (len(contents) <= MANY_FILES and sum(map(len, contents)) <= MANY_BYTES):
@@ -272,7 +323,8 @@ def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iter
     for data, answer in zip(contents, answers, strict=True):
         match answer:
             case Died(reason):
-                yield ReadOutcome(refusal=Refusal(f"the parser did not survive this file: {reason}", 1, 1))
+                refused = Refusal(f"the parser did not survive this file: {reason}", 1, 1)
+                yield ReadOutcome(refusal=refused, is_for_good=False)
             case NotStarted(reason):
                 warnings[:] = [f"one process does the work: no more could be started: {reason}"]
                 yield read_file(data)
@@ -360,19 +412,19 @@ def _look_up_in(
     source: Source, module: ir.Module, sites: Iterable[Site], fixes: Sequence[Fix]
 ) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
     """The same of one file, from one tree, of which nothing is left when the next one is made."""
-    from cancellint.frontend.parse import parse
+    from cancellint.frontend.excerpts import excerpt
     from cancellint.frontend.places import places_in
 
-    data = source.data or b""
-    tree = parse(data)
-    if isinstance(tree, Refusal):
+    asked = (*sites, *(site for fix in fixes for site in fix.sites))
+    seen = excerpt(source.data or b"", module, {site.function for site in asked})
+    if isinstance(seen, Refusal):
         return {}, frozenset()
-    placed = places_in(tree, source, module, sites)
+    placed = places_in(seen, source, module, sites)
     if not fixes:
         return placed, frozenset()
     from cancellint.fixes.mend import possible_in
 
-    return placed, frozenset(possible_in(tree, data, fixes))
+    return placed, possible_in(seen, fixes)
 
 
 def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> Iterator[Draft]:

@@ -9,7 +9,6 @@ from msgspec import Struct
 from cancellint.config import Config, Settings, isolated, own_settings, read_settings, values
 from cancellint.frontend.discover import has_marker, outermost, project_root, shown_path
 from cancellint.overrides import Overrides
-from cancellint.selection import check_words
 
 OF_THE_PROGRAM = (
     "target-version",
@@ -31,6 +30,8 @@ class SettingsFrom(Struct, frozen=True):
     is_isolated: bool = False
     """no file counts"""
     overrides: Overrides = Overrides()
+    is_known: bool = False
+    """whether the same settings have been looked at before, so that the rules need not be loaded for it"""
 
     @property
     def is_plain(self) -> bool:
@@ -40,15 +41,21 @@ class SettingsFrom(Struct, frozen=True):
     def of(self, root: Path) -> Settings:
         """The settings of the project in a folder. Raises ConfigError and UnknownRule."""
         settings = isolated(root) if self.is_isolated else read_settings(root, self.file)
-        check_words(settings)
+        self._look_at(settings)
         return settings
 
     def inside(self, folder: Path) -> Settings | None:
         """What a folder inside of a project says about itself. Raises ConfigError and UnknownRule."""
         own = None if self.is_isolated or self.file is not None else own_settings(folder)
         if own is not None:
-            check_words(own)
+            self._look_at(own)
         return own
+
+    def _look_at(self, settings: Settings) -> None:
+        if not self.is_known:
+            from cancellint.selection import check_words
+
+            check_words(settings)
 
 
 class Configurations:
@@ -73,6 +80,11 @@ class Configurations:
             self._own[folder] = self._from.inside(folder)
         settings = self._own[folder]
         return None if settings is None else self._from.overrides.applied_to(settings.config)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders inside of the project that were asked for what they say."""
+        return tuple(sorted(self._own))
 
     def settings_of(self, folder: Path) -> Settings:
         """The settings that hold in a folder."""

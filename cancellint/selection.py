@@ -12,7 +12,6 @@ from cancellint.mistakes import Mistake
 from cancellint.model.finding import Severity
 from cancellint.patterns import spec_of
 from cancellint.printable import shortened
-from cancellint.rules.rule import all_rules
 
 
 class UnknownRule(Mistake):
@@ -136,6 +135,8 @@ def _named_rules(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def catalogue() -> tuple[Listed, ...]:
     """Every rule, by code."""
+    from cancellint.rules.rule import all_rules  # with all of the analysis, which not every run needs
+
     rules = (Listed(rule.code, rule.name, rule.severity, rule.pedantic, rule.summary) for rule in all_rules())
     return tuple(sorted((*OWN_RULES, *rules)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from typing import NamedTuple
 
 from msgspec import Struct
 from packaging.specifiers import SpecifierSet
@@ -60,7 +61,7 @@ from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
 from cancellint.analysis.types.types import Types
 from cancellint.model.knowledge import LockKind, Role
-from cancellint.model.summary import NOTHING, Summary
+from cancellint.model.summary import NOTHING, Path, Summary
 from cancellint.model.types import FunctionKey
 
 
@@ -334,6 +335,16 @@ def analyse(
     return _Fixpoint(program, origins, knowledge, settings, boundary).project()
 
 
+class _Inputs(NamedTuple):
+    """What a summary was made of, and when."""
+
+    began: int
+    read: tuple[FunctionKey, ...]
+    """the functions whose summaries were asked for"""
+    filled: tuple[Path, ...]
+    """containers it removes data from that were known to be filled"""
+
+
 class _Fixpoint:
     """The summaries while they grow."""
 
@@ -355,6 +366,12 @@ class _Fixpoint:
         self._contracts = Contracts(program, settings.cancel_safe_decorators)
         self._results: dict[FunctionKey, Result] = {}
         self._called: dict[FunctionKey, tuple[FunctionKey, ...]] = {}
+        self._made_of: dict[FunctionKey, _Inputs] = {}
+        self._changed_at: dict[FunctionKey, int] = {}
+        self._clock = 0
+        """how many summaries have been made"""
+        self._read: dict[FunctionKey, None] = {}
+        """the functions whose summaries the one being made has asked for"""
 
     def project(self) -> Project:
         order = tuple(groups(_roots(self._effects.program), self._callees))
@@ -373,6 +390,7 @@ class _Fixpoint:
         )
 
     def _summary_of(self, key: FunctionKey) -> Summary:
+        self._read[key] = None
         found = self._results.get(key)
         return NOTHING if found is None else found.summary
 
@@ -403,7 +421,12 @@ class _Fixpoint:
         return changed
 
     def _summarize(self, key: FunctionKey) -> bool:
-        """Summarise one function; tell whether the summary differs from before."""
+        """Summarise one function, unless it would come out as before; tell whether the summary differs."""
+        if self._is_current(key):
+            return False
+        self._clock += 1
+        began, filled = self._clock, self._owners.count
+        self._read = {}
         result = Result(NOTHING)
         with self._boundary(key.module):
             promised = self._contracts.made_at(key) is not None
@@ -413,7 +436,28 @@ class _Fixpoint:
         self._results[key] = result
         for store in result.fills:
             self._owners.fill(key, store)
-        return old is None or old.summary != result.summary
+        if self._owners.count == filled:
+            self._made_of[key] = _Inputs(began, tuple(self._read), self._filled_drains(key))
+        else:
+            self._made_of.pop(key, None)
+        is_other = old is None or old.summary != result.summary
+        if is_other:
+            self._clock += 1
+            self._changed_at[key] = self._clock
+        return is_other
+
+    def _is_current(self, key: FunctionKey) -> bool:
+        """Tell whether nothing has changed that the summary of a function was made of."""
+        made = self._made_of.get(key)
+        return (
+            made is not None
+            and all(self._changed_at.get(each, 0) < made.began for each in made.read)
+            and self._filled_drains(key) == made.filled
+        )
+
+    def _filled_drains(self, key: FunctionKey) -> tuple[Path, ...]:
+        """Return what a function removes data from, as far as it is known to be filled from a source."""
+        return tuple(store for store in self._results[key].drains if self._owners.is_filled(key, store))
 
     def _follow_fills(self, order: tuple[tuple[FunctionKey, ...], ...]) -> None:
         """Summarise again what removes data from a container that turned out to be filled from a source."""

@@ -10,6 +10,7 @@ import click
 from cancellint import __version__
 from cancellint.cli.check import check
 from cancellint.cli.doctor import doctor
+from cancellint.cli.kept import cache
 from cancellint.cli.pages import explain, rules
 from cancellint.cli.settings import show_config
 from cancellint.cli.show import show
@@ -122,5 +123,5 @@ def cli() -> None:
     """Finds what Python async code loses, leaks or leaves half done when an await is cancelled."""
 
 
-for each in (check, show, explain, rules, summary, show_config, doctor):
+for each in (check, show, explain, rules, summary, show_config, doctor, cache):
     cli.add_command(each)

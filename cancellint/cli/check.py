@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cancellint.cache import default_folder, opened
 from cancellint.cli.course import limits_reached, list_files, tell_course
 from cancellint.cli.formats import Output, counted, output_named
 from cancellint.cli.known import record, silence_all, tell_or_prune
 from cancellint.cli.options import (
+    CACHE_DIR,
     COLOR,
     DEBUG_OPTION,
     JOBS,
@@ -39,10 +41,9 @@ from cancellint.cli.terminal import (
 )
 from cancellint.formats import FORMATS, WITH_EDITS, Look, rendered
 from cancellint.frontend.discover import Stdin, project_root, shown_path
-from cancellint.model.report import Report
+from cancellint.model.report import Mending, Report
 
 if TYPE_CHECKING:
-    from cancellint.mending import Mending
     from cancellint.orders import Done
 
 
@@ -64,6 +65,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     exit_zero: bool
     force_exclude: bool
     jobs: int | None
+    cache_dir: Path | None
     no_cache: bool
     color: str
     debug: bool
@@ -147,7 +149,8 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
 @click.option("--force-exclude", is_flag=True, help="Leave out excluded files even if they are named.")
 @JOBS
-@click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
+@CACHE_DIR
+@click.option("--no-cache", is_flag=True, help="Take nothing over from earlier runs, and keep nothing.")
 @COLOR
 @VERBOSE
 @QUIET
@@ -168,7 +171,13 @@ def check(**options: object) -> int:
     if asked.show_files:
         return list_files(paths, settings, stdin, asked.force_exclude)
     formats = (asked.output_format, *(output.format for output in outputs))
-    with progress_bar() as progress, limits_reached(is_wanted=asked.verbose) as limits:
+    is_anew = asked.no_cache or asked.verbose  # the course of a run is that of one that looks at everything
+    folder = None if is_anew else asked.cache_dir or default_folder()
+    with (
+        progress_bar() as progress,
+        opened(folder) as store,
+        limits_reached(is_wanted=asked.verbose) as limits,
+    ):
         done = carry_out(
             Order(
                 paths,
@@ -183,6 +192,7 @@ def check(**options: object) -> int:
                 needs_baseline=asked.prune_baseline,
                 changed_since=asked.changed_since,
                 with_edits=any(each in WITH_EDITS for each in formats),
+                store=store,
             )
         )
     if asked.verbose:
@@ -234,7 +244,7 @@ def _ended(report: Report, has_findings: bool, asked: CheckOptions) -> int:
     return FINDINGS if has_findings else CLEAN
 
 
-def _show_changes(mending: "Mending") -> None:
+def _show_changes(mending: Mending) -> None:
     """Prints what the fixes change."""
     from cancellint.frontend.parse import source_text
     from cancellint.reporters import diff, fixed
@@ -252,7 +262,7 @@ def _show_changes(mending: "Mending") -> None:
     tell(f"would fix {amount}" if mending.files else "nothing to fix")
 
 
-def _make_changes(mending: "Mending", stdin: Stdin | None, unsafe: bool) -> bool:
+def _make_changes(mending: Mending, stdin: Stdin | None, unsafe: bool) -> bool:
     """Writes the fixed files, or what came from standard input to standard output; whether all could be."""
     from cancellint.fixes.files import CannotWrite, rewrite
     from cancellint.reporters import fixed

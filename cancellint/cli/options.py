@@ -48,6 +48,14 @@ STDIN_FILENAME = click.option(
     help="Whose text `-` reads from standard input.",
 )
 
+CACHE_DIR = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="CANCELLINT_CACHE_DIR",
+    metavar="FOLDER",
+    help="Where to keep what later runs can take over [env: CANCELLINT_CACHE_DIR].",
+)
+
 _SETTINGS: Final = (
     click.option(
         "--select",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, assert_never
 
 import libcst as cst
+from msgspec.structs import replace
 
 from cancellint.fixes.guard_completion import guarded
 from cancellint.fixes.imports import with_asyncio
@@ -13,6 +14,7 @@ from cancellint.fixes.shield import shielded
 from cancellint.fixes.syntax import Change, Syntax, comments
 from cancellint.fixes.undo_in_finally import undone
 from cancellint.fixes.widen_handler import widened
+from cancellint.frontend.excerpts import Excerpt
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.lower import room_to_recurse
 from cancellint.frontend.parse import parse
@@ -30,12 +32,20 @@ class Mended(NamedTuple):
 def possible(data: bytes, fixes: Iterable[Fix]) -> frozenset[Fix]:
     """Those of a file's fixes that its text admits, each on its own."""
     tree = parse(data)
-    return frozenset() if isinstance(tree, Refusal) else possible_in(tree, data, fixes)
+    return frozenset() if isinstance(tree, Refusal) else possible_in(Excerpt(data, tree), fixes)
 
 
-def possible_in(tree: cst.Module, data: bytes, fixes: Iterable[Fix]) -> frozenset[Fix]:
-    """The same of a file whose tree is there already."""
-    return frozenset(_changes(tree, fixes)) if _gives_back(tree, data) else frozenset()
+def possible_in(seen: Excerpt, fixes: Iterable[Fix]) -> frozenset[Fix]:
+    """The same of a file of which enough is parsed already."""
+    if not _gives_back(seen.tree, seen.data):
+        return frozenset()
+    there = {_within(seen, fix): fix for fix in fixes}
+    return frozenset(there[each] for each in _changes(seen.tree, there))
+
+
+def _within(seen: Excerpt, fix: Fix) -> Fix:
+    sites = tuple(replace(site, function=seen.number(site.function)) for site in fix.sites)
+    return replace(fix, sites=sites)
 
 
 def mended(data: bytes, fixes: Iterable[Fix]) -> Mended | None:

@@ -88,7 +88,21 @@ Excluded: TypeAlias = Callable[[Path], Sequence[str]]
 """Patterns that a folder inside of the project adds, relative to itself."""
 
 
-def discover(
+class Listing(Struct, frozen=True):
+    """Which files there are, before any of them has been read."""
+
+    roots: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    """the arguments that are folders"""
+    explicit: frozenset[Path]
+    """the arguments that are files"""
+    files: tuple[Path, ...]
+    """in order"""
+    obstacles: Mapping[Path, str]
+    """what could not be looked at, and why"""
+
+
+def listed(
     arguments: Sequence[Path],
     exclude: Sequence[str] = (),
     stdin: Stdin | None = None,
@@ -96,17 +110,14 @@ def discover(
     base: Path | None = None,
     inner: Excluded | None = None,
     force_exclude: bool = False,
-    texts: Mapping[Path, bytes] | None = None,
-) -> tuple[Source, ...]:
-    """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
+) -> Listing:
+    """The files of the arguments' projects.
 
     Links that lead out of the project, or out of a folder that is an argument, are not followed.
     What `exclude` says is relative to `base`, by default the root of the project.
     With `force_exclude`, exclusions and ignore files count for files that are named as arguments too.
-    `texts` stands for what is on the disk, by the path of the source.
     """
     reported = [absolute(argument) for argument in arguments]
-    overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
     is_alone = stdin is not None and stdin.is_alone
     roots = () if is_alone else outermost(project_root(argument) for argument in reported)
     explicit = {path for path in reported if not os.path.isdir(path)}
@@ -127,7 +138,32 @@ def discover(
         explicit = {path for path in explicit if path in found or path.suffix not in SUFFIXES}
     found.update(path for path in explicit if path.suffix != STUB)
     found = {path for path in found if path.suffix != NOTEBOOK or _is_under(path, reported)}
-    contents = {path: _content(path, overlay.get(path)) for path in sorted(found)}
+    return Listing(roots, folders, frozenset(explicit), tuple(sorted(found)), obstacles)
+
+
+def discover(
+    arguments: Sequence[Path],
+    exclude: Sequence[str] = (),
+    stdin: Stdin | None = None,
+    *,
+    base: Path | None = None,
+    inner: Excluded | None = None,
+    force_exclude: bool = False,
+    texts: Mapping[Path, bytes] | None = None,
+) -> tuple[Source, ...]:
+    """Every file of the arguments' projects, ordered by path; those under an argument are reported on.
+
+    `texts` stands for what is on the disk, by the path of the source.
+    """
+    overlay = ({absolute(stdin.path): stdin.data} if stdin else {}) | dict(texts or {})
+    found = listed(arguments, exclude, stdin, base=base, inner=inner, force_exclude=force_exclude)
+    return read_listed(found, overlay)
+
+
+def read_listed(listing: Listing, overlay: Mapping[Path, bytes]) -> tuple[Source, ...]:
+    """The files of a listing, with their contents, be it those of the disk or those that stand for them."""
+    roots = listing.roots
+    contents = {path: _content(path, overlay.get(path)) for path in listing.files}
     names = module_names(tuple(contents), roots, imported_names([each.data for each in contents.values()]))
 
     def source(path: Path, module: str, content: _Content) -> Source:
@@ -135,7 +171,7 @@ def discover(
             path=path,
             module=module,
             is_package=path.stem == "__init__",
-            is_reported=path in explicit or _is_under(path, folders),
+            is_reported=path in listing.explicit or _is_under(path, listing.folders),
             is_test=_is_test(path, roots),
             data=content.data,
             error=content.error,
@@ -143,7 +179,7 @@ def discover(
         )
 
     files = [source(path, names[path], content) for path, content in contents.items()]
-    unusable = [source(path, f"<{path}>", _Content(None, error)) for path, error in obstacles.items()]
+    unusable = [source(path, f"<{path}>", _Content(None, error)) for path, error in listing.obstacles.items()]
     return tuple(sorted((*files, *unusable), key=lambda each: each.path))
 
 

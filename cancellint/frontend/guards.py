@@ -66,8 +66,22 @@ def _may_be_deep(data: bytes) -> bool:
         return False
     if data.count(b"elif") > MAX_CHAIN:
         return True
+    if _holds_little(data):
+        return False
     code = TEXT.sub(rb"\g<kept>", data)
     return any(_is_suspicious(part) for part in _STATEMENT.split(code) if len(part) > MAX_BRACKETS)
+
+
+_SYMBOLS = b"-+*/%@&|^~<>.([{"
+_WORDS = (b"and", b"or", b"not", b"in", b"is", b"if", b"for", b"lambda", b"await")
+
+
+def _holds_little(data: bytes) -> bool:
+    """Whether a file as a whole, with its strings and comments, has too few brackets and operators."""
+    if data.count(b"(") + data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        return False
+    symbols = len(data) - len(data.translate(None, _SYMBOLS))
+    return symbols + sum(map(data.count, _WORDS)) <= MAX_CHAIN
 
 
 def _is_suspicious(part: bytes) -> bool:

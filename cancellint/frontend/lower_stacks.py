@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import libcst as cst
 
+from cancellint.frontend.children import children
+
 
 class Pushed(NamedTuple):
     """A context manager that a statement enters until the stack is left, and what is bound to its outcome."""
@@ -62,5 +64,5 @@ def _mentions(nodes: Sequence[cst.CSTNode], name: str) -> int:
     while waiting:
         node = waiting.pop()
         count += isinstance(node, cst.Name) and node.value == name
-        waiting.extend(node.children)
+        waiting.extend(children(node))
     return count

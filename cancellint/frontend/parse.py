@@ -1,6 +1,7 @@
 """Bytes of one file to a syntax tree, or the reason why not."""
 
 import ast
+import dataclasses
 import io
 import re
 import tokenize
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import libcst
+import msgspec
+from msgspec import Struct
 
 from cancellint.frontend.guards import Refusal, refusal, refusal_at
 
@@ -19,9 +22,22 @@ def parse(data: bytes) -> libcst.Module | Refusal:
     refused = refusal(data)
     if refused is not None:
         return refused
+    with _sparing():
+        return _parsed(data)
+
+
+def parse_to_lower(data: bytes) -> libcst.Module | Refusal:
+    """The same, good for lowering alone: white space and punctuation are records and no nodes of a tree."""
+    refused = refusal(data)
+    if refused is not None:
+        return refused
+    with _sparing(), _records_for_nodes():
+        return _parsed(data)
+
+
+def _parsed(data: bytes) -> libcst.Module | Refusal:
     try:
-        with _sparing():
-            return libcst.parse_module(data)
+        return libcst.parse_module(data)
     except libcst.ParserSyntaxError as error:
         return _syntax_error(data) or Refusal(
             "this file does not parse", max(1, error.editor_line), max(1, error.editor_column)
@@ -53,6 +69,51 @@ def _sparing() -> Iterator[None]:
     finally:
         libcst.CSTNode.__post_init__ = checked  # type: ignore[method-assign]  # as it was
         libcst.SimpleWhitespace = white_space  # type: ignore[misc]  # as it was
+
+
+_BARE = (
+    "SimpleWhitespace",
+    "ParenthesizedWhitespace",
+    "TrailingWhitespace",
+    "EmptyLine",
+    "Newline",
+    "Comma",
+    "Dot",
+    "Semicolon",
+    "Colon",
+    "AssignEqual",
+    "LeftParen",
+    "RightParen",
+    "LeftSquareBracket",
+    "RightSquareBracket",
+    "LeftCurlyBrace",
+    "RightCurlyBrace",
+)
+"""The classes of nodes of which lowering asks nothing but the comments that some of them hold."""
+
+
+@contextmanager
+def _records_for_nodes() -> Iterator[None]:
+    """Let records stand for the nodes of these classes: they are made in C, and are a third of all nodes."""
+    nodes = {name: getattr(libcst, name) for name in _BARE}
+    for name, record in _records().items():
+        setattr(libcst, name, record)
+    try:
+        yield
+    finally:
+        for name, node in nodes.items():
+            setattr(libcst, name, node)
+
+
+@lru_cache(1)
+def _records() -> dict[str, type[Struct]]:
+    return {name: _record(getattr(libcst, name)) for name in _BARE}
+
+
+def _record(node: type[libcst.CSTNode]) -> type[Struct]:
+    """A record with the fields of a class of nodes, and None for what the parser leaves out."""
+    fields = [(field.name, object, None) for field in dataclasses.fields(node)]
+    return msgspec.defstruct(node.__name__, fields, kw_only=True, gc=False)
 
 
 def _nothing(_node: libcst.CSTNode) -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-import libcst
-
 from cancellint.frontend import positions
 from cancellint.frontend.discover import Source, shown_path
+from cancellint.frontend.excerpts import Excerpt, excerpt
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.parse import parse
 from cancellint.frontend.suppress import (
@@ -25,22 +24,21 @@ START = Span(1, 1, 1, 1)
 
 def places(source: Source, module: ir.Module, sites: Iterable[Site]) -> Mapping[Site, Place]:
     """The place of each of these sites, all of which lie in this file."""
-    tree = parse(source.data or b"")
-    return {} if isinstance(tree, Refusal) else places_in(tree, source, module, sites)
+    wanted = frozenset(sites)
+    seen = excerpt(source.data or b"", module, {site.function for site in wanted})
+    return {} if isinstance(seen, Refusal) else places_in(seen, source, module, wanted)
 
 
 def places_in(
-    tree: libcst.Module, source: Source, module: ir.Module, sites: Iterable[Site]
+    seen: Excerpt, source: Source, module: ir.Module, sites: Iterable[Site]
 ) -> Mapping[Site, Place]:
-    """The same of a file whose tree is there already."""
-    wanted = tuple(sorted(set(sites)))
-    spans = positions.spans(tree, [(site.function, site.step) for site in wanted])
+    """The same of a file of which enough is parsed already."""
+    wanted = {site: (seen.number(site.function), site.step) for site in sorted(set(sites))}
+    spans = positions.spans(seen.tree, wanted.values())
     path = shown_path(source.path)
     return {
-        site: Place(
-            path, spans.get((site.function, site.step), START), module.functions[site.function].qualname
-        )
-        for site in wanted
+        site: Place(path, spans.get(there, START), module.functions[site.function].qualname)
+        for site, there in wanted.items()
     }
 
 

@@ -45,9 +45,9 @@ class Reading(Struct, frozen=True):
 def read_module(data: bytes) -> ir.Module | Refusal:
     """The representation of one file, or why it has none."""
     from cancellint.frontend.lower import lower
-    from cancellint.frontend.parse import parse
+    from cancellint.frontend.parse import parse_to_lower
 
-    tree = parse(data)
+    tree = parse_to_lower(data)
     return tree if isinstance(tree, Refusal) else lower(tree)
 
 

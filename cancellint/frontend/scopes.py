@@ -7,6 +7,7 @@ from sys import intern
 
 import libcst as cst
 
+from cancellint.frontend.children import children
 from cancellint.model import ir
 
 NO_RENAMES: Mapping[str, str] = {}
@@ -158,7 +159,7 @@ def bound_in(nodes: Sequence[cst.CSTNode]) -> tuple[frozenset[str], bool, bool]:
                 names.add(bound_by_import(node))
                 continue
         names.update(_targets(node))
-        waiting.extend(node.children)
+        waiting.extend(children(node))
     return frozenset(names - outer), yields, yields_from
 
 

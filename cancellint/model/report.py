@@ -1,6 +1,7 @@
 """The outcome of a run, as reporters get it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -41,6 +42,23 @@ class Report(Struct, frozen=True):
     """those of them that were reported on, and what could not be read"""
     left_out: tuple[tuple[str, int], ...] = ()
     """how many findings are not shown, by the reason"""
+
+
+class Rewritten(Struct, frozen=True):
+    """A file and its text with fixes."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+
+class Mending(Struct, frozen=True):
+    """What is found once the fixes are made, and what they make of the files. Nothing is written yet."""
+
+    report: Report
+    files: tuple[Rewritten, ...] = ()
+    fixed: int = 0
+    """how many findings the fixes have removed"""
 
 
 class ReportedFact(Struct, frozen=True):

@@ -1,12 +1,16 @@
 """Bytes to trees, and the guards before it."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import libcst
 import pytest
 
 from cancellint.frontend.guards import MAX_BRACKETS, MAX_CHAIN, MAX_INDENTS, Refusal, refusal
-from cancellint.frontend.parse import is_surely_valid, parse, source_lines
+from cancellint.frontend.lower import lower
+from cancellint.frontend.parse import is_surely_valid, parse, parse_to_lower, source_lines
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -163,3 +167,21 @@ def test_lines_end_where_python_ends_them() -> None:
     assert source_lines(b"# coding: latin-1\n\xe9") == ("# coding: latin-1", "é")
     assert source_lines(b"\xef\xbb\xbfx") == ("x",)
     assert source_lines(b"x\xff") == ("x\N{REPLACEMENT CHARACTER}",)
+
+
+_SOURCES = sorted(
+    path for folder in ("cancellint", "tests", "fixtures") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_tree_made_to_be_lowered_gives_the_same_representation(part: int) -> None:
+    for path in _SOURCES[part::4]:
+        data = path.read_bytes()
+        tree = parse(data)
+        if isinstance(tree, Refusal):
+            assert parse_to_lower(data) == tree
+            continue
+        lean = parse_to_lower(data)
+        assert not isinstance(lean, Refusal)
+        assert lower(lean) == lower(tree), path

@@ -11,37 +11,54 @@ from cancellint.analysis.engine.order import reverse_postorder
 class Dominance:
     """The dominator tree of the nodes that a root reaches."""
 
-    def __init__(self, root: int, immediate: dict[int, int], depth: dict[int, int]) -> None:
+    def __init__(self, root: int, immediate: dict[int, int]) -> None:
         self.root = root
         self.immediate = immediate
         """the immediate dominator of each node that the root reaches; the root's is itself"""
-        self._depth = depth
+        self._stretches = _stretches(root, immediate)
 
     def reaches(self, node: int) -> bool:
         """Whether any path leads from the root to a node."""
-        return node in self._depth
+        return node in self._stretches
 
     def dominates(self, one: int, other: int) -> bool:
         """Whether `one` lies on every path from the root to `other`: of no path, so every one is."""
-        if other not in self._depth:
+        below = self._stretches.get(other)
+        if below is None:
             return True
-        if one not in self._depth:
-            return False
-        for _ in range(self._depth[other] - self._depth[one]):
-            other = self.immediate[other]
-        return one == other
+        above = self._stretches.get(one)
+        return above is not None and above[0] <= below[0] < above[1]
 
     def dominated(self, node: int) -> frozenset[int]:
         """The nodes to which every path leads through `node`, itself included."""
-        if node not in self._depth:
+        if node not in self._stretches:
             return frozenset((node,))
-        return frozenset(other for other in self._depth if self.dominates(node, other))
+        return frozenset(other for other in self._stretches if self.dominates(node, other))
+
+
+def _stretches(root: int, immediate: dict[int, int]) -> dict[int, tuple[int, int]]:
+    """Number the nodes from the root down: the number of each, and the first one that is not below it."""
+    below: dict[int, list[int]] = {node: [] for node in immediate}
+    for node, above in immediate.items():
+        if node != root:
+            below[above].append(node)
+    first: dict[int, int] = {}
+    found: dict[int, tuple[int, int]] = {}
+    waiting = [root] if immediate else []
+    while waiting:
+        node = waiting.pop()
+        if node in first:
+            found[node] = first[node], len(first)
+        else:
+            first[node] = len(first)
+            waiting += [node, *below[node]]
+    return found
 
 
 def dominators(successors: Sequence[Sequence[int]], root: int) -> Dominance:
     """Return the dominators of the nodes that `root` reaches."""
     if not successors:
-        return Dominance(root, {}, {})
+        return Dominance(root, {})
     order = reverse_postorder(successors, (root,))
     position = {node: index for index, node in enumerate(order)}
     before: dict[int, list[int]] = {node: [] for node in order}
@@ -60,10 +77,7 @@ def dominators(successors: Sequence[Sequence[int]], root: int) -> Dominance:
             if immediate.get(node) != nearest:
                 immediate[node] = nearest
                 changed = True
-    depth = {root: 0}
-    for node in order[1:]:
-        depth[node] = depth[immediate[node]] + 1
-    return Dominance(root, immediate, depth)
+    return Dominance(root, immediate)
 
 
 def _meeting(immediate: dict[int, int], position: dict[int, int], one: int, other: int) -> int:

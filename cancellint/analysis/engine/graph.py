@@ -54,6 +54,8 @@ class ControlFlow:
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = blocks
+        self._later: dict[tuple[int, EdgeClass], frozenset[int]] = {}
+        self._onwards: dict[EdgeClass, tuple[tuple[int, ...], ...]] = {}
 
     def steps(self, block: int) -> range:
         """The numbers of a block's steps."""
@@ -133,6 +135,32 @@ class ControlFlow:
     def is_back_edge(self, block: int, edge: Edge) -> bool:
         """Whether an edge begins the next turn of a loop."""
         return edge.to >= 0 and self.dominance.dominates(edge.to, block)
+
+    def later_in_turn(self, block: int, taken: EdgeClass) -> frozenset[int]:
+        """The blocks that may follow a block along edges of a class before any loop begins another turn."""
+        known = self._later.get((block, taken))
+        if known is None:
+            onward = self._onward(taken)
+            seen: set[int] = set()
+            waiting = list(onward[block])
+            while waiting:
+                current = waiting.pop()
+                if current not in seen:
+                    seen.add(current)
+                    waiting.extend(onward[current])
+            known = self._later[block, taken] = frozenset(seen)
+        return known
+
+    def _onward(self, taken: EdgeClass) -> tuple[tuple[int, ...], ...]:
+        """The successors of each block along edges of a class that are no back edges."""
+        known = self._onwards.get(taken)
+        if known is None:
+            dominates = self.dominance.dominates
+            known = self._onwards[taken] = tuple(
+                tuple(to for to in targets if not dominates(to, block))
+                for block, targets in enumerate(self.within(taken))
+            )
+        return known
 
     @cached_property
     def _cycles(self) -> dict[int, frozenset[int]]:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 
 from cancellint.analysis.engine.graph import ALL, ENTRY, ControlFlow, EdgeClass
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
-from cancellint.model.ir import Edge
 
 
 def reachable(
@@ -81,14 +80,5 @@ def behind(flow: ControlFlow, step: int | None) -> PathPoint[tuple[()]]:
 
 def precedes(flow: ControlFlow, first: int, later: int, taken: EdgeClass = ALL) -> bool:
     """Tell whether a step may run after another one in the same turn of every loop that both are in."""
-    if flow.block_of(first) == flow.block_of(later):
-        return first < later
-
-    def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
-        return None if flow.is_back_edge(here.block, edge) else ()
-
-    def reached(here: PathPoint[tuple[()]], step: int) -> tuple[()] | Halt:
-        return Halt.FOUND if step == later else ()
-
-    search = PathSearch(flow, reached, onward, taken=taken)
-    return search.run([behind(flow, first)]).outcome is Outcome.FOUND
+    before, after = flow.block_of(first), flow.block_of(later)
+    return first < later if before == after else after in flow.later_in_turn(before, taken)

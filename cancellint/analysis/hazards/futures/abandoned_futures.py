@@ -85,6 +85,8 @@ class AbandonedFutures:
         self._futures = futures
         self._program = futures.program
         self._types = futures.effects.types
+        self._waits: dict[int, tuple[Wait, ...]] = {}
+        self._abandoned: dict[tuple[int, frozenset[Home]], tuple[Wait, ...]] = {}
 
     def unguarded_in(self, key: FunctionKey) -> Iterator[Unguarded]:
         """Yield the completions of a function that may raise, in the order of its steps."""
@@ -96,7 +98,8 @@ class AbandonedFutures:
         for completion in self._futures.completions:
             if self._is_guarded(completion.at, completion.future, completion.held):
                 continue
-            judged = [each for made in self._futures.made if (each := self._judge(completion, made))]
+            numbers = range(len(self._futures.made))
+            judged = [each for number in numbers if (each := self._judge(completion, number))]
             if judged:
                 best = min(judged, key=lambda each: (each.confidence.rank, each.wait is None))
                 found.setdefault(completion.at.function, []).append(best)
@@ -112,21 +115,38 @@ class AbandonedFutures:
         for each in found:
             yield structs.replace(worst[steps[each.completion.at.step]], completion=each.completion)
 
-    def _judge(self, completion: Completion, made: Made) -> Unguarded | None:
+    def _judge(self, completion: Completion, number: int) -> Unguarded | None:
+        made = self._futures.made[number]
         if not self._may_be(completion.at, completion.held, made) or self._is_fresh(completion, made):
             return None
-        waits = [
-            each
-            for each in self._futures.waits
-            if each.at.function != completion.at.function and self._may_be(each.at, each.held, made)
-        ]
+        here = completion.at.function
         homes = made.held.homes | self._leading_to(completion)
-        abandoned = [each for each in waits if self._is_abandoned(each, made, homes)]
-        if not abandoned and (waits or made.handed_to or not made.handed_by):
+        wait = next((each for each in self._left_behind(number, homes) if each.at.function != here), None)
+        if wait is None and (made.handed_to or not made.handed_by or self._is_awaited(number, here)):
             return None
-        wait = min(abandoned, key=lambda each: (not each.is_timed, each.at), default=None)
         harm, victim = self._harm(completion)
         return Unguarded(completion, made, wait, harm, victim, self._confidence(completion, made, wait, harm))
+
+    def _is_awaited(self, number: int, here: FunctionKey) -> bool:
+        """Tell whether some other function may wait for a future."""
+        return any(each.at.function != here for each in self._waits_for(number))
+
+    def _waits_for(self, number: int) -> tuple[Wait, ...]:
+        """Return the waits that may be for a future, the timed ones first."""
+        if number not in self._waits:
+            made = self._futures.made[number]
+            waits = [each for each in self._futures.waits if self._may_be(each.at, each.held, made)]
+            self._waits[number] = tuple(sorted(waits, key=lambda each: (not each.is_timed, each.at)))
+        return self._waits[number]
+
+    def _left_behind(self, number: int, homes: frozenset[Home]) -> tuple[Wait, ...]:
+        """Return those of them that leave the future in one of these homes when they are cancelled."""
+        asked = number, homes
+        if asked not in self._abandoned:
+            made = self._futures.made[number]
+            waits = self._waits_for(number)
+            self._abandoned[asked] = tuple(each for each in waits if self._is_abandoned(each, made, homes))
+        return self._abandoned[asked]
 
     def _may_be(self, at: CallSite, held: Held, made: Made) -> bool:
         """Tell whether what a step speaks of may be a future: siblings do not share their attributes."""
