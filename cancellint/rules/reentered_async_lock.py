@@ -29,7 +29,7 @@ def reentered_async_lock(subject: Subject) -> Iterator[RawFinding]:
 
 
 def _confidence(found: Reentry) -> Confidence:
-    """Return how firmly it stands. Who waits for a lock with a time limit may wait for another to release it."""
+    """Return how firmly it stands. Who waits with a time limit may wait for another to release the lock."""
     return Confidence.POSSIBLE if found.way.timed else found.confidence
 
 

@@ -60,9 +60,12 @@ def _fed(backlog: Backlog) -> Confidence:
     """Return how firmly it stands that a peer fills a queue faster than it is drained.
 
     A callback is called however much is waiting. What a loop reads for itself, and what a handler is asked,
-    may be no more than what this side has asked for before.
+    may be no more than what this side has asked for before, and the program mostly keeps up with what it
+    drains by itself.
     """
     inflow = backlog.feed.inflow
+    if inflow.growth is not Growth.CALLBACK and not backlog.asked_for:
+        return Confidence.POSSIBLE
     if inflow.confidence is Confidence.CERTAIN:
         firm = inflow.growth is Growth.CALLBACK and not backlog.kind.is_plain
         return Confidence.CERTAIN if firm else Confidence.LIKELY

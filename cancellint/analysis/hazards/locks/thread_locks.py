@@ -39,7 +39,7 @@ class ThreadLocks:
         return Confidence.POSSIBLE
 
     def _lets_its_thread_in(self, key: FunctionKey, held: HeldAcross) -> bool:
-        """Tell whether a lock is one that whoever holds it may take again: the loop's thread does not block."""
+        """Tell whether whoever holds a lock may take it again: the thread of the loop does not block."""
         taken = taken_at(self._effects, key, held.taken)
         found = tuple(lock_objects(self._effects, key, taken)) if taken is not None else ()
         return bool(found) and all(each.reenters == "enters" for each in found)

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.homes import Home, Homes
 from cancellint.analysis.effects.effects import Effects
@@ -76,6 +77,8 @@ class Backlog(Struct, frozen=True):
     drains: tuple[CallSite, ...]
     handed_on: bool = False
     """what waits for items is a generator that yields them: its consumer, whoever that is, sets the pace"""
+    asked_for: bool = False
+    """users of the program take items when they like, by a function that it offers"""
 
 
 class _Made(Struct, frozen=True):
@@ -122,6 +125,7 @@ class Backlogs:
         self._calls = effects.program.calls
         self._homes = Homes(effects)
         self._inflows = Inflows(effects, uses)
+        self._exposure = Exposure(effects.program)
 
     def made_in(self, key: FunctionKey) -> Iterator[Backlog]:
         """Yield the backlogs whose queue is made by a function."""
@@ -321,7 +325,8 @@ class Backlogs:
         best = min(found, key=lambda feed: (feed.inflow.confidence.rank, feed.at))
         waiting = [each for each in drains if self._is_patient(each)]
         handed_on = bool(waiting) and all(map(self._is_handed_on, waiting))
-        return Backlog(made.site, made.kind, made.shown, best, tuple(drains), handed_on)
+        asked_for = any(map(self._is_asked_for, drains))
+        return Backlog(made.site, made.kind, made.shown, best, tuple(drains), handed_on, asked_for)
 
     def _may_be_one(self, feed: _Use, drain: _Use) -> bool:
         """Tell whether the objects that have the queue may be the same: of one line of classes, or unknown.
@@ -451,6 +456,12 @@ class Backlogs:
                 return name in _PATIENT
             case step:
                 return isinstance(step, Await)
+
+    def _is_asked_for(self, drain: CallSite) -> bool:
+        """Tell whether a function that users may call takes one item and gives it to them."""
+        flow = self._program.flow(drain.function)
+        loops = flow.cycle(flow.block_of(drain.step)) and not self._is_handed_on(drain)
+        return not loops and self._exposure.is_nameable(drain.function)
 
     def _is_handed_on(self, drain: CallSite) -> bool:
         """Tell whether a generator yields what it takes in the same turn of its loop."""
