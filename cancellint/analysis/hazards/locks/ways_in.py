@@ -167,7 +167,8 @@ class WaysIn:
     def _awaited_task(self, key: FunctionKey, step: int) -> CallSite | None:
         """Return the call whose task, started before, an await waits for."""
         for operation in self._effects.awaited(key, step):
-            if operation.task and operation.holder is not None:
+            made_for_it = operation.gathered and operation.site.function == key
+            if operation.task and operation.holder is not None and not made_for_it:
                 return operation.site
         return None
 

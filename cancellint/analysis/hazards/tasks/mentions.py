@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Attr, Step
+from cancellint.model.ir import Attr, Function, Step
 from cancellint.model.types import FunctionKey
 
 
 class Mentions:
     """An index of what `mentioned` yields of each step, made for each module when it is first asked for."""
 
-    def __init__(self, program: Program, mentioned: Callable[[Step], Iterable[Attr]]) -> None:
+    def __init__(self, program: Program, mentioned: Callable[[Function, Step], Iterable[Attr]]) -> None:
         self._program = program
         self._mentioned = mentioned
         self._modules: dict[str, dict[str, list[tuple[FunctionKey, Attr]]]] = {}
@@ -37,6 +37,6 @@ class Mentions:
         found: dict[str, list[tuple[FunctionKey, Attr]]] = {}
         for number, function in enumerate(self._program.module(module).functions):
             for step in function.steps:
-                for attribute in self._mentioned(step):
+                for attribute in self._mentioned(function, step):
                     found.setdefault(attribute.name, []).append((FunctionKey(module, number), attribute))
         return found

@@ -13,8 +13,8 @@ from cancellint.analysis.flow.outcomes import Outcomes
 from cancellint.analysis.hazards.tasks.concerns import Concerns
 from cancellint.analysis.program.expressions import names_in
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.ir import Assign, Await, AwaitKind, Name, Temp
-from cancellint.model.knowledge import LockKind
+from cancellint.model.ir import Assign, Await, AwaitKind, Expr, Name, Temp
+from cancellint.model.knowledge import LockKind, Role
 from cancellint.model.summary import Locks, Path
 from cancellint.model.types import FunctionKey, Instance, ProjectCallee
 
@@ -91,15 +91,27 @@ class OrphanedShields:
 
     def _ends_with_waiter(self, facts: Facts, taken: int) -> bool:
         """Tell whether a step enters a lock that only one can have, and that is left with the `with`."""
-        step = facts.function.steps[taken]
-        if not isinstance(step, Await) or step.kind is not AwaitKind.ENTER:
+        lock = self._lock_taken(facts, taken)
+        if lock is None:
             return False
         knowledge = self._effects.operations.knowledge
-        found = options(self._effects.types.of(facts.key, step.value))
+        found = options(self._effects.types.of(facts.key, lock))
         entries = [knowledge.entry(each.cls) for each in found if isinstance(each, Instance)]
         return bool(entries) and all(
             entry is not None and entry.lock is not None and entry.permits is None for entry in entries
         )
+
+    def _lock_taken(self, facts: Facts, taken: int) -> Expr | None:
+        """Return the lock that a step takes, by `async with` or by hand."""
+        match facts.function.steps[taken]:
+            case Await(kind=AwaitKind.ENTER, value=value):
+                return value
+            case Await(kind=AwaitKind.EXPRESSION):
+                for operation in self._effects.awaited(facts.key, taken):
+                    known = self._effects.operations.known(operation.callee)
+                    if known is not None and Role.ACQUIRES in known.entry.roles:
+                        return operation.callee.receiver
+        return None
 
     def _closed(self, facts: Facts, awaited: int, operation: Operation) -> tuple[str, int] | None:
         """Return a variable of a `with` that the coroutine is given, and the step that entered it."""

@@ -21,7 +21,7 @@ from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.tasks.mentions import Mentions
 from cancellint.analysis.memory.values import read_by
 from cancellint.analysis.program.expressions import parts
-from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Step
+from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Function, Step
 from cancellint.model.knowledge import Role
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
@@ -219,7 +219,7 @@ class UnawaitedCancellations:
                 return frozenset()
 
 
-def _given(step: Step) -> Iterator[Attr]:
+def _given(_function: Function, step: Step) -> Iterator[Attr]:
     """Yield the attributes that a step waits for, or hands over to a call that may do so."""
     match step:
         case Await(value=value):

@@ -26,6 +26,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Leaves,
+    Name,
     Op,
     Raise,
     Step,
@@ -161,10 +162,33 @@ def _is_handled(facts: Facts, block: int) -> bool:
     return any(not facts.handlers.is_for_cancellations_only(each) for each in caught)
 
 
-def _reads(step: Step) -> Iterator[Attr]:
+def _reads(function: Function, step: Step) -> Iterator[Attr]:
     """Yield the attributes that a step reads in a way that may see how a task has ended."""
+    match step:
+        case Assign(target=Name(id=name), value=Attr()) if _is_only_tested(function, name):
+            return
+        case _:
+            pass
     for value in _values(step):
         yield from _seen(value)
+
+
+def _is_only_tested(function: Function, name: str) -> bool:
+    """Tell whether a variable is read by tests alone, and by what cancels its task."""
+    if name not in function.locals:
+        return False
+    held = Name(name)
+    for step in function.steps:
+        match step:
+            case Call(func=Attr(base=Name(id=base), name="cancel" | "cancelled")) if base == name:
+                continue
+            case Call(func=func, args=args, keywords=keywords):
+                values: tuple[Expr, ...] = (func, *args, *(value for _, value in keywords))
+            case _:
+                values = read_by(step)
+        if any(part == held for value in values for part in parts(value)):
+            return False
+    return True
 
 
 def _values(step: Step) -> tuple[Expr, ...]:
