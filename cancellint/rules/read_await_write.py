@@ -25,7 +25,7 @@ def read_await_write(subject: Subject) -> Iterator[RawFinding]:
 def _confidence(found: Replacement) -> Confidence:
     if found.adds:
         return Confidence.CERTAIN
-    return Confidence.POSSIBLE if found.hands_over or found.whole else Confidence.LIKELY
+    return Confidence.POSSIBLE if found.hands_over or found.alone else Confidence.LIKELY
 
 
 def _harm(found: Replacement) -> str:
