@@ -67,7 +67,7 @@ class BlockingCalls:
         for site in self._program.calls.of_any(self._stalling_names):
             callees = self._effects.types.callees(site.function, site.step)
             names = [self._stalls_at(site, callee) for callee in callees]
-            if all(names):
+            if all(names) and self._uses.waiting_for(site) < 0:  # what is awaited is another one of that name
                 yield site, str(names[0])
 
     def _stalls_at(self, site: CallSite, callee: Callee) -> str | None:
@@ -150,7 +150,7 @@ class BlockingCalls:
             return Confidence.POSSIBLE
         if any(word in self._effects.conventions.cleans_up for name in names for word in _words(name)):
             return Confidence.POSSIBLE
-        direct = self._has_tasks and not chain
+        direct = self._has_tasks and not chain and not self._exposure.is_internal(key.module)
         return Confidence.CERTAIN if direct else Confidence.LIKELY
 
     @cached_property
