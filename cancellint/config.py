@@ -73,6 +73,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """make fixes too that change what the program does beyond the finding"""
     noqa_aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """codes of other tools that count in `noqa` comments, and which rules they silence"""
+    baseline: Path | None = None
+    """findings that are known and not told"""
 
     @property
     def weakest_shown(self) -> Confidence:
@@ -186,6 +188,7 @@ def values(config: Config) -> Mapping[str, Value]:
         "profile": config.profile.value,
         "unsafe-fixes": config.unsafe_fixes,
         "noqa-aliases": dict(config.noqa_aliases),
+        "baseline": _relative(config.baseline, config.root) if config.baseline is not None else "",
     }
 
 
@@ -289,6 +292,7 @@ KEYS = (
     "profile",
     "unsafe-fixes",
     "noqa-aliases",
+    "baseline",
 )
 
 
@@ -369,6 +373,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         profile=_choice(table, "profile", Profile, Profile.DEFAULT) or Profile.DEFAULT,
         unsafe_fixes=table.flag("unsafe-fixes"),
         noqa_aliases=_noqa_aliases(table),
+        baseline=_baseline(table),
     )
 
 
@@ -389,6 +394,18 @@ def _noqa_aliases(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
         if not _FOREIGN_CODE.fullmatch(code) or code.upper().startswith("CAN"):
             raise table.error("noqa-aliases", f"has {_shown(code)}, which is no code of another tool")
     return tuple((code, inner.strings(code)) for code in inner.values)
+
+
+def _baseline(table: _Table) -> Path | None:
+    """The baseline that is named, in the repository of the file that names it; "" is none."""
+    name = table.text("baseline")
+    if not name:
+        return None
+    folder = (table.owner("baseline") or table).file.parent
+    file, repository = folder / name, _repository(folder) or folder
+    if "\0" in name or not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(repository)):
+        raise table.error("baseline", f"names {_shown(name)}, which lies outside of {repository}")
+    return file
 
 
 MAX_PATTERNS = 1_000
@@ -552,5 +569,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if len(word) > MAX_WORD:
         return ""
     folded = {name.casefold(): name for name in known if len(name) <= MAX_WORD}
-    match = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
-    return f"; did you mean `{folded[match[0]]}`?" if match else ""
+    close = difflib.get_close_matches(word.casefold(), folded, n=max(1, len(folded)), cutoff=0.5)
+
+    def likeness(name: str) -> float:
+        return difflib.SequenceMatcher(None, name, word.casefold()).ratio()
+
+    best = max((name for name in folded if name in close), key=likeness, default=None)  # the first of equals
+    return f"; did you mean `{folded[best]}`?" if best is not None else ""

@@ -8,7 +8,17 @@ from msgspec import Struct
 from cancellint.config import Config
 from cancellint.frontend.discover import Source
 from cancellint.frontend.guards import Refusal
-from cancellint.model.finding import Confidence, Finding, Fix, Note, RawFinding, Severity, SiteNote
+from cancellint.frontend.notebook import Cell, cell_at
+from cancellint.model.finding import (
+    SAME_CAUSE,
+    Confidence,
+    Finding,
+    Fix,
+    Note,
+    RawFinding,
+    Severity,
+    SiteNote,
+)
 from cancellint.model.source import Place, Site, Span
 from cancellint.rules.rule import Rule
 from cancellint.selection import UNREADABLE, Choice
@@ -86,10 +96,6 @@ def fixes_by_module(drafts: Iterable[Draft]) -> Mapping[str, tuple[Fix, ...]]:
     return {module: tuple(fixes) for module, fixes in grouped.items()}
 
 
-SAME_CAUSE = "the same here: "
-"""Begins the notes that list the other places of a cause."""
-
-
 def one_per_cause(drafts: Iterable[Draft], places: Mapping[Site, Place]) -> tuple[Draft, ...]:
     """The drafts, those of one rule with the same cause told at the firmest, with the others as notes.
 
@@ -159,3 +165,38 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     ):
         distinct.setdefault((finding.place, finding.code, finding.message), finding)
     return tuple(distinct.values())
+
+
+# --------------------------------------------------------------------------- notebooks
+
+
+def told_by_cell(finding: Finding, notebooks: Mapping[str, tuple[Cell, ...]]) -> Finding:
+    """The finding with the lines of notebooks counted in their cells."""
+    if not notebooks:
+        return finding
+    notes = tuple(
+        msgspec.structs.replace(note, place=_in_cell(note.place, notebooks)) for note in finding.notes
+    )
+    return msgspec.structs.replace(finding, place=_in_cell(finding.place, notebooks), notes=notes)
+
+
+def _in_cell(place: Place, notebooks: Mapping[str, tuple[Cell, ...]]) -> Place:
+    if place.path not in notebooks:
+        return place
+    cell = cell_at(notebooks[place.path], place.span.line)
+    before = cell.line - 1
+    span = Span(
+        place.span.line - before, place.span.column, place.span.end_line - before, place.span.end_column
+    )
+    return Place(place.path, span, place.symbol, cell.number)
+
+
+def by_cell(path: str, lines: tuple[str, ...], cells: tuple[Cell, ...]) -> Mapping[str, tuple[str, ...]]:
+    """The lines of a file by what places call it: those of a notebook by its cells."""
+    if not cells:
+        return {path: lines}
+    ends = (*(cell.line - 1 for cell in cells[1:]), len(lines))
+    return {
+        f"{path}:cell {cell.number}": lines[cell.line - 1 : end]
+        for cell, end in zip(cells, ends, strict=True)
+    }

@@ -6,7 +6,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
-from time import perf_counter
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +19,7 @@ from cancellint.collector import collector_off, give_back_freed
 from cancellint.config import AssumeRaced, Config
 from cancellint.drafts import (
     Draft,
+    by_cell,
     draft,
     finish,
     fixes_by_module,
@@ -28,11 +28,12 @@ from cancellint.drafts import (
     one_per_cause,
     refused,
     sites_by_module,
+    told_by_cell,
 )
 from cancellint.frontend.discover import Source, Stdin, covers_any, discover, shown_path
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.read import Reading, read_module, unreadable, worth_reading
-from cancellint.frontend.suppress import NO_COMMENTS
+from cancellint.frontend.suppress import NO_COMMENTS, without_bare_rules
 from cancellint.model import ir
 from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
@@ -40,6 +41,7 @@ from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import UNREADABLE, Choices, catalogue
+from cancellint.stopwatch import Stopwatch
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, NotStarted, map_in_processes
 
@@ -76,6 +78,8 @@ class Request(Struct, frozen=True):
     force_exclude: bool = False
     own: Callable[[Path], Config | None] = _nothing_else
     """what folders inside of the project say about themselves"""
+    with_edits: bool = False
+    """whether the edits of fixes are part of the findings"""
 
     def excluded(self, folder: Path) -> Sequence[str]:
         """What a folder inside of the project leaves out of itself."""
@@ -97,7 +101,7 @@ def examine(
 
     What was read before and has not changed is not parsed again.
     """
-    started = perf_counter()
+    watch = Stopwatch()
     config = request.config
     choices = Choices(config, request.own)
     failures: list[Failure] = []
@@ -112,14 +116,20 @@ def examine(
             force_exclude=request.force_exclude,
             texts=texts,
         )
+        watch.lap("finding files")
         reading = _read(sources, request.jobs, request.progress, failures, warnings, before)
         give_back_freed()
+        watch.lap("parsing and lowering")
+        notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
         project = _analyse(reading, config, failures)
+        watch.lap("summaries")
         commented = _commented(reading, choices, failures)
         found = _check(project, reading, choices, failures) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
+        watch.lap("rules")
         places, fixes = _look_up(drafts, reading, failures)
+        watch.lap("places and fixes")
         silenced = silence(drafts, places, commented)
         shown = one_per_cause((each for each in silenced.kept if each.is_shown), places)
         told = (
@@ -128,16 +138,21 @@ def examine(
             *invalid(commented, catalogue()),
             *(() if failures else unused(silenced, commented, catalogue())),
         )
-        findings = in_order(told)
+        findings = tuple(told_by_cell(each, notebooks) for each in in_order(told))
+        if request.with_edits:
+            findings = tuple(_with_edits(each, reading) for each in findings)
     report = Report(
         findings=findings,
         files=reading.reported_files(),
         functions=reading.reported_functions(),
-        seconds=perf_counter() - started,
+        seconds=watch.total,
         failures=tuple(failures),
         warnings=tuple(warnings),
         sources=_excerpts(findings, reading),
         without_files=tuple(str(path) for path in request.paths if not covers_any(path, sources)),
+        stages=watch.laps,
+        read=tuple(shown_path(each.path) for each in sources if each.data is not None),
+        reported=tuple(shown_path(each.path) for each in sources if each.is_reported),
     )
     return Examined(report, reading)
 
@@ -334,7 +349,8 @@ def _look_up(
     for module, sites in sites_by_module(drafts).items():
         source = reading.sources[module]
         with _boundary(shown_path(source.path), failures):
-            places, admitted = _look_up_in(source, reading.modules[module], sites, fixes.get(module, ()))
+            asked = () if source.cells else fixes.get(module, ())
+            places, admitted = _look_up_in(source, reading.modules[module], sites, asked)
             placed.update(places)
             possible |= admitted
     return placed, frozenset(possible)
@@ -365,6 +381,16 @@ def _with_possible_fixes(drafts: Sequence[Draft], possible: Container[Fix]) -> I
         yield each if each.raw.fix in possible else each.without_fix()
 
 
+def _with_edits(finding: Finding, reading: Reading) -> Finding:
+    """The finding with what its fix does to the text."""
+    from cancellint.fixes.edits import edits_of
+
+    if finding.fix is None:
+        return finding
+    data = reading.sources[finding.fix.sites[0].module].data or b""
+    return msgspec.structs.replace(finding, edits=edits_of(data, finding.fix))
+
+
 def _refusals(reading: Reading, choices: Choices) -> Iterator[Finding]:
     for source, refusal in reading.reported_refusals():
         _, choice = choices.of(source.path)
@@ -377,12 +403,13 @@ def _commented(reading: Reading, choices: Choices, failures: list[Failure]) -> M
     from cancellint.frontend.places import comments_in
 
     found: dict[str, Commented] = {}
+    names = frozenset(rule.name for rule in catalogue())
     for module, source in reading.sources.items():
         if source.is_reported:
             path = shown_path(source.path)
             config, choice = choices.of(source.path)
             with _boundary(path, failures):
-                comments = comments_in(source, dict(config.noqa_aliases))
+                comments = without_bare_rules(comments_in(source, dict(config.noqa_aliases)), names)
                 if comments != NO_COMMENTS:
                     found[module] = Commented(path, comments, choice.codes_in(source.path), choice)
     return found
@@ -397,6 +424,9 @@ def _excerpts(findings: Iterable[Finding], reading: Reading) -> Mapping[str, tup
         for place in (finding.place, *(note.place for note in finding.notes))
     }
     sources = reading.sources.values() if paths else ()
-    return {
-        path: source_lines(each.data or b"") for each in sources if (path := shown_path(each.path)) in paths
-    }
+    excerpts: dict[str, tuple[str, ...]] = {}
+    for each in sources:
+        path = shown_path(each.path)
+        if path in paths:
+            excerpts |= by_cell(path, source_lines(each.data or b""), each.cells)
+    return excerpts

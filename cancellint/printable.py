@@ -3,14 +3,15 @@
 Names of files, keys, symbols and comments are written by strangers. Raw, they could move the cursor, turn
 the direction of writing, begin a line of their own, or speak to GitHub's runner, which obeys what is printed:
 `::error …` at the beginning of a line, `##[error]…` anywhere in one
-(https://docs.github.com/actions/reference/workflow-commands-for-github-actions).
+(https://docs.github.com/actions/reference/workflow-commands-for-github-actions), or to that of Azure, which
+obeys `##vso[…`.
 """
 
 import re
 import unicodedata
 from typing import Final
 
-_OLD_COMMAND: Final = "##["
+_OLD_COMMAND: Final = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 _COMMAND: Final = re.compile(r"(?m)(?:^|(?<=\r))([^\S\r\n]*):(?=:)")
 _JOINERS: Final = "\u200c\u200d"
 """They are written inside the words of some scripts, and inside emoji."""
@@ -37,11 +38,11 @@ def shortened(text: str, most: int = 200) -> str:
 
 def json_without_commands(text: str) -> str:
     """The same JSON, written so that GitHub takes nothing in it for a command."""
-    return text.replace(_OLD_COMMAND, "#\\u0023[")
+    return _OLD_COMMAND.sub(r"#\\u0023", text)
 
 
 def _without_old_commands(text: str) -> str:
-    return text.replace(_OLD_COMMAND, "#\\x23[")
+    return _OLD_COMMAND.sub(r"#\\x23", text)
 
 
 def _is_plain(char: str) -> bool:

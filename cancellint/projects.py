@@ -17,8 +17,10 @@ OF_THE_PROGRAM = (
     "assume-raced",
     "dropped-task-underscore",
     "cancel-safe-decorators",
+    "unsafe-fixes",
+    "baseline",
 )
-"""Settings that are about the program, which is analysed as a whole, and not about what is shown of it."""
+"""Settings that are about the project as a whole, and not about what is shown of one of its files."""
 
 
 class SettingsFrom(Struct, frozen=True):
@@ -29,6 +31,11 @@ class SettingsFrom(Struct, frozen=True):
     is_isolated: bool = False
     """no file counts"""
     overrides: Overrides = Overrides()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is looked for that the files ask for."""
+        return self.overrides.origins().keys() <= {"extend-select"} and not self.is_isolated
 
     def of(self, root: Path) -> Settings:
         """The settings of the project in a folder. Raises ConfigError and UnknownRule."""
@@ -74,12 +81,20 @@ class Configurations:
                 return settings
         return self.outer
 
+    def excluded(self, folder: Path) -> Sequence[str]:
+        """What a folder inside of the project leaves out of itself."""
+        config = self.own(folder)
+        return () if config is None else config.exclude
+
+    @property
+    def inner(self) -> tuple[Settings, ...]:
+        """What folders inside of the project say, of those that were looked at."""
+        return tuple(settings for settings in self._own.values() if settings is not None)
+
     def warnings(self) -> Iterator[str]:
         """What folders inside of the project say in vain, of those that were looked at."""
         outer = values(self.config)
-        for settings in self._own.values():
-            if settings is None:
-                continue
+        for settings in self.inner:
             own = values(settings.config)
             for key in OF_THE_PROGRAM:
                 if key in settings.said and own[key] != outer[key]:
@@ -93,6 +108,11 @@ class Project(Struct, frozen=True):
     root: Path
     paths: tuple[Path, ...]
     configurations: Configurations
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it lies in: a file that is in no project is one by itself."""
+        return self.root if os.path.isdir(self.root) else self.root.parent
 
 
 def projects(paths: Sequence[Path], settings: SettingsFrom) -> tuple[Project, ...]:

@@ -142,10 +142,15 @@ def catalogue() -> tuple[Listed, ...]:
 
 def find(word: str) -> Listed:
     """The rule of this code or name. Raises UnknownRule."""
-    for rule in catalogue():
+    rules = catalogue()
+    for rule in rules:
         if word.casefold() in (rule.code.casefold(), rule.name):
             return rule
-    raise _unknown(word, catalogue())
+    begun = [rule for rule in rules if word and rule.code.casefold().startswith(word.casefold())]
+    if begun:
+        meant = ", ".join(f"{rule.code} {rule.name}" for rule in begun)
+        raise UnknownRule(f"`{shortened(word)}` is a prefix and means {len(begun)} rules: {meant}; name one")
+    raise _unknown(word, rules)
 
 
 def selected(config: Config) -> Choice:

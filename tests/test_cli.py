@@ -15,8 +15,8 @@ import pytest
 from cancellint import __version__, pipeline
 from cancellint.cli import main
 from cancellint.config import load
-from cancellint.drafts import SAME_CAUSE
 from cancellint.model import ir
+from cancellint.model.finding import SAME_CAUSE
 from cancellint.selection import catalogue
 
 LOCKED = """\
@@ -426,6 +426,7 @@ def test_reports_are_written_to_files_too(command: Command) -> None:
         ("nowhere/out.json", "there is no folder nowhere"),
         (".", "needs the name of a file"),
         ("json=", "needs the name of a file"),
+        ("jsn=x.json", "`jsn` is no format; did you mean `json`? (a file of this name is `./jsn=x.json`)"),
     ],
 )
 def test_a_report_that_has_no_place_is_told_before_the_work(
@@ -631,6 +632,34 @@ def test_explain_prints_the_page(command: Command, word: str) -> None:
 
     assert outcome.code == 0
     assert outcome.out.startswith("# thread-lock-across-await (CAN201)\n")
+
+
+def test_explain_fits_on_a_screen_and_says_how_to_see_more(command: Command) -> None:
+    outcome = command("explain", "CAN101")
+
+    titles = [line for line in outcome.out.splitlines() if line.startswith("## ")]
+    assert titles == ["## What it finds", "## Why it matters", "## Bad", "## Good", "## How to fix"]
+    assert outcome.out.count("```python") == 2
+    assert outcome.out.endswith("`cancellint explain CAN101 --full`\n")
+    assert len(outcome.out.splitlines()) <= 50
+
+
+def test_the_whole_page_is_shown_without_the_marks_of_its_tests(command: Command) -> None:
+    outcome = command("explain", "CAN101", "--full")
+
+    assert "## Known limits" in outcome.out
+    assert "# want" not in outcome.out
+    assert len(outcome.out.splitlines()) > 1_000
+
+
+def test_a_prefix_is_told_which_rules_it_means(command: Command) -> None:
+    outcome = command("explain", "CAN00")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "cancellint: `CAN00` is a prefix and means 3 rules: CAN001 unreadable-file, "
+        "CAN002 unused-suppression, CAN003 invalid-suppression; name one\n"
+    )
 
 
 def test_explain_renders_the_page_in_colour(command: Command) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from cancellint.config import Config, Profile
-from cancellint.drafts import SAME_CAUSE, Draft, draft, finish, in_order, one_per_cause
+from cancellint.drafts import Draft, draft, finish, in_order, one_per_cause
 from cancellint.frontend.discover import Source
-from cancellint.model.finding import Confidence, Finding, RawFinding, Severity, SiteNote
+from cancellint.model.finding import SAME_CAUSE, Confidence, Finding, RawFinding, Severity, SiteNote
 from cancellint.model.source import Place, Site, Span
 from cancellint.patterns import spec_of
 from cancellint.rules.rule import Rule

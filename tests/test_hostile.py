@@ -100,6 +100,12 @@ CHECKS = {
     "json": ["--output-format", "json"],
     "github": ["--output-format", "github"],
     "sarif": ["--output-format", "sarif"],
+    "rdjson": ["--output-format", "rdjson"],
+    "junit": ["--output-format", "junit"],
+    "azure": ["--output-format", "azure"],
+    "markdown": ["--output-format", "markdown"],
+    "html": ["--output-format", "html"],
+    "agent": ["--output-format", "agent"],
     "statistics": ["--statistics"],
     "statistics as json": ["--statistics", "--output-format", "json"],
     "pedantic": ["--pedantic", "--assume-raced", "public", "--output-format", "concise"],
@@ -114,10 +120,12 @@ def test_every_format_tells_and_obeys_nothing(untouched: Path, name: str) -> Non
 
     done = run(untouched, "check", *CHECKS[name])
 
-    commands = ("::error file=", "::warning file=") if name == "github" else ()
+    ours = ("::error file=", "::warning file=", "::notice title=cancellint::")
+    commands = ours if name == "github" else ()
     assert_safe(done, untouched, commands)
     assert done.returncode == 1
     assert dict(hostile.contents(untouched.parent / "outside")) == before
+    assert done.stdout.count(b"##vso[") == (len(done.stdout.splitlines()) if name == "azure" else 0)
     if "json" in name or name == "sarif":
         assert done.stdout.isascii()
         json.loads(done.stdout)

@@ -188,3 +188,49 @@ def test_decorators_that_remember(decorated: str, dropped: bool) -> None:
     codes = [code for code, _ in reported(REMEMBERED.format(decorated=decorated), table)]
 
     assert codes == ["CAN401"] * dropped
+
+
+HELD: Table = {
+    "main.Session": entry(
+        kind="class", not_across_await="it is a snapshot", instead="open it again after the await"
+    ),
+    "broker.Batch": entry(kind="class", not_across_await="it keeps a socket busy"),
+}
+
+HOLDING = """
+    import asyncio
+    import broker
+
+    class Session:
+        def __enter__(self) -> "Session":
+            return self
+
+        def __exit__(self, *exc_info: object) -> None:
+            print("closed")
+
+    class Short(Session):
+        pass
+
+    async def hold():
+        with {made} as held:
+            {body}
+    """
+
+
+@pytest.mark.parametrize(
+    ("made", "body", "found"),
+    [
+        ("Session()", "await asyncio.sleep(1)", [("CAN201", Confidence.CERTAIN)]),
+        ("Short()", "await asyncio.sleep(1)", [("CAN201", Confidence.CERTAIN)]),
+        ("broker.Batch()", "await asyncio.sleep(1)", [("CAN201", Confidence.CERTAIN)]),
+        ("Session()", "print(held)", []),
+        ("open('a')", "await asyncio.sleep(1)", []),
+    ],
+)
+def test_a_table_says_what_must_not_be_held_across_an_await(
+    made: str, body: str, found: list[tuple[str, Confidence]]
+) -> None:
+    source = HOLDING.format(made=made, body=body)
+
+    assert reported(source, HELD) == found
+    assert reported(source) == []

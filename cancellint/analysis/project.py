@@ -27,7 +27,13 @@ from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
+from cancellint.analysis.hazards.locks.leaf_waits import LeafWaits
+from cancellint.analysis.hazards.locks.lock_homes import LockHomes
+from cancellint.analysis.hazards.locks.lock_orders import LockOrders
+from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
+from cancellint.analysis.hazards.locks.tasks_of import TasksOf
+from cancellint.analysis.hazards.locks.thread_locks import ThreadLocks
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphans
@@ -40,6 +46,10 @@ from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
 from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
+from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
+from cancellint.analysis.hazards.tasks.orphaned_shields import OrphanedShields
+from cancellint.analysis.hazards.tasks.unawaited_cancellations import UnawaitedCancellations
+from cancellint.analysis.hazards.tasks.unobserved_tasks import UnobservedTasks
 from cancellint.analysis.hazards.threads.touched_loops import TouchedLoops
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
@@ -49,7 +59,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
 from cancellint.analysis.types.types import Types
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import LockKind, Role
 from cancellint.model.summary import NOTHING, Summary
 from cancellint.model.types import FunctionKey
 
@@ -130,6 +140,26 @@ class Project:
         return DroppedTasks(self.effects, self.handles)
 
     @cached_property
+    def unawaited_cancellations(self) -> UnawaitedCancellations:
+        """Tasks that are cancelled and not waited for."""
+        return UnawaitedCancellations(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def unobserved_tasks(self) -> UnobservedTasks:
+        """Tasks that nobody looks at."""
+        return UnobservedTasks(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def gathered_errors(self) -> GatheredErrors:
+        """Errors that gatherings return, and that nobody looks at."""
+        return GatheredErrors(self.effects)
+
+    @cached_property
+    def orphaned_shields(self) -> OrphanedShields:
+        """Shielded coroutines that go on alone."""
+        return OrphanedShields(self.effects, self.facts_of)
+
+    @cached_property
     def contenders(self) -> Contenders:
         """Which tasks are started to be waited for together."""
         return Contenders(self.effects, self.handles)
@@ -191,7 +221,39 @@ class Project:
     @cached_property
     def reentries(self) -> Reentries:
         """Locks that are waited for while they are held."""
-        return Reentries(self.effects, self.facts_of)
+        return Reentries(self.effects, self.lock_homes, self.facts_of)
+
+    @cached_property
+    def lock_homes(self) -> LockHomes:
+        """Whose lock is held where."""
+        takers = frozenset(key for key, result in self._results.items() if result.takes_lock)
+        return LockHomes(self.effects, self.uses, self.facts_of, takers)
+
+    @cached_property
+    def lock_orders(self) -> LockOrders:
+        """Locks that are taken in both orders."""
+        return LockOrders(self.lock_homes, self._tasks_of, self.facts_of)
+
+    @cached_property
+    def thread_locks(self) -> ThreadLocks:
+        """Locks of threads that are held across an await, and who takes them."""
+        takers = frozenset(key for key, result in self._results.items() if result.takes_thread_lock)
+        homes = LockHomes(self.effects, self.uses, self.facts_of, takers, LockKind.THREAD)
+        return ThreadLocks(self.effects, homes, self._tasks_of, self.facts_of)
+
+    @cached_property
+    def _tasks_of(self) -> TasksOf:
+        return TasksOf(self.effects, self.uses)
+
+    @cached_property
+    def leaf_waits(self) -> LeafWaits:
+        """What an await waits for in the end."""
+        return LeafWaits(self.effects, self.facts_of)
+
+    @cached_property
+    def lock_waits(self) -> LockWaits:
+        """Waits under a lock that whoever would end them needs."""
+        return LockWaits(self.effects, self.lock_homes, self.leaf_waits, self.facts_of)
 
     @cached_property
     def backlogs(self) -> Backlogs:

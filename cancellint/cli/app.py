@@ -9,8 +9,10 @@ import click
 
 from cancellint import __version__
 from cancellint.cli.check import check
+from cancellint.cli.doctor import doctor
 from cancellint.cli.pages import explain, rules
 from cancellint.cli.settings import show_config
+from cancellint.cli.show import show
 from cancellint.cli.summary import summary
 from cancellint.cli.terminal import (
     CLEAN,
@@ -120,5 +122,5 @@ def cli() -> None:
     """Finds what Python async code loses, leaks or leaves half done when an await is cancelled."""
 
 
-for each in (check, show_config, explain, rules, summary):
+for each in (check, show, explain, rules, summary, show_config, doctor):
     cli.add_command(each)

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cancellint.cli.formats import FORMATS, Output, counted, output_named, rendered
+from cancellint.cli.course import limits_reached, list_files, tell_course
+from cancellint.cli.formats import Output, counted, output_named
+from cancellint.cli.known import record, silence_all, tell_or_prune
 from cancellint.cli.options import (
     COLOR,
     DEBUG_OPTION,
     JOBS,
     PATHS,
+    QUIET,
     SETTINGS,
     STDIN_FILENAME,
+    VERBOSE,
     SettingsOptions,
     cores,
     given,
@@ -33,12 +37,13 @@ from cancellint.cli.terminal import (
     write,
     write_bytes,
 )
+from cancellint.formats import FORMATS, WITH_EDITS, Look, rendered
 from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.report import Report
 
 if TYPE_CHECKING:
-    from cancellint.checking import Done
     from cancellint.mending import Mending
+    from cancellint.orders import Done
 
 
 class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
@@ -50,12 +55,20 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     fix: bool
     diff: bool
     statistics: bool
+    show_files: bool
+    baseline: Path | None
+    write_baseline: Path | None
+    prune_baseline: bool
+    changed_since: str | None
+    add_ignore: str | None
     exit_zero: bool
     force_exclude: bool
     jobs: int | None
     no_cache: bool
     color: str
     debug: bool
+    verbose: bool
+    quiet: bool
     stdin_filename: Path | None
 
     def look_for_contradictions(self) -> None:
@@ -66,6 +79,24 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
             )
         if self.diff and (self.statistics or self.output_files):
             raise click.UsageError("--diff prints changes and no report")
+        if self.verbose and self.quiet:
+            raise click.UsageError("--verbose and --quiet contradict each other")
+        changing = self._changing()
+        if len(changing) > 1 and changing != ["--fix", "--diff"]:
+            raise click.UsageError(f"{changing[0]} and {changing[1]} contradict each other")
+        if self.changed_since is not None and set(changing) - {"--add-ignore"}:
+            raise click.UsageError(f"--changed-since reports findings; it does not go with {changing[0]}")
+
+    def _changing(self) -> list[str]:
+        """The options that make something else than a report."""
+        asked = {
+            "--fix": self.fix,
+            "--diff": self.diff,
+            "--add-ignore": self.add_ignore is not None,
+            "--write-baseline": self.write_baseline is not None,
+            "--prune-baseline": self.prune_baseline,
+        }
+        return [name for name, is_asked in asked.items() if is_asked]
 
 
 @click.command(short_help="Check files and folders.")
@@ -76,7 +107,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     "output_files",
     multiple=True,
     metavar="[FORMAT=]FILE",
-    help="Write a report to this file too; its format follows from `.sarif`, `.json` or `.txt`.",
+    help="Write a report to this file too; its format follows from its ending, or is said before `=`.",
 )
 @click.option("--fix", is_flag=True, help="Make the fixes that are safe, and report what is left.")
 @click.option(
@@ -87,11 +118,37 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken, not the findings.")
 @SETTINGS
+@click.option(
+    "--changed-since",
+    metavar="REVISION",
+    help="Only findings that changes since the branch left REVISION touch or have caused.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Not the findings that are recorded in this file.",
+)
+@click.option(
+    "--write-baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Record all findings in this file, and exit with 0.",
+)
+@click.option("--prune-baseline", is_flag=True, help="Remove what is out of date from the baseline.")
+@click.option(
+    "--add-ignore", metavar="REASON", help="Silence all findings with comments that give this reason."
+)
+@click.option(
+    "--show-files", is_flag=True, help="List the files that would be reported on, and check nothing."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 where there are findings.")
 @click.option("--force-exclude", is_flag=True, help="Leave out excluded files even if they are named.")
 @JOBS
 @click.option("--no-cache", is_flag=True, help="Read every file anew (nothing is cached in this version).")
 @COLOR
+@VERBOSE
+@QUIET
 @DEBUG_OPTION
 @STDIN_FILENAME
 def check(**options: object) -> int:
@@ -99,14 +156,17 @@ def check(**options: object) -> int:
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.checking import Order, carry_out
+    from cancellint.orders import Order, carry_out
 
     asked = given(options, CheckOptions)
     asked.look_for_contradictions()
     outputs = [output_named(word, asked.output_format) for word in asked.output_files]
     paths, stdin = inputs(asked.paths, asked.stdin_filename)
     settings = asked.settings()
-    with progress_bar() as progress:
+    if asked.show_files:
+        return list_files(paths, settings, stdin, asked.force_exclude)
+    formats = (asked.output_format, *(output.format for output in outputs))
+    with progress_bar() as progress, limits_reached(is_wanted=asked.verbose) as limits:
         done = carry_out(
             Order(
                 paths,
@@ -116,8 +176,24 @@ def check(**options: object) -> int:
                 progress,
                 asked.force_exclude,
                 mends=asked.fix or asked.diff,
+                baseline=asked.baseline,
+                tells_known=asked.write_baseline is not None,
+                changed_since=asked.changed_since,
+                with_edits=any(each in WITH_EDITS for each in formats),
             )
         )
+    if asked.verbose:
+        tell_course(done, limits)
+    if asked.write_baseline is not None:
+        return record(done.mending.report, asked.write_baseline)
+    if asked.add_ignore is not None:
+        return silence_all(done.mending.report, asked.add_ignore)
+    return _told(asked, done, outputs, stdin)
+
+
+def _told(asked: CheckOptions, done: "Done", outputs: Sequence[Output], stdin: Stdin | None) -> int:
+    """Writes and prints what has come of it; the exit code."""
+    is_written = True
     if asked.diff:
         _show_changes(done.mending)
         has_findings = bool(done.mending.files)
@@ -125,8 +201,9 @@ def check(**options: object) -> int:
         is_written = not asked.fix or _make_changes(done.mending, stdin, done.unsafe_fixes)
         _show_report(asked, done, outputs, to_error=asked.fix and stdin is not None)
         has_findings = bool(done.mending.report.findings)
+    tell_or_prune(done.stale, prunes=asked.prune_baseline, is_quiet=asked.quiet)
     code = _ended(done.mending.report, has_findings and not asked.exit_zero, asked)
-    return code if asked.diff or is_written else TROUBLE
+    return code if is_written else TROUBLE
 
 
 def _show_report(asked: CheckOptions, done: "Done", outputs: Sequence[Output], *, to_error: bool) -> None:
@@ -137,15 +214,17 @@ def _show_report(asked: CheckOptions, done: "Done", outputs: Sequence[Output], *
     if asked.statistics:
         text = counted(report, asked.output_format)
     else:
-        text = rendered(report, asked.output_format, wants_color(asked.color), done.unsafe_fixes)
+        look = Look(wants_color(asked.color), done.unsafe_fixes, asked.verbose, not asked.quiet)
+        text = rendered(report, asked.output_format, look)
     write(text, to_error=to_error)
 
 
 def _ended(report: Report, has_findings: bool, asked: CheckOptions) -> int:
     """Tells what went wrong; the exit code."""
-    for warning in report.warnings:
-        tell(f"warning: {warning}")
-    tell_empty(report.without_files, asked.force_exclude)
+    if not asked.quiet:
+        for warning in report.warnings:
+            tell(f"warning: {warning}")
+        tell_empty(report.without_files, asked.force_exclude)
     tell_failures(report.failures, debug=asked.debug)
     if report.failures:
         return TROUBLE

@@ -8,13 +8,21 @@ import click
 import msgspec
 
 from cancellint.bounded import Unusable, write_text
-from cancellint.cli.pages import page
 from cancellint.cli.terminal import OutputError
+from cancellint.config import nearest
+from cancellint.formats import FORMATS, Look, rendered
 from cancellint.frontend.discover import absolute, project_root
 from cancellint.model.report import Report
 
-FORMATS = ("text", "concise", "json", "github", "sarif")
-_BY_SUFFIX: Final = {".json": "json", ".sarif": "sarif", ".txt": "text"}
+_BY_SUFFIX: Final = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".sarif": "sarif",
+    ".txt": "text",
+    ".xml": "junit",
+    ".md": "markdown",
+    ".html": "html",
+}
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -25,7 +33,7 @@ class Output(msgspec.Struct, frozen=True):
 
     def write(self, report: Report, unsafe_fixes: bool) -> None:
         """Writes the report. Raises OutputError."""
-        text = rendered(report, self.format, False, unsafe_fixes)
+        text = rendered(report, self.format, Look(unsafe_fixes=unsafe_fixes, in_full=True))
         try:
             if str(self.file) in _STREAMS:
                 self.file.write_text(text, "utf-8", errors="surrogateescape")
@@ -41,7 +49,7 @@ _STREAMS: Final = (os.devnull, "/dev/stdout", "/dev/stderr")
 """What may be written to although it is no file."""
 
 
-def _leads_out(file: Path) -> bool:
+def leads_out(file: Path) -> bool:
     """Whether a file that is named as one of the project lies outside of it, behind a link."""
     root = project_root(Path.cwd())
     is_inside = absolute(file).is_relative_to(root)
@@ -53,50 +61,18 @@ def output_named(word: str, default: str) -> Output:
     stated, sign, name = word.partition("=")
     if sign and stated in FORMATS:
         output = Output(stated, Path(name))
+    elif sign and stated.isidentifier():
+        problem = f"`{stated}` is no format{nearest(stated, FORMATS)}"
+        raise click.UsageError(f"--output-file: {problem} (a file of this name is `./{word}`)")
     else:
         output = Output(_BY_SUFFIX.get(Path(word).suffix.lower(), default), Path(word))
     if output.file == Path() or os.path.isdir(output.file):
         raise click.UsageError(f"--output-file needs the name of a file: {word}")
     if not os.path.isdir(output.file.parent):
         raise click.UsageError(f"--output-file: there is no folder {output.file.parent}")
-    if _leads_out(output.file):
+    if leads_out(output.file):
         raise click.UsageError(f"--output-file: {output.file} is a link that leads out of the project")
     return output
-
-
-def rendered(report: Report, output_format: str, color: bool, unsafe_fixes: bool) -> str:
-    match output_format:
-        case "json":
-            from cancellint.reporters import json
-
-            return json.render(report)
-        case "concise":
-            from cancellint.reporters import concise
-
-            return concise.render(report)
-        case "github":
-            from cancellint.reporters import github
-
-            return github.render(report)
-        case "sarif":
-            return _as_sarif(report)
-        case _:
-            from cancellint.reporters import text
-
-            return text.render(report, color=color, unsafe_fixes=unsafe_fixes)
-
-
-def _as_sarif(report: Report) -> str:
-    from cancellint.reporters import sarif
-    from cancellint.selection import catalogue
-
-    return sarif.render(
-        report,
-        [
-            sarif.Described(rule.code, rule.name, rule.severity, rule.summary, page(rule.name))
-            for rule in catalogue()
-        ],
-    )
 
 
 def counted(report: Report, output_format: str) -> str:

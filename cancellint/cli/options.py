@@ -34,6 +34,10 @@ COLOR = click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True
 )
 DEBUG_OPTION = click.option(DEBUG, is_flag=True, help="Show where a fault of cancellint itself happened.")
+VERBOSE = click.option(
+    "--verbose", "-v", is_flag=True, help="Tell every story in full, and how the run went, on standard error."
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print findings alone: no summary and no warnings.")
 TEXT_OR_JSON = click.option(
     "--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )

@@ -1,41 +1,52 @@
 """`cancellint explain` and `cancellint rules`."""
 
+import sys
+
 import click
 import msgspec
 
+from cancellint.cli.options import COLOR, TEXT_OR_JSON
 from cancellint.cli.terminal import wants_color, write
-from cancellint.resources import rule_name, rules_folder
-
-
-def page(name: str) -> str:
-    return (rules_folder() / f"{name}.md").read_text("utf-8")
+from cancellint.formats import page
+from cancellint.reporters.pages import short, whole
+from cancellint.resources import rule_name
 
 
 @click.command()
 @click.argument("rule")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-def explain(rule: str, color: str) -> None:
-    """Print the page of a rule, given by code or name."""
+@click.option("--full", is_flag=True, help="The whole page, through a pager.")
+@COLOR
+def explain(rule: str, full: bool, color: str) -> None:
+    """Tell what a rule, given by code or name, is about, and what to do.
+
+    PAGER says which program shows a whole page on a terminal.
+    """
     name = rule_name(rule)
     if name is None:  # then the catalogue, which takes longer to make, says what there is instead
         from cancellint.selection import find
 
         name = find(rule).name
-    text = page(name)
-    if not wants_color(color):
-        write(text)
-        return
+    text = whole(page(name)) if full else short(page(name))
+    shown = _as_markdown(text) if wants_color(color) else text
+    if full and sys.stdin.isatty() and sys.stdout.isatty():
+        click.echo_via_pager(shown)
+    else:
+        write(shown)
+
+
+def _as_markdown(text: str) -> str:
+    """The text in colours."""
     from rich.console import Console
     from rich.markdown import Markdown
 
     console = Console(force_terminal=True, legacy_windows=False)
     with console.capture() as capture:
         console.print(Markdown(text))
-    write(capture.get())
+    return capture.get()
 
 
 @click.command()
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@TEXT_OR_JSON
 def rules(output_format: str) -> None:
     """List the rules."""
     from cancellint.reporters import rules as reporter

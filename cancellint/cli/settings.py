@@ -1,5 +1,6 @@
 """`cancellint config`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,13 @@ class ConfigOptions(SettingsOptions, frozen=True, kw_only=True):
 
     paths: tuple[Path, ...]
     output_format: str
+    schema: bool
 
 
 @click.command(name="config")
 @PATHS
 @TEXT_OR_JSON
+@click.option("--schema", is_flag=True, help="Print the JSON schema of the settings instead.")
 @SETTINGS
 def show_config(**options: object) -> None:
     """Print the settings that `check` would use, and where each comes from.
@@ -37,6 +40,9 @@ def show_config(**options: object) -> None:
     from cancellint.selection import selected
 
     asked = given(options, ConfigOptions)
+    if asked.schema:
+        write(_schema())
+        return
     path = absolute((asked.paths or (Path.cwd(),))[0])
     root = project_root(path)
     found = Configurations(root, asked.settings()).settings_of(path)
@@ -46,6 +52,14 @@ def show_config(**options: object) -> None:
         return
     codes = sorted(selected(asked.overrides.applied_to(found.config)).codes)
     write(f"# {printable(str(root))}\n{settings.as_toml(rows)}# rules: {', '.join(codes)}\n")
+
+
+def _schema() -> str:
+    """The schema of the settings, with the rules there are."""
+    from cancellint.schema import schema
+    from cancellint.selection import catalogue
+
+    return json.dumps(schema([(rule.code, rule.name) for rule in catalogue()]), indent=2) + "\n"
 
 
 def _rows(found: Settings, overrides: Overrides) -> "list[Setting]":

@@ -92,6 +92,9 @@ def _output_told() -> Iterator[None]:
 def tell_empty(arguments: Sequence[str], force_exclude: bool) -> None:
     """Warns of arguments that stand for no file: a slip would otherwise look like a clean result."""
     for argument in () if force_exclude else arguments:
+        if argument.endswith(".pyi"):
+            tell(f"warning: {argument} is a stub: nothing in it runs, so there is nothing to check")
+            continue
         tell(f"warning: there is no Python file to check in {argument}")
 
 

@@ -12,11 +12,17 @@ from pathspec import GitIgnoreSpec
 
 from cancellint.bounded import Unusable, read_bytes
 from cancellint.frontend.guards import MAX_BYTES
+from cancellint.frontend.notebook import SUFFIX as NOTEBOOK
+from cancellint.frontend.notebook import Cell, Cells, NoNotebook, read_cells
 from cancellint.patterns import MAX_PATTERN, spec_of
 
 PROJECT_MARKERS = ("pyproject.toml", "cancellint.toml", ".git")
 
 CONFIGURATION = ("pyproject.toml", "cancellint.toml")
+
+SUFFIXES = (".py", NOTEBOOK)
+STUB = ".pyi"
+"""The files that are read are not these: nothing in them runs."""
 
 NEVER_SOURCE = frozenset(
     {
@@ -45,6 +51,8 @@ class Source(Struct, frozen=True):
     is_test: bool
     data: bytes | None
     error: str = ""
+    cells: tuple[Cell, ...] = ()
+    """of a notebook, whose code is the data"""
 
 
 class Stdin(Struct, frozen=True):
@@ -116,25 +124,31 @@ def discover(
                     case path:
                         found.add(path)
     if force_exclude:
-        explicit = {path for path in explicit if path in found or path.suffix != ".py"}
-    found.update(explicit)
-    contents = {path: (overlay[path], "") if path in overlay else _read(path) for path in sorted(found)}
-    names = module_names(tuple(contents), roots, imported_names([data for data, _ in contents.values()]))
+        explicit = {path for path in explicit if path in found or path.suffix not in SUFFIXES}
+    found.update(path for path in explicit if path.suffix != STUB)
+    found = {path for path in found if path.suffix != NOTEBOOK or _is_under(path, reported)}
+    contents = {path: _content(path, overlay.get(path)) for path in sorted(found)}
+    names = module_names(tuple(contents), roots, imported_names([each.data for each in contents.values()]))
 
-    def source(path: Path, module: str, data: bytes | None, error: str) -> Source:
+    def source(path: Path, module: str, content: _Content) -> Source:
         return Source(
             path=path,
             module=module,
             is_package=path.stem == "__init__",
-            is_reported=path in explicit or any(path.is_relative_to(folder) for folder in folders),
+            is_reported=path in explicit or _is_under(path, folders),
             is_test=_is_test(path, roots),
-            data=data,
-            error=error,
+            data=content.data,
+            error=content.error,
+            cells=content.cells,
         )
 
-    files = [source(path, names[path], data, error) for path, (data, error) in contents.items()]
-    unusable = [source(path, f"<{path}>", None, error) for path, error in obstacles.items()]
+    files = [source(path, names[path], content) for path, content in contents.items()]
+    unusable = [source(path, f"<{path}>", _Content(None, error)) for path, error in obstacles.items()]
     return tuple(sorted((*files, *unusable), key=lambda each: each.path))
+
+
+def _is_under(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def covers_any(argument: Path, sources: Iterable[Source]) -> bool:
@@ -227,10 +241,31 @@ def _is_test(path: Path, roots: Sequence[Path]) -> bool:
     name = parts[-1]
     return (
         name == "conftest.py"
+        or name.endswith(NOTEBOOK)
         or name.startswith("test_")
         or name.endswith("_test.py")
         or not {"test", "tests"}.isdisjoint(parts[:-1])
     )
+
+
+class _Content(NamedTuple):
+    """The code of a file, or why there is none."""
+
+    data: bytes | None
+    error: str = ""
+    cells: tuple[Cell, ...] = ()
+
+
+def _content(path: Path, text: bytes | None) -> _Content:
+    """What stands in a file, or in the text that stands for it."""
+    data, error = _read(path) if text is None else (text, "")
+    if data is None or path.suffix != NOTEBOOK:
+        return _Content(data, error)
+    match read_cells(data):
+        case NoNotebook(reason):
+            return _Content(None, f"this notebook is not checked: {reason}")
+        case Cells(code, cells):
+            return _Content(code, "", cells)
 
 
 def _read(path: Path) -> tuple[bytes | None, str]:
@@ -399,7 +434,7 @@ def _walk(root: Path, excluding: _Excluding) -> Iterator[Path | Obstacle]:
                 if not _is_excluded(Path(entry.path)) and not (inner and inner.ignores(entry.path, True)):
                     (links if is_link else stack).append((entry.path, inner))
             elif (
-                entry.name.endswith(".py")
+                entry.name.endswith(SUFFIXES)
                 and _is_own_file(entry)
                 and not (inner and inner.ignores(entry.path, False))
             ):

@@ -4,7 +4,7 @@ import enum
 
 from msgspec import Struct
 
-from cancellint.model.source import Place, Site
+from cancellint.model.source import Place, Site, Span
 
 
 class Severity(enum.StrEnum):
@@ -113,6 +113,13 @@ class Fix(Struct, frozen=True):
     """whether the program does the same as before wherever the finding does no harm"""
 
 
+class TextEdit(Struct, frozen=True):
+    """Text that goes into the place of what stands in a span of the finding's file."""
+
+    span: Span
+    text: str
+
+
 class RawFinding(Struct, frozen=True):
     """A finding as a rule yields it."""
 
@@ -131,6 +138,10 @@ class RawFinding(Struct, frozen=True):
     """who cancels, where the claim needs somebody who does"""
     cause: str | None = None
     """what one change would mend: findings of a rule with the same cause are one, with a list of places"""
+
+
+SAME_CAUSE = "the same here: "
+"""Begins the notes that list the other places of a cause; they are the last ones of a finding."""
 
 
 class Note(Struct, frozen=True, order=True):
@@ -155,3 +166,10 @@ class Finding(Struct, frozen=True):
     """what `--fix` would do"""
     canceller: Canceller | None = None
     """as in `RawFinding`"""
+    edits: tuple[TextEdit, ...] = ()
+    """what the fix consists of, where that was asked for"""
+
+    @property
+    def story(self) -> tuple[Note, ...]:
+        """The notes that tell what happens, without those that list other places of the same cause."""
+        return tuple(note for note in self.notes if not note.message.startswith(SAME_CAUSE))

@@ -269,6 +269,12 @@ class Entry(_Table, frozen=True):
     """of a lock's class: the operand that says how many may hold it at once; None where only one may"""
     default_permits: int = 1
     """how many may if that argument is missing"""
+    not_across_await: str = ""
+    """of a class: why no object of it may be held, by `with`, while an await is suspended"""
+    instead: str = ""
+    """of such a class: what to do instead"""
+    guards: str | None = None
+    """of a condition's class: the operand that is the lock it guards with, if one is given"""
     reenters: Literal["waits", "raises", "enters"] = "waits"
     """of a lock's class: what becomes of whoever takes it while having it already"""
     when: tuple[Variant, ...] = ()

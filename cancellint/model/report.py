@@ -33,6 +33,14 @@ class Report(Struct, frozen=True):
     """what was done otherwise than asked, and changes nothing about the findings"""
     without_files: tuple[str, ...] = ()
     """the arguments under which there was no file to report on"""
+    stages: tuple[tuple[str, float], ...] = ()
+    """the seconds that each stage took"""
+    read: tuple[str, ...] = ()
+    """the files of the projects"""
+    reported: tuple[str, ...] = ()
+    """those of them that were reported on, and what could not be read"""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """how many findings are not shown, by the reason"""
 
 
 class ReportedFact(Struct, frozen=True):

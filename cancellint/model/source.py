@@ -28,3 +28,10 @@ class Place(Struct, frozen=True, order=True):
     path: str
     span: Span
     symbol: str
+    cell: int = 0
+    """which cell of a notebook the lines count in; 0 in other files"""
+
+    @property
+    def text(self) -> str:
+        """What the lines count in: the file, or a cell of it."""
+        return f"{self.path}:cell {self.cell}" if self.cell else self.path

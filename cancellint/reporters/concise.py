@@ -14,7 +14,7 @@ def render(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
         span = finding.place.span
-        place = f"{printable(finding.place.path)}:{span.line}:{span.column}"
+        place = f"{printable(finding.place.text)}:{span.line}:{span.column}"
         message = printable(" ".join(finding.message.split()))
         yield f"{place}: {finding.code} {finding.name}: {message}"
     for failure in report.failures:

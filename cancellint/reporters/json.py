@@ -8,6 +8,7 @@ from cancellint.model.finding import Finding, Fix, Note
 from cancellint.model.report import Failure, Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place
 from cancellint.printable import json_without_commands
+from cancellint.reporters.fingerprints import by_trace
 
 VERSION = 1
 """Raised when a key is removed or changes its meaning; new keys do not raise it."""
@@ -20,7 +21,10 @@ def render(report: Report) -> str:
     return dumped(
         {
             "version": VERSION,
-            "findings": [_finding(finding) for finding in report.findings],
+            "findings": [
+                finding_as_json(finding, print_)
+                for finding, print_ in zip(report.findings, by_trace(report), strict=True)
+            ],
             "failures": failures(report.failures),
         }
     )
@@ -37,7 +41,7 @@ def render_summaries(summaries: Sequence[SymbolSummary], failed: Sequence[Failur
     )
 
 
-def failures(failed: Sequence[Failure]) -> Sequence[Json]:
+def failures(failed: Sequence[Failure]) -> Sequence[Mapping[str, Json]]:
     """What was not checked, and why."""
     return [{"subject": each.subject, "error": each.error} for each in failed]
 
@@ -47,7 +51,8 @@ def dumped(value: Json) -> str:
     return json_without_commands(json.dumps(value, indent=2)) + "\n"
 
 
-def _finding(finding: Finding) -> Json:
+def finding_as_json(finding: Finding, fingerprint: str) -> Mapping[str, Json]:
+    """A finding as an object."""
     span = finding.place.span
     return {
         "code": finding.code,
@@ -56,6 +61,7 @@ def _finding(finding: Finding) -> Json:
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
         "path": finding.place.path,
+        **_cell(finding.place),
         "line": span.line,
         "column": span.column,
         "end_line": span.end_line,
@@ -64,6 +70,8 @@ def _finding(finding: Finding) -> Json:
         "notes": [_note(note) for note in finding.notes],
         "fix": _fix(finding.fix) if finding.fix else None,
         "canceller": finding.canceller.value if finding.canceller else None,
+        "help": finding.help,
+        "fingerprint": fingerprint,
     }
 
 
@@ -75,9 +83,15 @@ def _note(note: Note) -> Json:
     return {"message": note.message, **_place(note.place)}
 
 
+def _cell(place: Place) -> Mapping[str, Json]:
+    """Which cell of a notebook the lines count in."""
+    return {"cell": place.cell} if place.cell else {}
+
+
 def _place(place: Place) -> Mapping[str, Json]:
     return {
         "path": place.path,
+        **_cell(place),
         "line": place.span.line,
         "column": place.span.column,
         "symbol": place.symbol,

@@ -1,30 +1,41 @@
 """SARIF 2.1.0, the format in which code scanning services exchange results."""
 
-import hashlib
 import json
-import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from cancellint import __version__
-from cancellint.model.finding import Finding, Fix, Severity
+from cancellint.links import rule_url
+from cancellint.model.finding import Confidence, Finding, Fix, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
 from cancellint.printable import json_without_commands, printable
+from cancellint.reporters.fingerprints import by_place, by_trace
+from cancellint.reporters.order import worst_first
+from cancellint.reporters.pages import sections
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
 FINGERPRINT = "cancellintFinding/v1"
+TRACE_FINGERPRINT = "cancellintTrace/v1"
 """Raised when fingerprints of the same finding change."""
+
+MOST_RESULTS = 25_000
+MOST_STEPS = 1_000
+"""How many results GitHub takes of a run, and how many steps of a story it shows.
+
+https://docs.github.com/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+"""
+
+_RANK: Final = {Confidence.CERTAIN: 90.0, Confidence.LIKELY: 60.0, Confidence.POSSIBLE: 30.0}
 
 HELP_SECTIONS = ("What it finds", "Why it matters", "How to fix")
 
-Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"]
+Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"]
 Object: TypeAlias = Mapping[str, Json]
 
 
@@ -36,6 +47,7 @@ class Described(Struct, frozen=True):
     severity: Severity
     summary: str
     page: str
+    pedantic: bool = False
 
 
 def render(report: Report, rules: Sequence[Described]) -> str:
@@ -46,7 +58,7 @@ def render(report: Report, rules: Sequence[Described]) -> str:
 
 def _run(report: Report, rules: Sequence[Described]) -> Object:
     index = {rule.code: number for number, rule in enumerate(rules)}
-    prints = fingerprints(report)
+    shown = _shown(report)
     return {
         "tool": {
             "driver": {
@@ -59,16 +71,38 @@ def _run(report: Report, rules: Sequence[Described]) -> Object:
         "invocations": [
             {
                 "executionSuccessful": not report.failures,
-                "toolExecutionNotifications": [_failure(failure) for failure in report.failures],
+                "toolExecutionNotifications": [*map(_failure, report.failures), *_cut(report, shown)],
             }
         ],
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {ROOT: {"description": {"text": "The folder that cancellint was run in."}}},
-        "results": [
-            _result(finding, index[finding.code], print_)
-            for finding, print_ in zip(report.findings, prints, strict=True)
-        ],
+        "results": [_result(finding, index[finding.code], prints) for finding, prints in shown],
     }
+
+
+Printed: TypeAlias = tuple[Finding, tuple[str, str]]
+"""A finding with its fingerprints."""
+
+
+def _shown(report: Report) -> Sequence[Printed]:
+    """The findings in their order; of more than GitHub takes, the worst."""
+    prints = zip(by_place(report), by_trace(report), strict=True)
+    printed = tuple(zip(report.findings, prints, strict=True))
+    if len(printed) <= MOST_RESULTS:
+        return printed
+    kept = frozenset(worst_first(report.findings)[:MOST_RESULTS])
+    return tuple(each for each in printed if each[0] in kept)[:MOST_RESULTS]
+
+
+def _cut(report: Report, shown: Sequence[Printed]) -> Iterator[Object]:
+    """What is told of what was left out for GitHub's limits."""
+    if len(shown) < len(report.findings):
+        text = f"{len(report.findings) - len(shown):,} results are left out: GitHub takes {MOST_RESULTS:,}"
+        yield {"level": "warning", "message": {"text": text}}
+    long = sum(len(finding.notes) >= MOST_STEPS for finding, _ in shown)
+    if long:
+        text = f"the stories of {long:,} results are cut: GitHub shows {MOST_STEPS:,} steps of each"
+        yield {"level": "warning", "message": {"text": text}}
 
 
 def _failure(failure: Failure) -> Object:
@@ -84,7 +118,7 @@ def _text(text: str) -> str:
 
 
 def _rule(rule: Described) -> Object:
-    told = _sections(rule.page)
+    told = sections(rule.page)
     return {
         "id": rule.code,
         "name": rule.name,
@@ -93,44 +127,62 @@ def _rule(rule: Described) -> Object:
             "text": " ".join(told.get("What it finds", rule.summary).split("\n\n")[0].split())
         },
         "help": {"text": _help(told, ""), "markdown": _help(told, "## ")},
+        **({"helpUri": url} if (url := rule_url(rule.name)) else {}),
         "defaultConfiguration": {"level": rule.severity.value},
-        "properties": {"tags": ["async", "cancellation"], "problem.severity": rule.severity.value},
+        "properties": {
+            "tags": ["async", "cancellation"],
+            "problem.severity": rule.severity.value,
+            "precision": "medium" if rule.pedantic else "high",
+        },
     }
 
 
-def _sections(page: str) -> Mapping[str, str]:
-    """The text of each section of a page, by its title."""
-    parts = re.split(r"(?m)^## (.+?)[ \t]*$", page)
-    return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def _help(sections: Mapping[str, str], mark: str) -> str:
-    return "\n\n".join(f"{mark}{title}\n\n{sections[title]}" for title in HELP_SECTIONS if title in sections)
+def _help(told: Mapping[str, str], mark: str) -> str:
+    return "\n\n".join(f"{mark}{title}\n\n{told[title]}" for title in HELP_SECTIONS if title in told)
 
 
 # --------------------------------------------------------------------------- results
 
 
-def _result(finding: Finding, rule: int, fingerprint: str) -> Object:
+def _result(finding: Finding, rule: int, fingerprints: tuple[str, str]) -> Object:
     help_ = f"\nhelp: {_text(finding.help)}" if finding.help else ""
     result: Object = {
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": finding.severity.value,
+        "rank": _RANK[finding.confidence],
         "message": {"text": _text(finding.message) + help_},
         "locations": [_location(finding.place)],
-        "partialFingerprints": {FINGERPRINT: fingerprint},
+        "partialFingerprints": dict(zip((FINGERPRINT, TRACE_FINGERPRINT), fingerprints, strict=True)),
         "properties": {
             "confidence": finding.confidence.value,
             **_fix(finding.fix),
             **({"canceller": finding.canceller.value} if finding.canceller else {}),
         },
     }
-    return {**result, "codeFlows": [_flow(finding)]} if finding.notes else result
+    fixes = {"fixes": [_fixed(finding)]} if finding.edits else {}
+    flows = {"codeFlows": [_flow(finding)]} if finding.notes else {}
+    return {**result, **flows, **fixes}
+
+
+def _fixed(finding: Finding) -> Object:
+    """The fix, as what it does to the text."""
+    return {
+        "description": {"text": _text(finding.help or "the fix that --fix would make")},
+        "artifactChanges": [
+            {
+                "artifactLocation": _artifact(finding.place.path),
+                "replacements": [
+                    {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.text}}
+                    for edit in finding.edits
+                ],
+            }
+        ],
+    }
 
 
 def _fix(fix: Fix | None) -> Object:
-    """What a fix would do; SARIF's own `fixes` are texts, which are made only on demand."""
+    """What kind of fix there is."""
     if fix is None:
         return {}
     return {"fix": fix.edit.value, "fixApplicability": "safe" if fix.safe else "unsafe"}
@@ -138,7 +190,8 @@ def _fix(fix: Fix | None) -> Object:
 
 def _flow(finding: Finding) -> Object:
     """The story: where the finding stands, then its steps in order."""
-    steps = [(finding.place, finding.message), *((note.place, note.message) for note in finding.notes)]
+    story = ((note.place, note.message) for note in finding.notes[: MOST_STEPS - 1])
+    steps = [(finding.place, finding.message), *story]
     return {
         "threadFlows": [
             {
@@ -153,6 +206,7 @@ def _flow(finding: Finding) -> Object:
 
 def _location(place: Place) -> Object:
     return {
+        **({"properties": {"cell": place.cell}} if place.cell else {}),
         "physicalLocation": {"artifactLocation": _artifact(place.path), "region": _region(place.span)},
         "logicalLocations": [
             {
@@ -176,42 +230,3 @@ def _region(span: Span) -> Object:
         "endLine": span.end_line,
         "endColumn": span.end_column,
     }
-
-
-# --------------------------------------------------------------------------- fingerprints
-
-
-def fingerprints(report: Report) -> tuple[str, ...]:
-    """What tells each finding from the others, whatever changes elsewhere in its file or the project.
-
-    A hash of rule, file, function and the text that is marked, blanks aside; of findings that agree in all
-    of these, the number of those before.
-    """
-    seen: Counter[tuple[str, ...]] = Counter()
-    return tuple(_hashed((*identity, str(_count(seen, identity)))) for identity in _identities(report))
-
-
-def _identities(report: Report) -> Iterator[tuple[str, ...]]:
-    for finding in report.findings:
-        place = finding.place
-        text = _marked(report.sources.get(place.path, ()), place.span)
-        yield finding.code, place.path, place.symbol, " ".join(text.split())
-
-
-def _count(seen: Counter[tuple[str, ...]], identity: tuple[str, ...]) -> int:
-    seen[identity] += 1
-    return seen[identity] - 1
-
-
-def _marked(lines: Sequence[str], span: Span) -> str:
-    """The text of the span; of a span that has none, its line."""
-    part = list(lines[span.line - 1 : span.end_line])
-    if not part or (span.line == span.end_line and span.column >= span.end_column):
-        return "\n".join(part)
-    part[-1] = part[-1][: span.end_column - 1]
-    part[0] = part[0][span.column - 1 :]
-    return "\n".join(part)
-
-
-def _hashed(identity: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from cancellint.model.finding import Confidence, Finding, Note, Severity
+from cancellint.model.finding import SAME_CAUSE, Confidence, Finding, Note, Severity
 from cancellint.model.report import Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Span
 from cancellint.printable import no_commands, printable
@@ -20,15 +20,59 @@ _SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 Sources = Mapping[str, Sequence[str]]
 
 
-def render(report: Report, *, color: bool, unsafe_fixes: bool = False) -> str:
+MANY = 3
+"""How many findings of a rule in one file are told with their story, and further places of a cause named."""
+
+
+def render(
+    report: Report,
+    *,
+    color: bool,
+    unsafe_fixes: bool = False,
+    in_full: bool = False,
+    with_summary: bool = True,
+) -> str:
     """The whole report. Without colour it holds no control codes; lines are never wrapped.
 
     What `--fix` would do is marked; with `unsafe_fixes`, what it would do with `--unsafe-fixes`.
+    Of many findings of a rule in one file, only the first are told with their story, unless `in_full`.
     """
-    blocks = [_finding(finding, report.sources, unsafe_fixes) for finding in report.findings]
-    lines = [line for block in blocks for line in (*block, Text())]
-    last = (*_not_checked(report), _last_line(report), *_fixable(report, unsafe_fixes))
+    told, brief = (report.findings, ()) if in_full else _first_ones(report.findings)
+    lines = [
+        line for each in told for line in (*_finding(each, report.sources, unsafe_fixes, in_full), Text())
+    ]
+    last = [*_in_brief(brief), *_not_checked(report)]
+    if with_summary:
+        last += [_last_line(report), *_left_out(report), *_fixable(report, unsafe_fixes)]
     return _to_string([*lines, *last], color)
+
+
+def _first_ones(findings: Sequence[Finding]) -> tuple[Sequence[Finding], Sequence[Finding]]:
+    """The findings to be told with their story, and those of a rule and file that has enough of them."""
+    seen: Counter[tuple[str, str]] = Counter()
+    told: list[Finding] = []
+    brief: list[Finding] = []
+    for finding in findings:
+        key = (finding.place.path, finding.code)
+        seen[key] += 1
+        (told if seen[key] <= MANY else brief).append(finding)
+    return told, brief
+
+
+def _in_brief(findings: Sequence[Finding]) -> Iterator[Text]:
+    """A line for each, and how to see more of it."""
+    if not findings:
+        return
+    count = _counted(len(findings), "more finding")
+    yield Text.assemble((f"{count} of the same rules in the same files", "bold"), ", in brief:")
+    for finding in findings:
+        where = f"{printable(finding.place.text)}:{finding.place.span.line}:{finding.place.span.column}"
+        style = _SEVERITY[finding.severity]
+        yield Text.assemble(
+            "  ", (where, "blue"), ": ", (finding.code, style), f" {printable(finding.message)}"
+        )
+    yield Text("`cancellint show FILE:LINE` tells the story of one, --verbose those of all.")
+    yield Text()
 
 
 def render_summaries(summaries: Iterable[SymbolSummary], *, color: bool) -> str:
@@ -52,10 +96,53 @@ def _to_string(lines: Iterable[Text], color: bool) -> str:
     return no_commands(capture.get())
 
 
+# --------------------------------------------------------------------------- one finding, step by step
+
+AROUND = 3
+"""How many lines before and after a step are shown with it."""
+
+
+def render_story(finding: Finding, sources: Sources, *, color: bool) -> str:
+    """A finding as a walk through the sources: each step with the lines around it and what happens there."""
+    style = _SEVERITY[finding.severity]
+    lines = [
+        Text.assemble(
+            (f"{finding.severity.value}[{finding.code}]", style),
+            (f" {finding.name}", "bold"),
+            f" ({finding.confidence.value})",
+        ),
+        Text(),
+        *_scene(f"0. {finding.message}", finding.place, sources, style),
+    ]
+    for number, note in enumerate(finding.notes, 1):
+        lines += _scene(f"{number}. {note.message}", note.place, sources, "cyan")
+    if finding.help:
+        lines += [Text.assemble(("help:", "bold green"), f" {printable(finding.help)}")]
+    lines += [Text(f"`cancellint explain {finding.code}` tells more about the rule."), Text()]
+    return _to_string(lines, color)
+
+
+def _scene(title: str, place: Place, sources: Sources, style: str) -> Iterator[Text]:
+    """One step: what happens, where, and the code around it with the step marked."""
+    yield Text(printable(title), style="bold")
+    yield Text.assemble(("  --> ", "blue"), f"{_shown(place)}", (f" in {printable(place.symbol)}", "dim"))
+    lines, span = sources.get(place.text, ()), place.span
+    first, last = max(1, span.line - AROUND), min(len(lines), span.line + AROUND)
+    width = len(str(last))
+    for number in range(first, last + 1):
+        line = printable(lines[number - 1].replace("\t", TAB)).rstrip()
+        yield Text.assemble((f"  {number:>{width}} |", "blue"), f" {line}" if line else "")
+        if number == span.line:
+            before, marked, _ = _split(lines[number - 1], span)
+            carets = "^" * max(1, cell_len(marked.rstrip()))
+            yield Text.assemble((f"  {'':>{width}} | ", "blue"), " " * cell_len(before), (carets, style))
+    yield Text()
+
+
 # --------------------------------------------------------------------------- findings
 
 
-def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool) -> Iterator[Text]:
+def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool, in_full: bool) -> Iterator[Text]:
     style = _SEVERITY[finding.severity]
     yield Text.assemble(
         (f"{finding.severity.value}[{finding.code}]", style),
@@ -65,11 +152,23 @@ def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool) -> Iterator
     )
     certainty = "" if finding.confidence is Confidence.CERTAIN else f" ({finding.confidence.value})"
     yield from _frame(finding.place, sources, style, indent="  ", remark=certainty)
-    for number, note in enumerate(finding.notes, 1):
+    story = finding.notes if in_full else finding.story
+    for number, note in enumerate(story, 1):
         yield from _step(number, note, sources)
+    yield from _others(finding.notes[len(story) :])
     fixable = "  [fixable]" if finding.fix is not None and (finding.fix.safe or unsafe_fixes) else ""
     if finding.help or fixable:
         yield Text.assemble("  ", ("help:", "bold green"), f" {printable(finding.help)}", (fixable, "cyan"))
+
+
+def _others(notes: Sequence[Note]) -> Iterator[Text]:
+    """The further places of a cause, a line each, as far as they are few."""
+    for note in notes[:MANY]:
+        where = f"{_shown(note.place)} in {printable(note.place.symbol)}"
+        told = printable(note.message.removeprefix(SAME_CAUSE))
+        yield Text.assemble("  ", ("also:", "bold cyan"), f" {told}", (f"  {where}", "dim"))
+    if len(notes) > MANY:
+        yield Text.assemble("  ", ("also:", "bold cyan"), f" {_counted(len(notes) - MANY, 'more place')}")
 
 
 def _step(number: int, note: Note, sources: Sources) -> Iterator[Text]:
@@ -80,13 +179,13 @@ def _step(number: int, note: Note, sources: Sources) -> Iterator[Text]:
 def _frame(place: Place, sources: Sources, style: str, *, indent: str, remark: str) -> Iterator[Text]:
     """Where it is, the line, and carets under what is meant."""
     span = place.span
-    lines = sources.get(place.path, ())
+    lines = sources.get(place.text, ())
     number = str(span.line)
     gutter = indent + " " * len(number)
     yield Text.assemble(
         gutter,
         ("--> ", "blue"),
-        f"{printable(place.path)}:{span.line}:{span.column}",
+        f"{printable(place.text)}:{span.line}:{span.column}",
         (f" in {printable(place.symbol)}{remark}", "dim"),
     )
     if not 1 <= span.line <= len(lines):
@@ -130,6 +229,12 @@ def _last_line(report: Report) -> Text:
     return Text(f"{_counted(len(report.findings), 'finding')} ({kinds}) {where}, {took}.", style="bold")
 
 
+def _left_out(report: Report) -> Iterator[Text]:
+    """How many findings are not shown, and why."""
+    for reason, count in report.left_out:
+        yield Text(f"{_counted(count, 'finding')} not shown: {reason}.")
+
+
 def _fixable(report: Report, unsafe_fixes: bool) -> Iterator[Text]:
     """How many findings have a fix, if any has."""
     fixes = [finding.fix for finding in report.findings if finding.fix is not None]
@@ -167,4 +272,4 @@ def _fact(fact: ReportedFact) -> Iterator[Text]:
 
 
 def _shown(place: Place) -> str:
-    return f"{printable(place.path)}:{place.span.line}:{place.span.column}"
+    return f"{printable(place.text)}:{place.span.line}:{place.span.column}"

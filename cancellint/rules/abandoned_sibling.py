@@ -30,7 +30,9 @@ def _with_canceller(subject: Subject, group: list["_Told"], found: RawFinding) -
     if best.left.way is not Departure.CANCELLED:
         return found
     takes = best.task.stake.taken(again=False)
-    return subject.cancelled(found, takes[0].source if takes else RESULT, best.left.at)
+    takes_for_nobody = bool(takes) and takes[0].into == RESULT
+    source = takes[0].source if takes else RESULT
+    return subject.cancelled(found, source, best.left.at, harms=takes_for_nobody or not takes)
 
 
 class _Told(Struct, frozen=True):
@@ -64,8 +66,10 @@ def _confidence(subject: Subject, task: Abandoned, left: Left) -> Confidence | N
     if takes:
         weight = _weight(subject, left, loses=takes[0].into == RESULT)
         return weakest(takes[0].confidence, weight)
-    if stake.endless is not None or (stake.given and left.way is Departure.LEFT):
+    if stake.endless is not None:
         return Confidence.POSSIBLE if left.way is Departure.FAILED else Confidence.LIKELY
+    if stake.given and left.way is Departure.LEFT:
+        return Confidence.POSSIBLE  # what was given may well end by itself
     return None
 
 

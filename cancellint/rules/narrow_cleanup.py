@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.explain.wording import left_undone, taken_on
-from cancellint.analysis.hazards.obligations.obligations import Debt
+from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
+from cancellint.model.summary import Verb
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "catch `BaseException` here, clean up and raise again, or clean up in `finally`"
@@ -29,7 +30,18 @@ def narrow_cleanup(subject: Subject) -> Iterator[RawFinding]:
                 debt.act.subject,
                 debt.cancelled,
                 debt.handler,
+                harms=_harms(debt),
             )
+
+
+def _harms(debt: Debt) -> bool:
+    """Tell whether what is left is surely wrong, whoever has cancelled.
+
+    What is closed or reset that was there before may have been broken by the error alone, and what an answer
+    takes out goes when the answer comes.
+    """
+    is_marked = debt.kind is not ObligationKind.CLEANUP or debt.act.verb is Verb.SETS
+    return is_marked and not debt.is_answered
 
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from cancellint.analysis.explain.cancelling import cancelled_by
 from cancellint.analysis.normal.form import Origins, names_as_written
 from cancellint.analysis.project import Project
-from cancellint.model.finding import Fix, RawFinding, Severity, SiteNote, weakest
+from cancellint.model.finding import Confidence, Fix, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.source import Site
 from cancellint.model.summary import Path
 from cancellint.model.types import FunctionKey
@@ -34,17 +34,21 @@ class Subject(Struct, frozen=True):
         """Return the place of one of the function's own steps."""
         return Site(self.function.module, self.function.function, step)
 
-    def cancelled(self, raw: RawFinding, on: Path, *steps: int) -> RawFinding:
+    def cancelled(self, raw: RawFinding, on: Path, *steps: int, harms: bool = True) -> RawFinding:
         """Return a finding that needs a canceller with the one there is, no firmer than that allows.
 
-        `on` is what suffers; a timeout round all the steps, in the function itself, counts as well.
+        `on` is what suffers; a timeout round all the steps, in the function itself, counts as well. Where
+        what is left behind may well harm nobody, only a canceller in sight makes it more than possible.
         """
         owned = on.root == "param:0" and self.project.program.class_of(self.function) is not None
         cancellation = self.project.cancellers.of(self.function, owned=owned, steps=steps)
         note = cancelled_by(self.project.program, cancellation)
+        bears = cancellation.canceller.confidence
+        if not harms and bears is not Confidence.CERTAIN:
+            bears = Confidence.POSSIBLE
         return structs.replace(
             raw,
-            confidence=weakest(raw.confidence, cancellation.canceller.confidence),
+            confidence=weakest(raw.confidence, bears),
             notes=(*raw.notes, note) if note is not None else raw.notes,
             canceller=cancellation.canceller,
         )

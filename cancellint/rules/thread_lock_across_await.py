@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cancellint.analysis.hazards.locks.forbidden_holds import forbidden_holds
 from cancellint.analysis.program.program import Program
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Assign, Imported
@@ -11,15 +12,34 @@ from cancellint.rules.rule import Subject, rule
 @rule("CAN201", Severity.ERROR)
 def thread_lock_across_await(subject: Subject) -> Iterator[RawFinding]:
     """A threading lock is held while the event loop runs other tasks."""
+    yield from _forbidden(subject)
     traces = subject.project.traces
     for held in subject.project.result(subject.function).locks:
+        firmly = subject.project.thread_locks.confidence(subject.function, held)
+        if firmly is None:
+            continue
         lock = traces.shown(subject.function, held.lock)
         yield RawFinding(
             at=subject.site(held.awaited),
             message=f"`{lock}` stays locked while this await is suspended",
-            confidence=Confidence.POSSIBLE if held.if_contended else Confidence.CERTAIN,
+            confidence=Confidence.POSSIBLE if held.if_contended else firmly,
             notes=(SiteNote(subject.site(held.taken), "the threading lock is taken here"),),
             help=_cure(subject.project.program, subject.function.module),
+        )
+
+
+def _forbidden(subject: Subject) -> Iterator[RawFinding]:
+    """Yield what a table of the project forbids to hold so."""
+    project = subject.project
+    if not project.effects.operations.knowledge.forbids_awaits:
+        return
+    for held in forbidden_holds(project.effects, project.facts_of(subject.function)):
+        yield RawFinding(
+            at=subject.site(held.awaited),
+            message=f"a `{held.name}` is held while this await is suspended: {held.reason}",
+            confidence=Confidence.CERTAIN,
+            notes=(SiteNote(subject.site(held.entered), "it is taken here"),),
+            help=held.instead,
         )
 
 

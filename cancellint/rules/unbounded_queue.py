@@ -57,10 +57,15 @@ def _confidence(backlog: Backlog) -> Confidence:
 
 
 def _fed(backlog: Backlog) -> Confidence:
-    """Return how firmly it stands that a peer fills a queue."""
+    """Return how firmly it stands that a peer fills a queue faster than it is drained.
+
+    A callback is called however much is waiting. What a loop reads for itself, and what a handler is asked,
+    may be no more than what this side has asked for before.
+    """
     inflow = backlog.feed.inflow
     if inflow.confidence is Confidence.CERTAIN:
-        return Confidence.LIKELY if backlog.kind.is_plain else Confidence.CERTAIN
+        firm = inflow.growth is Growth.CALLBACK and not backlog.kind.is_plain
+        return Confidence.CERTAIN if firm else Confidence.LIKELY
     weak = len(inflow.calls) > _MOST_CALLS or (backlog.kind.is_plain and inflow.growth is Growth.LOOP)
     return Confidence.POSSIBLE if weak else inflow.confidence
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from cancellint.analysis.explain.wording import left_undone
-from cancellint.analysis.flow.paths_after_awaits import Belief
 from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.model.finding import Canceller, Confidence, Fix, RawFinding, SiteNote
 from cancellint.rules.rule import Subject
@@ -25,7 +24,7 @@ def undischarged(
         fix=fix,
     )
     found = subject.cancelled(found, debt.act.subject, debt.taken, debt.cancelled)
-    if debt.witness is not None and debt.witness.belief is Belief.ANSWERED:
+    if debt.is_answered:
         in_time = subject.project.cancellers.times_out(subject.function)
         if not in_time and found.canceller is not Canceller.RACE:
             # the answer takes it out after all, unless there is none: that is what a timeout is for

@@ -30,7 +30,13 @@ def unguarded_set_result(subject: Subject) -> Iterator[RawFinding]:
             help=f"complete it only `if not {future}.done()`",
             fix=Fix(Edit.GUARD_COMPLETION, (subject.site(completion.at.step),), safe=True),
         )
-        yield found if _ends_itself(unguarded) else _waiting(subject, unguarded).cancelled(found, RESULT)
+        yield (
+            found
+            if _ends_itself(unguarded)
+            else _waiting(subject, unguarded).cancelled(
+                found, RESULT, harms=unguarded.harm is not Harm.OTHERS
+            )
+        )
 
 
 def _ends_itself(unguarded: Unguarded) -> bool:

@@ -11,6 +11,7 @@ from cancellint.model.report import Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Site, Span
 from cancellint.reporters import concise, fixed, github, sarif, statistics, text
 from cancellint.reporters import json as json_reporter
+from cancellint.reporters.fingerprints import by_trace
 
 SOURCES = {
     "pkg/a.py": (
@@ -216,6 +217,8 @@ def test_the_json_form_has_exactly_the_promised_keys() -> None:
                 ],
                 "fix": None,
                 "canceller": None,
+                "help": "Keep what was read in `self`.",
+                "fingerprint": by_trace(REPORT)[0],
             }
         ],
         "failures": [],

@@ -1,21 +1,26 @@
 """SARIF logs: valid by the official schema, with the story, and with fingerprints that last."""
 
+import email
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from cancellint import links
 from cancellint.config import Config
 from cancellint.model.finding import Confidence, Finding, Note, Severity
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
-from cancellint.pipeline import run
-from cancellint.reporters.sarif import Described, fingerprints, render
+from cancellint.pipeline import Request, examine, run
+from cancellint.reporters import sarif
+from cancellint.reporters.fingerprints import by_place, by_trace
+from cancellint.reporters.sarif import Described, render
 from cancellint.resources import rules_folder
 from cancellint.selection import catalogue
+from tests.fixes.test_fixes import COMPLETED, GUARDED
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "sarif-2.1.0.schema.json").read_text("utf-8"))
 RULES = [
@@ -25,6 +30,7 @@ RULES = [
         rule.severity,
         rule.summary,
         (rules_folder() / f"{rule.name}.md").read_text("utf-8"),
+        rule.pedantic,
     )
     for rule in catalogue()
 ]
@@ -165,7 +171,82 @@ def test_a_fault_of_ours_is_told_and_the_run_called_unsuccessful() -> None:
     assert invocation["toolExecutionNotifications"][0]["message"]["text"].startswith("pkg/c.py: Zero")
 
 
+# --------------------------------------------------------------------------- fixes, precision, limits
+
+
+def test_fixes_are_what_fix_would_make(tmp_path: Path) -> None:
+    (tmp_path / "cancellint.toml").touch()
+    (tmp_path / "a.py").write_text(COMPLETED)
+    request = Request(Config(root=tmp_path), (tmp_path,), with_edits=True)
+
+    run_ = validated(examine(request).report)
+
+    (result,) = run_["results"]
+    (fix,) = result["fixes"]
+    (change,) = fix["artifactChanges"]
+    lines = COMPLETED.splitlines(keepends=True)
+    for replacement in reversed(change["replacements"]):
+        region, text = replacement["deletedRegion"], replacement["insertedContent"]["text"]
+        assert (region["startColumn"], region["endColumn"]) == (1, 1)
+        lines[region["startLine"] - 1 : region["endLine"] - 1] = [text]
+    assert "".join(lines) == GUARDED
+    assert change["artifactLocation"] == result["locations"][0]["physicalLocation"]["artifactLocation"]
+
+
+def test_edits_are_made_on_demand_alone(tmp_path: Path) -> None:
+    (found,) = report_on(tmp_path, COMPLETED).findings
+
+    assert (found.fix is not None, found.edits) == (True, ())
+
+
+def test_rules_and_results_say_how_far_they_are_to_be_trusted() -> None:
+    run_ = validated(REPORT)
+
+    precisions = {rule["id"]: rule["properties"]["precision"] for rule in run_["tool"]["driver"]["rules"]}
+    assert (precisions["CAN101"], precisions["CAN113"]) == ("high", "medium")
+    assert {result["rank"] for result in run_["results"]} == {60.0}
+
+
+def test_rules_have_an_address_where_the_distribution_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("helpUri" in rule for rule in validated(REPORT)["tool"]["driver"]["rules"])
+
+    stated = email.message_from_string(
+        "Project-URL: Source, https://a\nProject-URL: Documentation, https://b/c/\n"
+    )
+    monkeypatch.setattr(links, "metadata", lambda _: stated)
+    links._documentation.cache_clear()
+
+    (rule,) = [rule for rule in validated(REPORT)["tool"]["driver"]["rules"] if rule["id"] == "CAN101"]
+    links._documentation.cache_clear()
+    assert rule["helpUri"] == "https://b/c/rules/unsafe-await-in-race/"
+
+
+def test_the_limits_of_github_are_kept_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "MOST_RESULTS", 3)
+    monkeypatch.setattr(sarif, "MOST_STEPS", 4)
+    place = Place("pkg/a.py", Span(1, 1, 1, 2), "f")
+    notes = tuple(Note(f"step {number}", place) for number in range(9))
+    weak = [finding(f"pkg/{number}.py", Span(1, 1, 1, 2)) for number in range(4)]
+    long = finding("pkg/z.py", Span(1, 1, 1, 2), *notes)
+    firm = msgspec.structs.replace(long, confidence=Confidence.CERTAIN)
+
+    run_ = validated(Report((*weak, firm), 1, 1, 0.1))
+
+    paths = [each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in run_["results"]]
+    assert paths == ["pkg/0.py", "pkg/1.py", "pkg/z.py"]
+    (flow,) = run_["results"][-1]["codeFlows"]
+    assert len(flow["threadFlows"][0]["locations"]) == 4
+    told = [each["message"]["text"] for each in run_["invocations"][0]["toolExecutionNotifications"]]
+    assert told == [
+        "2 results are left out: GitHub takes 3",
+        "the stories of 1 results are cut: GitHub shows 4 steps of each",
+    ]
+
+
 # --------------------------------------------------------------------------- fingerprints
+
+Kind = Callable[[Report], tuple[str, ...]]
+KINDS = [by_place, by_trace]
 
 
 def edits() -> Sequence[tuple[str, str]]:
@@ -185,19 +266,21 @@ def edits() -> Sequence[tuple[str, str]]:
     ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("name", "text"), edits(), ids=[name for name, _ in edits()])
-def test_fingerprints_survive_unrelated_edits(name: str, text: str, tmp_path: Path) -> None:
-    before = fingerprints(report_on(tmp_path, LOCKED))
+def test_fingerprints_survive_unrelated_edits(name: str, text: str, tmp_path: Path, kind: Kind) -> None:
+    before = kind(report_on(tmp_path, LOCKED))
 
     assert len(set(before)) == 3
-    assert fingerprints(report_on(tmp_path, text)) == before
+    assert kind(report_on(tmp_path, text)) == before
 
 
-def test_fingerprints_change_with_what_they_are_about(tmp_path: Path) -> None:
-    before = fingerprints(report_on(tmp_path, LOCKED))
-    renamed = fingerprints(report_on(tmp_path, LOCKED.replace("refresh", "reload")))
-    changed = fingerprints(report_on(tmp_path, LOCKED.replace("sleep(1)", "sleep(2)", 1)))
-    gone = fingerprints(
+@pytest.mark.parametrize("kind", KINDS)
+def test_fingerprints_change_with_what_they_are_about(kind: Kind, tmp_path: Path) -> None:
+    before = kind(report_on(tmp_path, LOCKED))
+    renamed = kind(report_on(tmp_path, LOCKED.replace("refresh", "reload")))
+    changed = kind(report_on(tmp_path, LOCKED.replace("sleep(1)", "sleep(2)", 1)))
+    gone = kind(
         report_on(
             tmp_path,
             LOCKED.replace("        await asyncio.sleep(1)", "        pass", 1),
@@ -211,4 +294,4 @@ def test_fingerprints_change_with_what_they_are_about(tmp_path: Path) -> None:
 def test_fingerprints_need_no_source() -> None:
     same = msgspec.structs.replace(REPORT, findings=REPORT.findings[:1] * 2)
 
-    assert len(set(fingerprints(same))) == 2
+    assert len(set(by_place(same))) == 2

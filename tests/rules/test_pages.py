@@ -1,8 +1,9 @@
 """The pages of the rules and the fixtures say what is reported, line by line; this holds them to it.
 
 `# want CAN101 "regex"` at the end of a line expects exactly one finding of that code there, whose message
-matches; several may stand on one line. Anything else that is reported is a failure. `# want f: "regex"` is
-matched against the facts that are believed of the function `f`. A fence or a folder may hold several files.
+matches; several may stand on one line. Anything else that is reported is a failure. With `# want possible
+CAN101 "regex"` it is one that `--pedantic` adds. `# want f: "regex"` is matched against the facts that are
+believed of the function `f`. A fence or a folder may hold several files.
 """
 
 import re
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec import structs
 
 from cancellint.cli import main
 from cancellint.config import Config
-from cancellint.drafts import SAME_CAUSE
-from cancellint.model.finding import Finding
+from cancellint.model.finding import SAME_CAUSE, Confidence, Finding
 from cancellint.model.source import Place
 from cancellint.pipeline import run, summaries
 from cancellint.resources import rule_pages
@@ -55,7 +56,7 @@ class Example(NamedTuple):
 # --------------------------------------------------------------------------- reading examples
 
 WANT_COMMENT = re.compile(r"#\s*want\s+(?P<wants>.+?)\s*$")
-WANT = re.compile(r'(?P<subject>CAN\d{3}\b|[\w.]+:)\s*"(?P<regex>(?:[^"\\]|\\.)*)"\s*')
+WANT = re.compile(r'(?P<subject>(?:possible )?CAN\d{3}\b|[\w.]+:)\s*"(?P<regex>(?:[^"\\]|\\.)*)"\s*')
 
 
 def wants_in(path: str, text: str) -> Iterator[tuple[int, str, str]]:
@@ -124,12 +125,15 @@ def differences(example: Example, folder: Path) -> list[str]:
         path.write_text(text, encoding="utf-8")
     config = Config(root=folder, select=selected_for(example))
     report = run(config, [folder])
+    everything = run(structs.replace(config, min_confidence=Confidence.POSSIBLE), [folder])
     wanted = [(name, *want) for name, text in example.files for want in wants_in(name, text)]
-    findings = [want for want in wanted if not want[2].endswith(":")]
+    findings = [want for want in wanted if want[2].startswith("CAN")]
+    possible = [Want(*want) for want in wanted if want[2].startswith("possible ")]
     facts = [want for want in wanted if want[2].endswith(":")]
     return [
         *(f"failed on {failure.subject}: {failure.error}" for failure in report.failures),
         *unmatched(report.findings, [Want(*want) for want in findings], folder),
+        *missing_among(everything.findings, possible, folder),
         *(line for want in facts if (line := unbelieved(config, folder, *want))),
     ]
 
@@ -139,6 +143,20 @@ def selected_for(example: Example) -> tuple[str, ...]:
     return tuple(
         rule.code for rule in catalogue() if not rule.pedantic or example.name.startswith(f"{rule.name}.md:")
     )
+
+
+def missing_among(findings: Iterable[Finding], wants: Iterable[Want], folder: Path) -> Iterator[str]:
+    """What is wanted with `--pedantic` and not reported as possible."""
+    told = [
+        (Path(place.path).resolve().relative_to(folder.resolve()).as_posix(), place.span.line, code, message)
+        for finding in findings
+        if finding.confidence is Confidence.POSSIBLE
+        for code, message, place in told_by(finding)
+    ]
+    for want in wants:
+        where = (want.path, want.line, want.code.removeprefix("possible "))
+        if not any(each[:3] == where and re.search(want.message, each[3]) for each in told):
+            yield f"not reported as possible: {want.path}:{want.line}: {where[2]} {want.message!r}"
 
 
 def unmatched(findings: Iterable[Finding], wants: Iterable[Want], folder: Path) -> Iterator[str]:

@@ -44,6 +44,19 @@ class Homes:
             return self.owning_class(cls, name), name
         return None
 
+    def holder(self, key: FunctionKey, expr: Expr) -> str | None:
+        """Return the class of the object by whose attribute an expression means something, or None."""
+        while isinstance(expr, Item):
+            expr = expr.base
+        if not isinstance(expr, Attr):
+            return None
+        for option in options(self._effects.types.of(key, expr.base)):
+            if isinstance(option, Instance) and self._program.cls(option.cls) is not None:
+                return option.cls
+        params = self._program.function(key).params
+        is_own = bool(params) and expr.base == Name(params[0].name)
+        return self._program.class_of(key) if is_own else None
+
     def owning_class(self, cls: str, name: str) -> str:
         """Return the topmost class of a family whose own methods assign an attribute."""
         for base in (*reversed(self._program.bases(cls)), cls):

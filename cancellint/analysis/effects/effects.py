@@ -76,6 +76,7 @@ from cancellint.model.types import (
     FunctionKey,
     Instance,
     LibraryCallee,
+    LibraryFunction,
     NoneValue,
     Pending,
     ProjectCallee,
@@ -645,6 +646,8 @@ class Effects:
             measures = Role.LOOKS in entry.roles and entry.returns in _MEASURES
             gathered.arguments.append(Argument(callee.receiver, Fate.LOOKS if measures else Fate.PASSES))
         gathered.add(*acts_of_container(frame, callee))
+        if entry.calls is not None and entry.awaitable:
+            gathered.add(*self._locked_elsewhere(key, callee, entry))
         if entry.of == "result":
             of = RESULT
         if of is None:
@@ -670,6 +673,25 @@ class Effects:
                     gathered.add(Locks(of, kind))
             if Role.RELEASES in entry.roles:
                 gathered.add(Releases(of, kind))
+
+    def _locked_elsewhere(
+        self, key: FunctionKey, callee: Callee, entry: Entry
+    ) -> Iterator[Acquires | Releases]:
+        """Yield the locks that a thread, which is waited for, is told to take or to release."""
+        assert entry.calls is not None
+        for called in operands(entry, entry.calls, callee):
+            for option in options(self.types.of(key, called)):
+                if not isinstance(option, LibraryFunction) or option.receiver is None:
+                    continue
+                known = self.operations.knowledge.entry(option.name)
+                kind = self.operations.lock_kind(option.name.rpartition(".")[0])
+                path = self.frame(key).path(option.receiver) if option.frame in (None, key) else None
+                if known is None or kind is None or path is None:
+                    continue
+                if Role.ACQUIRES in known.roles:
+                    yield Acquires(path, kind)
+                if Role.RELEASES in known.roles:
+                    yield Releases(path, kind)
 
     def _may_suspend(self, key: FunctionKey, callee: Callee, entry: Entry) -> bool:
         """Tell whether a library's call may have to wait; what puts waits for room, if for anything."""

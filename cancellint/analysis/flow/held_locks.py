@@ -68,10 +68,14 @@ class HeldLocks:
         held = self._solution.before(self._facts.block_of(step), step) if self._solution is not None else None
         return held or {}
 
-    @property
-    def has_async(self) -> bool:
-        """Whether the function takes a lock of the event loop at all."""
-        return any(lock.kind is LockKind.ASYNC for locks in self._acquired.values() for lock in locks)
+    def takes(self, kind: LockKind) -> bool:
+        """Tell whether the function takes a lock of a kind at all."""
+        return any(lock.kind is kind for locks in self._acquired.values() for lock in locks)
+
+    def takings(self) -> Iterator[tuple[int, Acquires]]:
+        """Yield the steps that take a lock, each with the lock."""
+        for step, locks in self._acquired.items():
+            yield from ((step, lock) for lock in locks)
 
     def is_locked(self, step: int) -> bool:
         """Tell whether a lock of the event loop is surely held: only one task at a time gets there."""

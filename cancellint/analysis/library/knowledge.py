@@ -258,6 +258,11 @@ class Knowledge:
         classes = (self._entries.get(cls) for cls in self._bases(name.rpartition(".")[0]))
         return next((cls.source for cls in classes if cls is not None and cls.source is not None), None)
 
+    @cached_property
+    def forbids_awaits(self) -> bool:
+        """Whether objects of any class must not be held across an await."""
+        return any(entry.not_across_await for entry in self._entries.values())
+
     def is_weak(self, cls: str) -> bool:
         """Whether a class of containers holds its elements weakly."""
         entry = self.entry(cls)
@@ -506,7 +511,7 @@ MAX_TYPE = 1_000
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound", "permits")
+_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound", "permits", "guards")
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
@@ -576,6 +581,7 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         entry.enters,
         entry.bound,
         entry.permits,
+        entry.guards,
     )
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):

@@ -18,6 +18,7 @@ from cancellint.analysis.summaries.kinds import kinds
 from cancellint.analysis.summaries.parameters import parameter_fates
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign, Attr, Call, Name
+from cancellint.model.knowledge import LockKind
 from cancellint.model.summary import (
     KEPT,
     RESULT,
@@ -67,6 +68,8 @@ class Result(Struct, frozen=True):
     """for each of `races`, what it drops"""
     takes_lock: bool = False
     """a lock of the event loop is taken here, and may be held at a later await"""
+    takes_thread_lock: bool = False
+    """a lock of threads is taken here"""
     may_exchange: bool = False
     """a request is sent here, and what may be its reply is awaited"""
     may_owe: bool = False
@@ -113,7 +116,8 @@ def summarize(effects: Effects, facts: Facts, promised: bool = False) -> Result:
         facts.drains,
         tuple(race_origin(facts, verdict) for verdict in races if verdict.read_again is not None),
         may_owe=may_owe(facts),
-        takes_lock=held.has_async,
+        takes_lock=held.takes(LockKind.ASYNC),
+        takes_thread_lock=held.takes(LockKind.THREAD),
         may_exchange=may_exchange(facts),
         refuted=tuple(sorted(_firmest(broken))),
     )

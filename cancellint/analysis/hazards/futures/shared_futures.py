@@ -7,12 +7,13 @@ from itertools import islice
 
 from msgspec import Struct
 
+from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE
-from cancellint.analysis.engine.graph import CANCELLED
+from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NOT_CANCELLED
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
-from cancellint.analysis.engine.reachability import after_block, behind, leads_to, may_follow
+from cancellint.analysis.engine.reachability import after_block, behind, leads_to, may_follow, reaches
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.futures.futures import Futures
@@ -29,15 +30,19 @@ from cancellint.model.ir import (
     AwaitKind,
     Call,
     Const,
+    Element,
     Expr,
     Function,
     Item,
+    Leaves,
     Name,
+    Op,
     Return,
+    Step,
     Temp,
     Yield,
 )
-from cancellint.model.knowledge import Role
+from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import (
     CallSite,
     FunctionKey,
@@ -90,6 +95,7 @@ class SharedFutures:
         self._facts_of = facts_of
         self._program = futures.program
         self._types = futures.effects.types
+        self._exposure = Exposure(futures.program)
 
     def of(self, key: FunctionKey) -> Iterator[Shared]:
         """Yield the awaits and returns of shared futures in a function, in the order of its steps."""
@@ -119,6 +125,8 @@ class SharedFutures:
         ends = self._ends_when_cancelled(key, number)
         if kind is None or RETURN_EXIT in ends or not homes or self._cancels(key, future):
             return None
+        if self._is_over(key, number, future) or self._is_after_a_cancellation(key, number):
+            return None
         function = self._program.function(key)
         steps = range(len(function.steps))
         certain = frozenset(each for each in steps if self._always_fills(key, each, homes, _DEEPEST))
@@ -141,6 +149,43 @@ class SharedFutures:
         return Shared(
             CallSite(key, number), future, sharing, kind, self._is_alone(key, number), stored, confidence
         )
+
+    def _is_over(self, key: FunctionKey, number: int, future: Expr) -> bool:
+        """Tell whether a test has found a future among those that are done: nobody waits for it any more."""
+        flow = self._program.flow(key)
+        for block in flow.blocks:
+            match block.test:
+                case Op(op="in", operands=(asked, container)) if asked == future:
+                    found = (edge.to for edge in block.edges if edge.leaves is Leaves.TRUE)
+                    through = any(flow.dominance.dominates(to, flow.block_of(number)) for to in found)
+                    if through and self._has_the_done(key, container):
+                        return True
+                case _:
+                    pass
+        return False
+
+    def _has_the_done(self, key: FunctionKey, container: Expr) -> bool:
+        """Tell whether a variable has the first of what a wait for several gives."""
+        steps = self._program.function(key).steps
+        return any(
+            self._leaves_the_rest_running(key, steps[each.value.value.step])
+            for each in steps
+            if isinstance(each, Assign) and each.target == container
+            if isinstance(each.value, Element) and each.value.index == 0
+            if isinstance(each.value.value, Temp)
+        )
+
+    def _leaves_the_rest_running(self, key: FunctionKey, step: Step) -> bool:
+        if not isinstance(step, Await) or not isinstance(step.value, Temp):
+            return False
+        callees = self._types.callees(key, step.value.step)
+        known = map(self._futures.effects.operations.known, callees)
+        return any(each is not None and each.entry.race is RaceKind.LEAVES_RUNNING for each in known)
+
+    def _is_after_a_cancellation(self, key: FunctionKey, number: int) -> bool:
+        """Tell whether only a first cancellation leads to an await, so that it takes a second one to harm."""
+        flow = self._futures.unwinding(key).flow
+        return not reaches(flow, ENTRY, flow.block_of(number), NOT_CANCELLED)
 
     def _is_alone(self, key: FunctionKey, number: int) -> bool:
         match self._program.function(key).steps[number]:
@@ -393,9 +438,13 @@ class SharedFutures:
                     part.startswith("_") for part in function.qualname.split(".")
                 )
                 unknown = sum(1 for _ in self._futures.inflows.unknown_callers(key))
-                several = len(waiting) + unknown > 1 or not callers
+                several = len(waiting) + unknown > 1 or (not callers and self._is_offered(key))
                 firm = public and several and not self._is_locked(at)
                 return Confidence.LIKELY if firm else Confidence.POSSIBLE
+
+    def _is_offered(self, key: FunctionKey) -> bool:
+        """Tell whether users may call what the program does not call itself, by what its package exports."""
+        return self._exposure.is_exported(key) or not self._exposure.declares_api(key.module)
 
     def _is_locked(self, at: CallSite) -> bool:
         """Tell whether a lock is held at a step, so that only one at a time can wait there."""

@@ -24,6 +24,7 @@ from cancellint.model.ir import (
     Expr,
     Function,
     Item,
+    Load,
     Name,
     Step,
 )
@@ -74,10 +75,10 @@ class UnmarkedWaiters:
         for name, at in marks.items():
             if name in marked:
                 continue
-            found = next(self._givers(key, name), None)
-            if found is not None:
-                giver, given, what = found
-                yield UnmarkedWaiter(number, name, at, giver, given, what)
+            for giver, given, what in self._givers(key, name):
+                if _reads(function, Attr(receiver, what)):
+                    yield UnmarkedWaiter(number, name, at, giver, given, what)
+                    break
 
     def _waits(self, key: FunctionKey, value: Expr) -> bool:
         """Tell whether what is awaited is told by others: a condition or an event, with a time limit."""
@@ -149,6 +150,13 @@ def _looks_at(function: Function, mark: str) -> bool:
     """Tell whether a method tests an attribute of its object."""
     tested = Attr(Name(function.params[0].name), mark)
     return any(tested in parts(block.test) for block in function.blocks if block.test is not None)
+
+
+def _reads(function: Function, attribute: Attr) -> bool:
+    """Tell whether a method looks at an attribute of its object: it is for this that it waits."""
+    tests = (block.test for block in function.blocks if block.test is not None)
+    read = (step.value for step in function.steps if isinstance(step, Load))
+    return any(attribute in parts(expr) for expr in (*tests, *read))
 
 
 def _only_after(flow: ControlFlow, number: int, leaving: EdgeClass) -> frozenset[int]:

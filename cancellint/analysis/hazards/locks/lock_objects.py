@@ -1,15 +1,16 @@
 """What a lock is by the tables: how many may hold it, and what becomes of whoever takes it twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.effects.operations import operands
 from cancellint.analysis.library.knowledge import argument
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.ir import Await, AwaitKind, Call, Const, Expr, Star, Temp
+from cancellint.model.ir import Attr, Await, AwaitKind, Call, Const, Enter, Expr, Star, Temp
 from cancellint.model.knowledge import Entry, Role
-from cancellint.model.types import CallSite, FunctionKey, Instance, LibraryCallee
+from cancellint.model.types import Callee, CallSite, FunctionKey, Instance, LibraryCallee
 
 
 class LockObject(Struct, frozen=True):
@@ -62,18 +63,26 @@ def _permits(effects: Effects, entry: Entry, name: str, made: CallSite | None) -
 
 def taken_at(effects: Effects, key: FunctionKey, step: int) -> Expr | None:
     """Return the lock that a step itself takes by a library's method, as written there."""
-    match effects.program.function(key).steps[step]:
-        case Await(kind=AwaitKind.ENTER, value=value):
+    steps = effects.program.function(key).steps
+    match steps[step]:
+        case Await(kind=AwaitKind.ENTER, value=value) | Enter(value=value):
             return value
-        case Await(value=Temp(step=made)) if isinstance(effects.program.function(key).steps[made], Call):
-            for callee in effects.types.callees(key, made):
-                known = effects.operations.known(callee)
-                if known is not None and Role.ACQUIRES in known.entry.roles:
-                    return callee.receiver
-            for operation in effects.awaited(key, step):
-                known = effects.operations.known(operation.callee)
-                if known is not None and Role.ACQUIRES in known.entry.roles:
-                    return operation.callee.receiver if operation.site.function == key else None
-            return None
+        case Await(value=Temp(step=made)) if isinstance(steps[made], Call):
+            callees = effects.types.callees(key, made)
+            inner = (each.callee for each in effects.awaited(key, step) if each.site.function == key)
+            return next(_acquired_by(effects, (*callees, *inner)), None)
+        case Call():
+            return next(_acquired_by(effects, effects.types.callees(key, step)), None)
         case _:
             return None
+
+
+def _acquired_by(effects: Effects, callees: Iterable[Callee]) -> Iterator[Expr]:
+    """Yield what library calls acquire, also those that a thread is told to make."""
+    for callee in callees:
+        known = effects.operations.known(callee)
+        if known is not None and Role.ACQUIRES in known.entry.roles and callee.receiver is not None:
+            yield callee.receiver
+        if known is not None and known.entry.calls is not None and known.entry.awaitable:
+            called = (each for each in operands(known.entry, known.entry.calls, callee))
+            yield from (each.base for each in called if isinstance(each, Attr))

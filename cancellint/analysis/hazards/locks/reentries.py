@@ -9,11 +9,12 @@ from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import may_follow
 from cancellint.analysis.flow.facts import Facts, FactsOf
-from cancellint.analysis.flow.held_locks import HeldLocks, Holding
+from cancellint.analysis.flow.held_locks import Held, HeldLocks, Holding
+from cancellint.analysis.hazards.locks.lock_homes import LockHomes
 from cancellint.analysis.hazards.locks.lock_objects import LockObject, taken_at
 from cancellint.analysis.hazards.locks.ways_in import MOST_PLACES, Reach, WayIn, WaysIn
-from cancellint.model.finding import Confidence
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit
+from cancellint.model.finding import Confidence, weakest
+from cancellint.model.ir import Assign, Await, AwaitKind, Call, Enter, Exit, Item, Name
 from cancellint.model.knowledge import LockKind, RaceKind, Role
 from cancellint.model.summary import Locks, Path, Releases
 from cancellint.model.types import FunctionKey
@@ -33,10 +34,11 @@ class Reentry(Struct, frozen=True):
 class Reentries:
     """Looks at what is held where a function waits."""
 
-    def __init__(self, effects: Effects, facts_of: FactsOf) -> None:
+    def __init__(self, effects: Effects, homes: LockHomes, facts_of: FactsOf) -> None:
         self._effects = effects
         self._facts_of = facts_of
         self._ways = WaysIn(effects, facts_of)
+        self._homes = homes
 
     def of(self, key: FunctionKey) -> Iterator[Reentry]:
         """Yield the steps at which a function waits for a lock that it holds, one per taking."""
@@ -47,12 +49,18 @@ class Reentries:
             if _leaves(facts, step):
                 continue
             for lock in facts.effect(step).of_kind(Locks):
-                holding = held.at(step).get(lock.path)
-                if holding is None or lock.kind is not LockKind.ASYNC or holding.taken in (step, *told):
+                here = held.at(step)
+                holding = here.get(lock.path)
+                if lock.kind is not LockKind.ASYNC or (
+                    holding is not None and holding.taken in (step, *told)
+                ):
                     continue
-                found = self._reentry(facts, step, lock, holding)
-                if found is not None:
-                    told.add(holding.taken)
+                if holding is None:
+                    found = self._by_other_name(facts, step, lock, here) if here else None
+                else:
+                    found = self._reentry(facts, step, lock, holding)
+                if found is not None and found.taken not in told:
+                    told.add(found.taken)
                     yield found
         for found in self._of_started(facts, held):
             if found.taken not in told:
@@ -94,16 +102,45 @@ class Reentries:
         most = max(way.lock, key=lambda each: -1 if each.permits is None else -each.permits)
         return Reentry(step, holding.taken, lock.path, way, most, _confidence(way, holding, most))
 
+    def _by_other_name(self, facts: Facts, step: int, lock: Locks, held: Held) -> Reentry | None:
+        """Return a wait for a lock that is held by another name: it was handed to a part of `self`."""
+        if lock.path.root != "param:0" or len(lock.path.fields) < 2:
+            return None
+        for path, holding in held.items():
+            first = taken_at(self._effects, facts.key, holding.taken)
+            if holding.kind is not LockKind.ASYNC or path.root != "param:0" or first is None:
+                continue
+            way = self._ways.of(facts.key, step, lock, (holding.taken,))
+            if way is None or way.expr is None or not way.lock or holding.taken == step:
+                continue
+            leaf = way.leaf.function
+            own, other = self._homes.homes.of(facts.key, first), self._homes.homes.of(leaf, way.expr)
+            if own is None or own == other or self._homes.of(leaf, way.expr) != own:
+                continue  # the same attribute of another object has a lock of its own
+            if holding.surely and _blocks_alone(way.lock[0]) and not self._is_cancelled(facts, way):
+                confidence = weakest(Confidence.LIKELY, _confidence(way, holding, way.lock[0]))
+                return Reentry(step, holding.taken, path, way, way.lock[0], confidence)
+        return None
+
     def _is_same(self, facts: Facts, step: int, lock: Path, taken: int, way: WayIn) -> bool:
         """Tell whether a path means the same object at both places."""
-        if any(field.startswith("[") for field in lock.fields):
-            first = taken_at(self._effects, facts.key, taken)
-            if len(way.hops) > 1 or first is None or first != way.expr:
-                return False
+        if "[]" in lock.fields and not self._is_same_key(facts, taken, way):
+            return False
         if len(set(lock.fields)) < len(lock.fields) or self._is_assigned(facts, lock):
             return False
         kind, _, made = lock.root.partition(":")
         return kind != "temp" or not self._made_again(facts, int(made), taken, step)
+
+    def _is_same_key(self, facts: Facts, taken: int, way: WayIn) -> bool:
+        """Tell whether a container is asked with one key, that of a variable which is bound only once."""
+        first = taken_at(self._effects, facts.key, taken)
+        if not isinstance(first, Item) or first.key != way.key or not isinstance(way.key, Name):
+            return False
+        name = way.key.id
+        if any(isinstance(each, Assign) and each.target == way.key for each in facts.function.steps):
+            bound = facts.frame.value_of(name)
+            return bound is not None and isinstance(bound, Name)
+        return name in facts.frame.params
 
     def _is_assigned(self, facts: Facts, lock: Path) -> bool:
         """Tell whether the function gives the variable or attribute another lock."""
@@ -127,7 +164,8 @@ class Reentries:
                 return Halt.FOUND
             return Halt.STOP if lock in facts.effect(at).paths(Releases) or at == holding.taken else ()
 
-        start = PathPoint(facts.block_of(holding.taken), (), holding.taken + 1, ())
+        known = facts.known_before(holding.taken)
+        start = PathPoint(facts.block_of(holding.taken), (), holding.taken + 1, known)
         search = PathSearch(facts.flow, passed, tests=facts.tests, cap=MOST_PLACES)
         return search.run([start]).outcome is Outcome.FOUND
 

@@ -63,6 +63,8 @@ class WayIn(Struct, frozen=True):
     """which of several methods runs is not known"""
     expr: Expr | None = None
     """the lock as written where it is waited for"""
+    key: Expr | None = None
+    """the key of a lock in a container, in terms of the function that the way begins in"""
 
     @property
     def leaf(self) -> CallSite:
@@ -95,6 +97,7 @@ class WaysIn:
         reach, timed, overridden = Reach.SURELY, False, False
         of_task = CallSite(key, step) if started is not None else None
         decided = self._facts_of(key).known_before(step)
+        calls_made: list[ProjectCallee | None] = []
         for _ in DEEPEST.rounds():
             facts = self._facts_of(key)
             effect = facts.effect(step) if started is None or len(hops) > 1 else started
@@ -104,13 +107,15 @@ class WaysIn:
             if origin is None:
                 expr = taken_at(self._effects, key, step)
                 objects = tuple(lock_objects(self._effects, key, expr)) if expr is not None else ()
-                return WayIn(tuple(hops), objects, reach, timed, of_task, overridden, expr)
+                outer = self._in_first_terms(expr.key, calls_made) if isinstance(expr, Item) else None
+                return WayIn(tuple(hops), objects, reach, timed, of_task, overridden, expr, outer)
             callee, fact = origin
             if not isinstance(fact, Locks):
                 return None
             calls = tuple(self._calls(key, step))
             overridden = overridden or len({call.key for call in calls}) > 1
             call = next((each for each in calls if each.key == callee), None)
+            calls_made.append(call)
             decided = self._passed(facts, callee, call, decided)
             step, here = self._reach(callee, fact, decided, frozenset(changed))
             if here is Reach.NEVER or CallSite(callee, step) in hops:
@@ -120,6 +125,19 @@ class WaysIn:
             hops.append(CallSite(callee, step))
             key, lock = callee, fact
         return None
+
+    def _in_first_terms(self, value: Expr, calls: list[ProjectCallee | None]) -> Expr | None:
+        """Return a callee's parameter as the outermost caller has given it, None for anything else."""
+        for call in reversed(calls):
+            if call is None or not isinstance(value, Name):
+                return None
+            params = self._effects.program.function(call.key).params
+            index = next((number for number, each in enumerate(params) if each.name == value.id), None)
+            given = self._effects.given(call).get(index) if index is not None else None
+            if given is None:
+                return None
+            value = given
+        return value
 
     def _changed_by(self, key: FunctionKey, steps: tuple[int, ...]) -> Iterator[str]:
         """Yield what a function changes, and what those change that some of its steps call."""

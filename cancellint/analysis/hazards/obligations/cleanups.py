@@ -81,6 +81,7 @@ class _Cleanups:
         """Tell whether an act serves what the handler does about the error, and undoes nothing."""
         return (
             self._serves_a_retry(step, handler, await_)
+            or self._is_acquired_there(act, handler)
             or self._is_put_back(act, handler)
             or self._is_set_anyway(step, act, handler, await_)
         )
@@ -97,6 +98,13 @@ class _Cleanups:
             if isinstance(self._facts.function.steps[each], Raise)
         )
         return any(not flow.dominance.dominates(through, block) for block in raising)
+
+    def _is_acquired_there(self, act: Act, handler: int) -> bool:
+        """Tell whether what a handler releases is what it has acquired for itself."""
+        return act.verb is Verb.RELEASES and any(
+            other.verb is Verb.ACQUIRES and other.subject == act.subject
+            for _, other in self._paths.acts_in(handler)
+        )
 
     def _is_put_back(self, act: Act, handler: int) -> bool:
         """Tell whether a `finally` in the handler gives an attribute the value again that it had before."""

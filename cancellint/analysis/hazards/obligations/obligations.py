@@ -92,6 +92,8 @@ class Debt(Struct, frozen=True):
     confidence: Confidence
     undone: tuple[int, ...] = ()
     """all steps that undo it"""
+    is_answered: bool = False
+    """another function undoes it as well, when what is awaited arrives"""
 
     @property
     def handler(self) -> int:
@@ -359,10 +361,11 @@ class Obligations:
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
     ) -> Debt | None:
+        answered = self._answered(obligation, await_)
         found = (
             self._witness(obligation, block),
             elsewhere,
-            self._answered(obligation, await_),
+            answered,
             self._given_back_by_counterpart(obligation),
         )
         if not self._would_put_back(obligation, block):
@@ -386,7 +389,16 @@ class Obligations:
         elif confidence is Confidence.CERTAIN and self._may_end_by_itself(obligation, witness):
             confidence = Confidence.LIKELY
         undone = tuple(step for step in self._facts.acts if self._undone_at(obligation, (step,)))
-        return Debt(obligation.kind, obligation.act, obligation.taken, await_, witness, confidence, undone)
+        return Debt(
+            obligation.kind,
+            obligation.act,
+            obligation.taken,
+            await_,
+            witness,
+            confidence,
+            undone,
+            is_answered=answered is not None,
+        )
 
     def _would_put_back(self, obligation: Obligation, block: int) -> bool:
         """Tell whether an await stands between a caller's returning something and its being put back."""

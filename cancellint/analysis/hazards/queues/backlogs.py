@@ -94,6 +94,8 @@ class _Use(Struct, frozen=True):
     home: Home | None
     method: str
     data: tuple[Expr, ...] = ()
+    holder: str | None = None
+    """the class of the object that has the queue, where that is known"""
 
 
 _FEEDS = frozenset({"put", "put_nowait", "send", "send_nowait", "append", "appendleft", "extend"})
@@ -242,7 +244,7 @@ class Backlogs:
         made_at = self._made_at(key, base)
         home = self._homes.of(key, base)
         if made_at or home is not None:
-            yield _Use(CallSite(key, number), made_at, home, method, args)
+            yield _Use(CallSite(key, number), made_at, home, method, args, self._homes.holder(key, base))
             return
         for caller, given in self._arguments(key, base):
             yield _Use(
@@ -251,6 +253,7 @@ class Backlogs:
                 self._homes.of(caller, given),
                 method,
                 args,
+                self._homes.holder(caller, given),
             )
 
     def _made_at(self, key: FunctionKey, expr: Expr) -> frozenset[CallSite]:
@@ -307,13 +310,31 @@ class Backlogs:
             return None
         if all(self._answers(each) for each in drains) or self._keeps_up(drains):
             return None
-        found = [feed for use in feeds if (feed := self._feed(use, drains)) is not None]
+        found = [
+            feed
+            for use in feeds
+            if any(self._may_be_one(use, each) for each in uses if self._is_drain(made.kind, each))
+            if (feed := self._feed(use, drains)) is not None
+        ]
         if not found:
             return None
         best = min(found, key=lambda feed: (feed.inflow.confidence.rank, feed.at))
         waiting = [each for each in drains if self._is_patient(each)]
         handed_on = bool(waiting) and all(map(self._is_handed_on, waiting))
         return Backlog(made.site, made.kind, made.shown, best, tuple(drains), handed_on)
+
+    def _may_be_one(self, feed: _Use, drain: _Use) -> bool:
+        """Tell whether the objects that have the queue may be the same: of one line of classes, or unknown.
+
+        What a base class makes, each object of its subclasses has for itself.
+        """
+        if feed.holder is None or drain.holder is None:
+            return True
+        lines = [(cls, *self._program.bases(cls)) for cls in (feed.holder, drain.holder)]
+        if feed.holder in lines[1] or drain.holder in lines[0]:
+            return True
+        makers = {self._program.class_of(site.function) for site in feed.made_at & drain.made_at}
+        return any(maker is None or maker not in lines[0] or maker not in lines[1] for maker in makers)
 
     def _feed(self, use: _Use, drains: list[CallSite]) -> Feed | None:
         inflow = self._inflows.of(use.at.function, use.at.step, use.data)

@@ -12,10 +12,11 @@ from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, Pat
 from cancellint.analysis.engine.reachability import behind, may_follow
 from cancellint.analysis.flow.handlers import Handlers
 from cancellint.analysis.hazards.tasks.contenders import COPIES, gives_awaitables
-from cancellint.analysis.program.expressions import last_name
+from cancellint.analysis.program.expressions import last_name, parts
 from cancellint.model.ir import (
     RETURN_EXIT,
     Assign,
+    Attr,
     Await,
     AwaitKind,
     Call,
@@ -209,14 +210,19 @@ def _given(effects: Effects, key: FunctionKey, operation: Operation) -> Iterator
             yield path
 
 
-def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
-    """Tell whether a coroutine function, or asynchronous generator, runs until it is stopped or fails."""
+def never_returns(
+    effects: Effects, key: FunctionKey, depth: int = DEEPEST, *, unless_told: bool = False
+) -> bool:
+    """Tell whether a coroutine function, or asynchronous generator, runs until it is stopped or fails.
+
+    With `unless_told` a loop counts that goes on until an attribute of an object says that it is to end.
+    """
     handlers, flow = Handlers(effects, key), effects.program.flow(key)
     goes_on = False
 
     def onward(here: PathPoint[tuple[()]], edge: Edge) -> tuple[()] | None:
         nonlocal goes_on
-        if not _goes_on(handlers, edge):
+        if not _goes_on(handlers, edge) or (unless_told and _is_told(effects, key, here.block, edge)):
             return None
         last = flow.last_step(here.block)
         if depth and last is not None and _waits_for_ever(effects, key, last, edge, depth):
@@ -227,6 +233,22 @@ def never_returns(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> b
 
     ends = PathSearch(flow, None, onward).run([behind(flow, None)]).ends
     return goes_on and all(end.exit != RETURN_EXIT for end in ends)
+
+
+def _is_told(effects: Effects, key: FunctionKey, block: int, edge: Edge) -> bool:
+    """Tell whether an edge leaves a loop at its first test, and that asks an attribute of an object."""
+    flow = effects.program.flow(key)
+    test = flow.blocks[block].test
+    if test is None or edge.leaves not in (Leaves.TRUE, Leaves.FALSE):
+        return False
+    for loop in flow.loops:
+        if loop.header == block and edge.to not in loop.blocks:
+            steps = effects.program.function(key).steps
+            asked = [*parts(test)]
+            calls = (steps[part.step] for part in asked if isinstance(part, Temp))
+            asked += [part for call in calls if isinstance(call, Call) for part in parts(call.func)]
+            return any(isinstance(part, Attr) and isinstance(part.base, Name | Attr) for part in asked)
+    return False
 
 
 def _goes_on(handlers: Handlers, edge: Edge) -> bool:
