@@ -67,7 +67,7 @@ class BlockingCalls:
         for site in self._program.calls.of_any(self._stalling_names):
             callees = self._effects.types.callees(site.function, site.step)
             names = [self._stalls_at(site, callee) for callee in callees]
-            if all(names):
+            if all(names) and self._uses.waiting_for(site) < 0:  # what is awaited is another one of that name
                 yield site, str(names[0])
 
     def _stalls_at(self, site: CallSite, callee: Callee) -> str | None:
@@ -117,7 +117,10 @@ class BlockingCalls:
 
     def _callers(self, key: FunctionKey) -> Iterator[CallSite]:
         """Yield the calls that run a plain function, those that construct an object included."""
-        yield from (site for site, _ in self._uses.calls(key))
+        for site, _ in self._uses.calls(key):
+            # what is awaited is a coroutine: of the methods that may be meant, not the plain one
+            if self._uses.waiting_for(site) < 0 and self._is_the_only_one(site):
+                yield site
         cls = self._program.class_of(key)
         if cls is None or self._program.function(key).name != "__init__":
             return
@@ -129,6 +132,10 @@ class BlockingCalls:
             ):
                 yield site
 
+    def _is_the_only_one(self, site: CallSite) -> bool:
+        """Tell whether a call reaches one function, and not one of several that override each other."""
+        return len(self._effects.types.callees(site.function, site.step)) == 1
+
     def _runs_where_called(self, function: Function) -> bool:
         """Tell whether a plain function's body runs whenever it is called, in the thread that calls it."""
         if function.kind != "function" or function.is_generator:
@@ -137,7 +144,7 @@ class BlockingCalls:
         return len(names) == len(function.decorators) and _TRANSPARENT.issuperset(names)
 
     def _confidence(self, key: FunctionKey, chain: tuple[CallSite, ...]) -> Confidence:
-        """Return how firmly it stands that others wait meanwhile: that there are any."""
+        """Return how firmly it stands that others wait meanwhile: that there are any, and it is called."""
         names = [self._program.function(each).name for each in (key, *(site.function for site in chain))]
         if not self._has_tasks and not self._exposure.is_exported(key):
             return Confidence.POSSIBLE

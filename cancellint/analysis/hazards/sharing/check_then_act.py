@@ -8,6 +8,7 @@ from msgspec import Struct
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
 from cancellint.analysis.engine.reachability import after_step, may_follow, reachable
+from cancellint.analysis.flow.cancellation_paths import only_fails
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.sharing.replacing import replacements
@@ -34,6 +35,10 @@ from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
 DEEPEST = 3
 """Methods that call one another between a test and the write."""
+
+
+_RESETS = (Const("none", "None"), Const("bool", "False"))
+"""What an attribute is given when its object ends."""
 
 
 class Harm(enum.Enum):
@@ -122,6 +127,9 @@ class ChecksThenActs:
         for edge in block.edges:
             if edge.leaves not in (Leaves.TRUE, Leaves.FALSE) or edge.to < 0:
                 continue
+            others = [each.to for each in block.edges if each is not edge and each.to >= 0]
+            if any(only_fails(facts, other) for other in others):
+                continue  # it is no question whether to do it, but whether one may
             inside = facts.flow.dominance.dominated(edge.to)
             for awaited in sorted(suspending):
                 if facts.flow.block_of(awaited) not in inside or held.is_locked(awaited):
@@ -144,7 +152,7 @@ class ChecksThenActs:
         for at in after:
             step = facts.function.steps[at]
             if isinstance(step, Assign) and step.target == Attr(own, name):
-                return CallSite(facts.key, at)
+                return CallSite(facts.key, at) if step.value not in _RESETS else None
         if facts.effect(awaited).of_kind(Locks):
             return None  # the callee takes a lock, and may well look again
         for at in (awaited, *after):

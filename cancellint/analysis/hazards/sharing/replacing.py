@@ -23,8 +23,8 @@ class Replacement(Struct, frozen=True):
     adds: bool = False
     hands_over: bool = False
     """the method returns something: it may be one that reads on from where it was, for a single reader"""
-    whole: bool = False
-    """the attribute is all that the await gives: it may be a state that is brought up to date"""
+    alone: bool = False
+    """the answer replaces nothing else: it may be a state that is brought up to date"""
 
 
 def replacements(facts: Facts) -> Iterator[Replacement]:
@@ -44,8 +44,20 @@ def replacements(facts: Facts) -> Iterator[Replacement]:
             elif not step.op and any(
                 part == step.target for value in given(facts, wait) for part in parts(value)
             ):
-                whole = step.value == Temp(wait)
-                yield Replacement(step.target.name, wait, at, hands_over=_hands_over(facts), whole=whole)
+                alone = len(_replaced_by(facts, own, wait)) < 2
+                yield Replacement(step.target.name, wait, at, hands_over=_hands_over(facts), alone=alone)
+
+
+def _replaced_by(facts: Facts, own: Name, awaited: int) -> frozenset[Expr]:
+    """Return the attributes of an object that are given parts of what an await gives."""
+    return frozenset(
+        step.target
+        for step in facts.function.steps
+        if isinstance(step, Assign)
+        and isinstance(step.target, Attr)
+        and step.target.base == own
+        and _comes_from(facts, step.value, awaited)
+    )
 
 
 def _hands_over(facts: Facts) -> bool:
