@@ -458,10 +458,20 @@ class Backlogs:
                 return isinstance(step, Await)
 
     def _is_asked_for(self, drain: CallSite) -> bool:
-        """Tell whether a function that users may call takes one item and gives it to them."""
-        flow = self._program.flow(drain.function)
-        loops = flow.cycle(flow.block_of(drain.step)) and not self._is_handed_on(drain)
-        return not loops and self._exposure.is_nameable(drain.function)
+        """Tell whether a function that users may call gives them one item, or items to what they give."""
+        if not self._exposure.is_nameable(drain.function):
+            return False
+        function, flow = self._program.function(drain.function), self._program.flow(drain.function)
+        turn = flow.cycle(flow.block_of(drain.step))
+        given = {param.name for param in function.params}
+        return (
+            not turn
+            or self._is_handed_on(drain)
+            or any(
+                isinstance(step, Call) and isinstance(step.func, Name) and step.func.id in given
+                for step in (function.steps[number] for number in flow.steps_of(turn))
+            )
+        )
 
     def _is_handed_on(self, drain: CallSite) -> bool:
         """Tell whether a generator yields what it takes in the same turn of its loop."""
