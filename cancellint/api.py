@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cancellint.checking import Order, carry_out
 from cancellint.config import AssumeRaced
 from cancellint.formats import FORMATS, Look, rendered
 from cancellint.frontend.discover import project_root
@@ -15,6 +14,7 @@ from cancellint.mistakes import Mistake
 from cancellint.model.finding import Canceller, Confidence, Finding, Note, Severity, TextEdit
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
+from cancellint.orders import Order, carry_out
 from cancellint.overrides import Overrides
 from cancellint.projects import SettingsFrom
 from cancellint.reporters.fingerprints import by_trace

@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from cancellint.frontend.functions import functions_of
 from cancellint.frontend.notebook import SUFFIX as NOTEBOOK
 from cancellint.mistakes import Mistake
 from cancellint.model.finding import Finding
@@ -27,14 +26,14 @@ class ChangesError(Mistake):
 
 
 class Changed(Struct, frozen=True):
-    """Lines of a file, from one to another."""
+    """Lines of a file, from one to another; none where the last is before the first."""
 
     first: int
     last: int
 
     def touches(self, first: int, last: int) -> bool:
         """Whether any of these lines is among those of the change."""
-        return self.first <= last and first <= self.last
+        return self.first <= self.last and self.first <= last and first <= self.last
 
 
 EVERYTHING = (Changed(1, 2**31),)
@@ -44,7 +43,23 @@ class Changes(Struct, frozen=True):
     """What has changed, by the real path of the file."""
 
     revision: str
+    root: Path
+    """the top of the working tree"""
+    base: str
+    """the commit at which its history parted from the revision's"""
     lines: Mapping[str, tuple[Changed, ...]]
+
+    def concern(self, file: Path) -> bool:
+        """Whether anything in a file has changed."""
+        return os.path.realpath(file) in self.lines
+
+    def text_before(self, file: Path) -> bytes:
+        """What stood in a file before; nothing where there was none."""
+        name = os.path.relpath(os.path.realpath(file), os.path.realpath(self.root)).replace(os.sep, "/")
+        try:
+            return _git(self.root, "cat-file", "blob", f"{self.base}:{name}")
+        except ChangesError:
+            return b""
 
     def touch(self, finding: Finding) -> bool:
         """Whether a finding, or any step of its story, stands on lines that have changed."""
@@ -64,13 +79,10 @@ def since(revision: str, folder: Path) -> Changes:
     options = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
     prefixes = ("--src-prefix=a/", "--dst-prefix=b/")
     diff = _git(root, "diff", *options, *prefixes, base, "--")
-    lines = {
-        os.path.realpath(root / name): tuple(_widened(root / name, changed))
-        for name, changed in _by_file(diff)
-    }
+    lines = {os.path.realpath(root / name): tuple(changed) for name, changed in _by_file(diff)}
     new = _git(root, "ls-files", "--others", "--exclude-standard", "-z")
     lines |= {os.path.realpath(root / os.fsdecode(name)): EVERYTHING for name in new.split(b"\0") if name}
-    return Changes(revision, lines)
+    return Changes(revision, root, base, lines)
 
 
 def _parted(revision: str, folder: Path) -> str:
@@ -112,7 +124,7 @@ def _git(folder: Path, *arguments: str) -> bytes:
 
 
 def _by_file(diff: bytes) -> Iterator[tuple[str, Sequence[Changed]]]:
-    """The changed lines of each file of a diff, as they are now."""
+    """The changed lines of each file of a diff, as they are now; none where lines are only gone."""
     name: str | None = None
     found: list[Changed] = []
     is_head = True
@@ -142,15 +154,3 @@ def _name(written: bytes) -> str | None:
 def _unescaped(match: re.Match[bytes]) -> bytes:
     escape = match[1]
     return bytes([int(escape, 8)]) if len(escape) == 3 else _ESCAPED.get(escape, escape)
-
-
-def _widened(file: Path, changed: Sequence[Changed]) -> Iterator[Changed]:
-    """The changes; where lines are gone, the whole function that they stood in, or the lines around them."""
-    gone = [each for each in changed if each.last < each.first]
-    functions = functions_of(file) if gone else ()
-    for each in changed:
-        if each not in gone:
-            yield each
-            continue
-        around = [(first, last) for first, last in functions if first <= each.first <= last]
-        yield Changed(*max(around)) if around else Changed(each.first, each.first + 1)

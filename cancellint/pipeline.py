@@ -33,7 +33,7 @@ from cancellint.drafts import (
 from cancellint.frontend.discover import Source, Stdin, covers_any, discover, shown_path
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.read import Reading, read_module, unreadable, worth_reading
-from cancellint.frontend.suppress import NO_COMMENTS
+from cancellint.frontend.suppress import NO_COMMENTS, without_bare_rules
 from cancellint.model import ir
 from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
@@ -403,12 +403,13 @@ def _commented(reading: Reading, choices: Choices, failures: list[Failure]) -> M
     from cancellint.frontend.places import comments_in
 
     found: dict[str, Commented] = {}
+    names = frozenset(rule.name for rule in catalogue())
     for module, source in reading.sources.items():
         if source.is_reported:
             path = shown_path(source.path)
             config, choice = choices.of(source.path)
             with _boundary(path, failures):
-                comments = comments_in(source, dict(config.noqa_aliases))
+                comments = without_bare_rules(comments_in(source, dict(config.noqa_aliases)), names)
                 if comments != NO_COMMENTS:
                     found[module] = Commented(path, comments, choice.codes_in(source.path), choice)
     return found

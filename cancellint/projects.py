@@ -17,8 +17,10 @@ OF_THE_PROGRAM = (
     "assume-raced",
     "dropped-task-underscore",
     "cancel-safe-decorators",
+    "unsafe-fixes",
+    "baseline",
 )
-"""Settings that are about the program, which is analysed as a whole, and not about what is shown of it."""
+"""Settings that are about the project as a whole, and not about what is shown of one of its files."""
 
 
 class SettingsFrom(Struct, frozen=True):
@@ -106,6 +108,11 @@ class Project(Struct, frozen=True):
     root: Path
     paths: tuple[Path, ...]
     configurations: Configurations
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it lies in: a file that is in no project is one by itself."""
+        return self.root if os.path.isdir(self.root) else self.root.parent
 
 
 def projects(paths: Sequence[Path], settings: SettingsFrom) -> tuple[Project, ...]:

@@ -17,6 +17,7 @@ def schema(rules: Sequence[tuple[str, str]]) -> Object:
     """The schema of `cancellint.toml`, and of `[tool.cancellint]`, given codes and names of all rules."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "https://json.schemastore.org/cancellint.json",
         "title": "cancellint",
         "description": "Settings of cancellint, in cancellint.toml or under [tool.cancellint]",
         "type": "object",

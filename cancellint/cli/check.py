@@ -42,8 +42,8 @@ from cancellint.frontend.discover import Stdin, project_root, shown_path
 from cancellint.model.report import Report
 
 if TYPE_CHECKING:
-    from cancellint.checking import Done
     from cancellint.mending import Mending
+    from cancellint.orders import Done
 
 
 class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @click.option(
     "--changed-since",
     metavar="REVISION",
-    help="Only findings that stand on, or whose story touches, lines changed since the branch left REVISION.",
+    help="Only findings that changes since the branch left REVISION touch or have caused.",
 )
 @click.option(
     "--baseline",
@@ -156,7 +156,7 @@ def check(**options: object) -> int:
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.checking import Order, carry_out
+    from cancellint.orders import Order, carry_out
 
     asked = given(options, CheckOptions)
     asked.look_for_contradictions()

@@ -1,7 +1,5 @@
 """What is told of a run itself: what was read, under which settings, and where the time went."""
 
-import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,19 +11,8 @@ from cancellint.frontend.discover import Stdin, discover, shown_path
 from cancellint.printable import no_commands, printable
 
 if TYPE_CHECKING:
-    from cancellint.checking import Done
+    from cancellint.orders import Done
     from cancellint.projects import SettingsFrom
-
-
-class _Counting(logging.Handler):
-    """Counts what is logged, by its text."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.counts: Counter[str] = Counter()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.counts[record.getMessage()] += 1
 
 
 @contextmanager
@@ -34,16 +21,10 @@ def limits_reached(*, is_wanted: bool) -> Iterator[Mapping[str, int]]:
     if not is_wanted:
         yield {}
         return
-    from cancellint.analysis.engine.limits import LOG
+    from cancellint.cli.limits import counted_limits
 
-    counting, before = _Counting(), LOG.level
-    LOG.addHandler(counting)
-    LOG.setLevel(logging.DEBUG)
-    try:
-        yield counting.counts
-    finally:
-        LOG.removeHandler(counting)
-        LOG.setLevel(before)
+    with counted_limits() as counts:
+        yield counts
 
 
 def tell_course(done: "Done", limits: Mapping[str, int]) -> None:

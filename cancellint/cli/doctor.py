@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -37,6 +36,8 @@ def doctor(**options: object) -> int:
 
 def _program() -> Iterator[str]:
     """What is installed, and where."""
+    from importlib.metadata import PackageNotFoundError, version  # slow, and of no use to other commands
+
     yield f"cancellint {__version__} in {Path(__file__).resolve().parents[1]}"
     yield f"{len(rule_pages())} rule pages in {rules_folder()}"
     yield f"library tables {'compiled' if compiled_knowledge().exists() else 'as they are written'}"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cancellint.bounded import Unusable, read_bytes
 from cancellint.cli.formats import leads_out
 from cancellint.cli.terminal import CLEAN, TROUBLE, complain, tell, tell_failures
+from cancellint.frontend.guards import MAX_BYTES
 from cancellint.model.finding import SAME_CAUSE
 from cancellint.model.report import Report
 from cancellint.printable import shortened
@@ -62,7 +64,7 @@ def silence_all(report: Report, reason: str) -> int:
     written, is_all = 0, not report.failures
     for path, codes in _codes_by_line(report).items():
         try:
-            before = Path(path).read_bytes()
+            before = read_bytes(Path(path), MAX_BYTES)
             after = None if path.endswith(".ipynb") else ignored(before, codes, _on_one_line(reason))
             if after is None:
                 raise CannotWrite("its findings have to be silenced by hand")
@@ -71,7 +73,7 @@ def silence_all(report: Report, reason: str) -> int:
         except OSError as error:
             is_all = False
             complain(f"{path} cannot be read: {error.strerror}")
-        except CannotWrite as problem:
+        except (CannotWrite, Unusable) as problem:
             is_all = False
             complain(f"{path}: {problem}")
     tell(f"comments are written at {written:,} places; check again to see that nothing is left")

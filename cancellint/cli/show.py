@@ -72,7 +72,7 @@ def show(**options: object) -> int:
     FINDING is `FILE:LINE`, as reports write it, `FILE` alone for all that is found in a file, or the
     beginning of a fingerprint.
     """
-    from cancellint.checking import Order, carry_out
+    from cancellint.orders import Order, carry_out
     from cancellint.reporters import text
 
     asked = given(options, ShowOptions)

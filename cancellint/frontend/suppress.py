@@ -3,7 +3,7 @@
 import difflib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
@@ -52,6 +52,8 @@ IGNORE, IGNORE_FILE, CANCEL_SAFE = "ignore", "ignore-file", "cancel-safe"
 DIRECTIVES = (IGNORE, IGNORE_FILE, CANCEL_SAFE)
 """The words that mean something after `cancellint:`."""
 
+BETWEEN = "rules stand between brackets"
+
 MAX_DIRECTIVE = 40
 
 MAX_WORDS = 1_000
@@ -72,6 +74,8 @@ class Suppression(Struct, frozen=True):
     """the comment itself"""
     is_shared: bool = False
     """whether it is another tool's comment, which need not silence anything here"""
+    next_word: str = ""
+    """what follows where it names no rules"""
 
     def silencing(self, code: str, name: str, line: int) -> tuple[str, ...] | None:
         """The words by which a finding of this rule on this line is meant, or None where it is not."""
@@ -214,9 +218,9 @@ def _understood(saying: _Saying, statements: "_Statements") -> Suppression | Blu
         return _unknown(saying)
     if saying.rules is None and (bare := _BARE_RULES.match(saying.rest)) is not None:
         meant = f"{saying.word}[{shortened(bare['words'].strip())}]"
-        return Blunder(saying.at, f"rules stand between brackets: `{meant}`")
+        return Blunder(saying.at, f"{BETWEEN}: `{meant}`")
     if saying.rules is None and saying.rest.lstrip().startswith(("=", "(")):
-        return Blunder(saying.at, f"rules stand between brackets: `{saying.word}[…]`")
+        return Blunder(saying.at, f"{BETWEEN}: `{saying.word}[…]`")
     if not saying.is_closed:
         return Blunder(saying.at, "the bracket is not closed")
     if saying.rules == ():
@@ -224,11 +228,27 @@ def _understood(saying: _Saying, statements: "_Statements") -> Suppression | Blu
     if saying.word == IGNORE_FILE:
         if not saying.on_own_line:
             return Blunder(saying.at, f"`{IGNORE_FILE}` speaks only from a line of its own")
-        return Suppression(1, END_OF_FILE, saying.rules or (), saying.at)
+        return Suppression(1, END_OF_FILE, saying.rules or (), saying.at, next_word=_next_word(saying))
     lines = statements.meant_by(saying.at.line, saying.on_own_line)
     if lines is None:
         return Blunder(saying.at, "no statement follows directly")
-    return Suppression(*lines, saying.rules or (), saying.at, saying.is_shared)
+    return Suppression(*lines, saying.rules or (), saying.at, saying.is_shared, _next_word(saying))
+
+
+def _next_word(saying: _Saying) -> str:
+    """The word behind a directive without rules."""
+    match = re.match(r"\s*([\w-]+)", saying.rest) if saying.rules is None else None
+    return "" if match is None else match[1]
+
+
+def without_bare_rules(comments: Comments, names: Container[str]) -> Comments:
+    """The same, where a comment for all rules that goes on with the name of one silences nothing."""
+    bare = [each for each in comments.suppressions if each.next_word.casefold() in names]
+    if not bare:
+        return comments
+    blunders = (Blunder(each.at, f"{BETWEEN}: `{IGNORE}[{each.next_word}]`") for each in bare)
+    kept = tuple(each for each in comments.suppressions if each not in bare)
+    return Comments(kept, (*comments.blunders, *blunders))
 
 
 def _unknown(saying: _Saying) -> Blunder | None:

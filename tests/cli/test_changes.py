@@ -77,7 +77,7 @@ def test_what_was_there_before_is_not_told(repository: Command) -> None:
     outcome = repository("check", "--changed-since", "main")
 
     assert outcome.code == 0
-    assert "1 finding not shown: no change since main touches them." in outcome.out
+    assert "1 finding not shown: no change since main causes them." in outcome.out
 
 
 def test_a_finding_on_changed_lines_is_told(repository: Command) -> None:
@@ -102,10 +102,41 @@ def test_a_finding_whose_story_passes_through_changed_lines_is_told(repository: 
     assert told(repository, "HEAD") == []
 
 
-def test_a_finding_in_a_function_that_has_lost_lines_is_told(repository: Command) -> None:
+def test_a_finding_that_lines_which_are_gone_have_prevented_is_told(repository: Command) -> None:
     repository.write(pool=CLEANED.replace(CAUGHT, ""))
 
     assert told(repository) == ["pool.py:11"]
+
+
+def test_a_finding_is_told_that_a_change_has_caused_wherever_it_stands(repository: Command) -> None:
+    repository.write(pool=CLEANED.replace("except BaseException", "except OSError"))
+
+    assert told(repository) == ["pool.py:11"]
+
+
+def test_a_finding_is_told_that_comes_with_the_end_of_a_promise_elsewhere(repository: Command) -> None:
+    lock = "import threading\n\nlock = threading.RLock()\n"
+    use = "import asyncio\nfrom lock import lock\n\n\nasync def f():\n    with lock:\n"
+    use += "        await asyncio.sleep(1)\n"
+    repository.write(lock="import contextlib\n\nlock = contextlib.nullcontext()\n", use=use)
+    commit(repository)
+    repository.write(lock=lock)
+
+    assert told(repository, "HEAD") == ["use.py:7"]
+
+
+def test_each_project_is_compared_in_its_own_repository(
+    repository: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = repository.folder / "old.py"
+    monkeypatch.chdir(repository.folder.parent)
+
+    clean = repository("check", "--changed-since", "main", "-q", str(old))
+    old.write_text(LOCKED.replace("sleep(1)", "sleep(2)"))
+    changed = repository("check", "--changed-since", "main", "-q", str(old))
+
+    assert (clean.code, clean.out, clean.err) == (0, "", "")
+    assert (changed.code, changed.err) == (1, "")
 
 
 def test_new_files_have_changed_as_a_whole_and_names_may_be_strange(repository: Command) -> None:

@@ -120,3 +120,19 @@ def test_commands_and_options_are_completed() -> None:
     done = subprocess.run([program], env=environment, capture_output=True, text=True, check=False)
 
     assert done.stdout == "plain,--baseline\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["explain", "CAN101"], ["explain", "CAN101", "--full"]]
+)
+def test_what_needs_no_analysis_loads_none(arguments: list[str]) -> None:
+    program = "import sys; from cancellint.cli import cli; cli(standalone_mode=False); print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "cancellint.cli.check" in loaded
+    slow = {"libcst", "cancellint.analysis", "cancellint.pipeline", "cancellint.rules", "importlib.metadata"}
+    assert loaded & slow == set()

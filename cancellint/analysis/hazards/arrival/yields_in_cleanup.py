@@ -22,7 +22,7 @@ CLOSED: Raised = ("builtins.GeneratorExit",)
 """What is raised at the `yield` where a generator is closed."""
 FAILED: Raised = (ANY_ERROR,)
 """What is raised at the `yield` of a context manager whose body fails."""
-MOST_PLACES = Limit(2000, "places after a handler that may yield")
+MOST_PLACES = Limit(2000, "places after a generator is closed")
 _MANAGER = "asynccontextmanager"
 
 

@@ -1,18 +1,25 @@
 """A check of any paths: each project by itself, under its own configuration, and one report of all."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from cancellint.baseline import Baseline, Entry, compared, read, without
-from cancellint.changes import since
+from cancellint.changes import Changes, since
 from cancellint.frontend.discover import Stdin
 from cancellint.mending import Mending, mend
+from cancellint.model.finding import Finding
 from cancellint.model.report import Report
-from cancellint.pipeline import Progress, Request, examine
+from cancellint.pipeline import Examined, Progress, Request, examine
 from cancellint.projects import Project, SettingsFrom, projects
+from cancellint.reporters.fingerprints import by_trace
+
+_Number = TypeVar("_Number", int, float)
 
 
 class Order(Struct, frozen=True):
@@ -69,18 +76,14 @@ def carry_out(order: Order) -> Done:
     """Checks all projects of the paths. Raises ConfigError, UnknownRule, KnowledgeError and those below."""
     found = projects(order.paths, order.settings)
     baselines = [read(file) for file in _baselines(order, found)]
-    changes = None if order.changed_since is None else since(order.changed_since, Path.cwd())
     menders = [_mending(order, project) for project in found]
     warnings = chain.from_iterable(each.configurations.warnings() for each in found)
     report, stale = merged([each.report for each in menders], order.paths, warnings), []
+    is_whole = order.settings.is_plain and order.changed_since is None
     for baseline in baselines:
-        result = compared(report, baseline, is_whole=order.settings.is_plain)
+        result = compared(report, baseline, is_whole=is_whole)
         report = result.report
         stale.append((baseline, result.stale))
-    if changes is not None:
-        touched = [each for each in report.findings if changes.touch(each)]
-        if len(touched) < len(report.findings):
-            report = without(report, touched, f"no change since {order.changed_since} touches them")
     files = tuple(chain.from_iterable(each.files for each in menders))
     fixed = sum(each.fixed for each in menders)
     return Done(Mending(report, files, fixed), tuple(each for each in stale if each[1]), found)
@@ -99,7 +102,37 @@ def _mending(order: Order, project: Project) -> Mending:
     request = order.request(project)
     if order.mends:
         return mend(request, unsafe=request.config.unsafe_fixes)
-    return Mending(examine(request).report)
+    examined = examine(request)
+    if order.changed_since is None:
+        return Mending(examined.report)
+    return Mending(_caused(request, examined, since(order.changed_since, project.folder)))
+
+
+def _caused(request: Request, examined: Examined, changes: Changes) -> Report:
+    """The findings that changes touch, and those that were not there before, whatever lines they stand on."""
+    report = examined.report
+    if all(map(changes.touch, report.findings)):
+        return report
+    known = Counter(by_trace(_before(request, examined, changes)))
+    kept: list[Finding] = []
+    for finding, print_ in zip(report.findings, by_trace(report), strict=True):
+        is_known = known[print_] > 0
+        known[print_] -= is_known
+        if not is_known or changes.touch(finding):
+            kept.append(finding)
+    if len(kept) == len(report.findings):
+        return report
+    return without(report, kept, f"no change since {changes.revision} causes them")
+
+
+def _before(request: Request, examined: Examined, changes: Changes) -> Report:
+    """What was found before the changes. What has not changed is not parsed again."""
+    sources = examined.reading.sources.values()
+    texts = {each.path: changes.text_before(each.path) for each in sources if changes.concern(each.path)}
+    if not texts:
+        return examined.report
+    plain = msgspec.structs.replace(request, progress=None, with_edits=False)
+    return examine(plain, texts, examined.reading).report
 
 
 def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[str] = ()) -> Report:
@@ -118,12 +151,13 @@ def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[
         stages=_together(chain.from_iterable(report.stages for report in reports)),
         read=tuple(chain.from_iterable(report.read for report in reports)),
         reported=tuple(chain.from_iterable(report.reported for report in reports)),
+        left_out=_together(chain.from_iterable(report.left_out for report in reports)),
     )
 
 
-def _together(stages: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """The stages with what each took in all projects."""
-    total: dict[str, float] = {}
-    for name, seconds in stages:
-        total[name] = total.get(name, 0.0) + seconds
+def _together(named: Iterable[tuple[str, _Number]]) -> tuple[tuple[str, _Number], ...]:
+    """The sums of what has the same name."""
+    total: dict[str, _Number] = {}
+    for name, number in named:
+        total[name] = total[name] + number if name in total else number
     return tuple(total.items())
