@@ -70,9 +70,15 @@ class ChecksThenActs:
         self._program = effects.program
         self._facts_of = facts_of
         self._seconds = seconds
+        self._found: dict[FunctionKey, tuple[CheckThenAct, ...]] = {}
 
-    def of(self, key: FunctionKey) -> Iterator[CheckThenAct]:
-        """Yield what a method does twice when a second task comes while the first one waits."""
+    def of(self, key: FunctionKey) -> tuple[CheckThenAct, ...]:
+        """Return what a method does twice when a second task comes while the first one waits."""
+        if key not in self._found:
+            self._found[key] = tuple(self._find(key))
+        return self._found[key]
+
+    def _find(self, key: FunctionKey) -> Iterator[CheckThenAct]:
         function = self._program.function(key)
         if not function.is_async or function.is_generator or self._program.class_of(key) is None:
             return
