@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.analysis.hazards.threads.touched_loops import Touched
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.source import Site
 from cancellint.model.types import CallSite
 from cancellint.rules.rule import Subject, rule
@@ -19,7 +19,7 @@ def loop_touched_from_thread(subject: Subject) -> Iterator[RawFinding]:
             at=subject.site(touched.step),
             message=f"`{touched.name}` runs in another thread here: the event loop does not wake up, "
             "and whoever waits there may wait for ever",
-            confidence=touched.confidence,
+            confidence=weakest(touched.confidence, Confidence.LIKELY),  # the loop may have ended by then
             notes=tuple(_notes(touched)),
             help=_CURE,
         )
