@@ -147,7 +147,7 @@ class LockHomes:
 
     def _taken_by(self, key: FunctionKey, step: int, path: Path) -> Taken | None:
         way = self.ways.of(key, step, Locks(path, self._kind))
-        if way is None:
+        if way is None or self.is_wrapped(way.leaf):
             return None
         expr = way.expr or taken_at(self._effects, way.leaf.function, way.leaf.step)
         home = self.of(way.leaf.function, expr) if expr is not None else None
@@ -155,6 +155,11 @@ class LockHomes:
             return None
         objects = way.lock or tuple(lock_objects(self._effects, way.leaf.function, expr))
         return Taken(home, step, path, objects)
+
+    def is_wrapped(self, leaf: CallSite) -> bool:
+        """Tell whether a lock is taken by a class that is a lock itself: its objects are many locks."""
+        name = self._effects.program.function(leaf.function).name
+        return name in ("__aenter__", "__enter__", "acquire")
 
     def _held_by_callers(self, key: FunctionKey) -> frozenset[Home]:
         references = self._uses.of(key)

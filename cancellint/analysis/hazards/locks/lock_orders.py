@@ -84,7 +84,9 @@ class LockOrders:
             if inner.kind is not LockKind.ASYNC or inner.path == outer.path:
                 continue
             way = self._locks.ways.of(key, step, inner, (outer.step,))
-            if way is None or way.expr is None or any(each.permits != 1 for each in way.lock):
+            if way is None or way.expr is None or self._locks.is_wrapped(way.leaf):
+                continue
+            if any(each.permits != 1 for each in way.lock):
                 continue
             home = self._locks.of(way.leaf.function, way.expr)
             if home is not None and home != outer.home and not way.timed:

@@ -99,8 +99,16 @@ class Reentries:
             return None
         if _is_own(lock.path) and not any(_blocks_alone(each) for each in way.lock):
             return None  # no second holder comes this way
+        if not any(_blocks_alone(each) for each in way.lock) and self._by_hand(facts, holding.taken, way):
+            return None  # permits that are counted, not a lock
         most = max(way.lock, key=lambda each: -1 if each.permits is None else -each.permits)
         return Reentry(step, holding.taken, lock.path, way, most, _confidence(way, holding, most))
+
+    def _by_hand(self, facts: Facts, taken: int, way: WayIn) -> bool:
+        """Tell whether both takings are calls, and no `with`."""
+        leaf = self._facts_of(way.leaf.function).function.steps[way.leaf.step]
+        both = (facts.function.steps[taken], leaf)
+        return all(isinstance(each, Await) and each.kind is AwaitKind.EXPRESSION for each in both)
 
     def _by_other_name(self, facts: Facts, step: int, lock: Locks, held: Held) -> Reentry | None:
         """Return a wait for a lock that is held by another name: it was handed to a part of `self`."""
