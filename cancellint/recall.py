@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from cancellint.bounded import MAX_TOML_BYTES, Unusable, read_bytes
 from cancellint.cache import Store, digest_of_files, key_of
 from cancellint.frontend.discover import Listing, Source
 from cancellint.model.report import Report
@@ -62,9 +63,9 @@ def question(asked: tuple[object, ...], tables: Iterable[Path], listing: Listing
     `asked` are values that say in their texts all that they mean, `tables` the project's own.
     """
     try:
-        own_tables = digest_of_files(tables)
+        own_tables = key_of(*(read_bytes(file, MAX_TOML_BYTES) for file in tables))
         tool = _tool()
-    except OSError:
+    except (OSError, Unusable):
         return None
     words = repr((asked, os.getcwd(), os.name))
     return Question(key_of(tool, own_tables, words.encode("utf-8", "surrogateescape")), listing)

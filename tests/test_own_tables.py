@@ -65,19 +65,18 @@ LOOP = """
             while True:
                 self.items.put_nowait(await self.link.next())
 
-        async def drain(self):
-            while True:
-                await self.handle(await self.items.get())
+        async def item(self):
+            return await self.items.get()
     """
 
 
 @pytest.mark.parametrize(
     ("made", "found"),
     [
-        ("asyncio.Queue()", [("CAN301", Confidence.CERTAIN)]),
+        ("asyncio.Queue()", [("CAN301", Confidence.LIKELY)]),
         ("asyncio.Queue(10)", []),
-        ("broker.Box()", [("CAN301", Confidence.CERTAIN)]),
-        ("broker.Box(limit=broker.FOREVER)", [("CAN301", Confidence.CERTAIN)]),
+        ("broker.Box()", [("CAN301", Confidence.LIKELY)]),
+        ("broker.Box(limit=broker.FOREVER)", [("CAN301", Confidence.LIKELY)]),
         ("broker.Box(10)", []),
         ("broker.Box(limit=10)", []),
     ],
@@ -124,9 +123,8 @@ NAMED = """
         async def store(self, item):
             self.items.put_nowait(item)
 
-        async def drain(self):
-            while True:
-                await self.handle(await self.items.get())
+        async def item(self):
+            return await self.items.get()
     """
 
 

@@ -26,6 +26,7 @@ HARM = {
     "CAN3": "grows without a bound",
     "CAN4": "a task nobody looks after",
     "CAN5": "a cancellation or a scope that does not do what it should",
+    "CAN6": "messages and threads out of step",
     "CAN7": "shared state that changes meanwhile",
     "CAN8": "the event loop is held up",
 }

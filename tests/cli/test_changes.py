@@ -115,7 +115,7 @@ def test_a_finding_is_told_that_a_change_has_caused_wherever_it_stands(repositor
 
 
 def test_a_finding_is_told_that_comes_with_the_end_of_a_promise_elsewhere(repository: Command) -> None:
-    lock = "import threading\n\nlock = threading.RLock()\n"
+    lock = "import threading\n\nlock = threading.Lock()\n"
     use = "import asyncio\nfrom lock import lock\n\n\nasync def f():\n    with lock:\n"
     use += "        await asyncio.sleep(1)\n"
     repository.write(lock="import contextlib\n\nlock = contextlib.nullcontext()\n", use=use)

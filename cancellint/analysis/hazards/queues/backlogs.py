@@ -426,10 +426,7 @@ class Backlogs:
         function, flow = self._program.function(key), self._program.flow(key)
         turn = tuple(flow.steps_of(flow.cycle(flow.block_of(drain.step))))
         waits = [number for number in turn if self._suspends(key, number)]
-        inner = flow.loop_of(flow.block_of(drain.step))
-        counted = inner is not None and any(
-            isinstance(function.steps[number], Next) for number in flow.steps(inner.header)
-        )
+        counted = self._has_an_end(drain)
         handed_on = any(isinstance(function.steps[number], Yield) for number in turn)
         return (
             bool(waits)
@@ -466,11 +463,20 @@ class Backlogs:
         given = {param.name for param in function.params}
         return (
             not turn
+            or self._has_an_end(drain)
             or self._is_handed_on(drain)
             or any(
                 isinstance(step, Call) and isinstance(step.func, Name) and step.func.id in given
                 for step in (function.steps[number] for number in flow.steps_of(turn))
             )
+        )
+
+    def _has_an_end(self, drain: CallSite) -> bool:
+        """Tell whether the loop that a drain is in goes over something, and takes no more than that."""
+        function, flow = self._program.function(drain.function), self._program.flow(drain.function)
+        inner = flow.loop_of(flow.block_of(drain.step))
+        return inner is not None and any(
+            isinstance(function.steps[number], Next) for number in flow.steps(inner.header)
         )
 
     def _is_handed_on(self, drain: CallSite) -> bool:
