@@ -62,12 +62,18 @@ def test_the_whole_way_is_told() -> None:
     ]
 
 
+def test_what_ends_with_a_time_limit_is_possible_only() -> None:
+    body = "async with self.lock:\n    await asyncio.wait_for(self.take(), 1)"
+
+    assert confidences("CAN202", possible=True, main=client(body)) == ["possible"]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         ("async with self.lock:\n    await self.take()", ["certain"]),
         ("async with self.lock:\n    await asyncio.gather(self.take())", ["certain"]),
-        ("async with self.lock:\n    await asyncio.wait_for(self.take(), 1)", ["likely"]),
+        ("async with self.lock:\n    await asyncio.wait_for(self.take(), 1)", []),
         ("async with self.lock:\n    if self.flag:\n        await self.take()", ["certain"]),
         ("if self.flag:\n    await self.lock.acquire()\nawait self.take()\nself.lock.release()", ["likely"]),
         (
