@@ -37,11 +37,11 @@ def narrow_cleanup(subject: Subject) -> Iterator[RawFinding]:
 def _harms(debt: Debt) -> bool:
     """Tell whether what is left is surely wrong, whoever has cancelled.
 
-    What is closed or reset that was there before may have been broken by the error alone, and what an answer
-    takes out goes when the answer comes.
+    What is closed that was there before may have been broken by the error alone, and what an answer takes out
+    goes when the answer comes.
     """
-    is_marked = debt.kind is not ObligationKind.CLEANUP or debt.act.verb is Verb.SETS
-    return is_marked and not debt.is_answered
+    is_there = debt.kind is ObligationKind.CLEANUP and debt.act.verb not in (Verb.SETS, Verb.RESETS)
+    return not is_there and not debt.is_answered
 
 
 def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
