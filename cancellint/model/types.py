@@ -5,6 +5,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from cancellint.model.ir import Expr
+from cancellint.model.source import Site
 
 
 class _Type(Struct, frozen=True, gc=False, tag=True):
@@ -23,6 +24,16 @@ class CallSite(Struct, frozen=True, order=True, gc=False, cache_hash=True):
 
     function: FunctionKey
     step: int
+
+
+def site_of(at: CallSite) -> Site:
+    """Return the place of a call."""
+    return site_at(at.function, at.step)
+
+
+def site_at(function: FunctionKey, step: int) -> Site:
+    """Return the place of a step; -1 is the function's own `def`."""
+    return Site(function.module, function.function, step)
 
 
 class Unknown(_Type, frozen=True):

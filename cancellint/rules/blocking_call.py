@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.hazards.blocking.blocking_calls import Blocking
 from cancellint.model.finding import RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, site_of
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "await its asynchronous counterpart, or run it in a thread (`asyncio.to_thread`)"
@@ -34,5 +33,5 @@ def _what(blocking: Blocking) -> str:
 def _notes(chain: tuple[CallSite, ...], name: str) -> Iterator[SiteNote]:
     for place, each in enumerate(chain):
         last = place == len(chain) - 1
-        site = Site(each.function.module, each.function.function, each.step)
+        site = site_of(each)
         yield SiteNote(site, f"`{name}` blocks here" if last else "which calls this")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.hazards.tasks.unawaited_cancellations import Conflict, Unawaited
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -19,7 +19,7 @@ def cancel_without_await(subject: Subject) -> Iterator[RawFinding]:
             confidence=Confidence.LIKELY,
             notes=(
                 SiteNote(
-                    Site(site.function.module, site.function.function, site.step),
+                    site_of(site),
                     "when it is cancelled, it still waits here",
                 ),
                 SiteNote(subject.site(found.at), _at(found)),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.hazards.sharing.check_then_act import CheckThenAct, Harm
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "do both under one `asyncio.Lock` and look again inside, or keep the task that does it and await that"
@@ -14,7 +14,7 @@ _CURE = "do both under one `asyncio.Lock` and look again inside, or keep the tas
 def check_await_act(subject: Subject) -> Iterator[RawFinding]:
     """Shared state is tested, and changed after an await that a second task passes as well."""
     for found in subject.project.checks_then_acts.of(subject.function):
-        written = Site(found.written.function.module, found.written.function.function, found.written.step)
+        written = site_of(found.written)
         yield RawFinding(
             at=subject.site(found.awaited),
             message=f"a second task that tests `self.{found.attribute}` while this waits {_harm(found)}",

@@ -6,8 +6,7 @@ from cancellint.analysis.callgraph.handle_trails import Ending
 from cancellint.analysis.callgraph.handles import Dropped
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTask
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, site_of
 from cancellint.rules.rule import Subject, rule
 
 _TASK_CURE = (
@@ -93,5 +92,5 @@ def _harm(task: DroppedTask) -> str:
 
 def _notes(helpers: tuple[CallSite, ...]) -> Iterator[SiteNote]:
     for helper in helpers:
-        site = Site(helper.function.module, helper.function.function, helper.step)
+        site = site_of(helper)
         yield SiteNote(site, "it is started here and returned, and nothing here keeps it")

@@ -9,9 +9,8 @@ from cancellint.analysis.explain.traces import Line
 from cancellint.analysis.hazards.promises.outstanding import cancelled_at
 from cancellint.analysis.hazards.promises.refutations import Refutation
 from cancellint.model.finding import RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
 from cancellint.model.summary import Loss
-from cancellint.model.types import FunctionKey
+from cancellint.model.types import site_at
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "keep what was read in an object that outlives the call, or take the promise back"
@@ -68,7 +67,7 @@ def _how_left(subject: Subject, found: Refutation) -> Iterator[SiteNote]:
     functions = (*(site.function for site in found.way), found.function)
     for site, function in zip(found.way, functions[1:], strict=True):
         name = subject.project.program.function(function).qualname
-        yield SiteNote(_site(site.function, site.step), f"which awaits `{name}` here")
+        yield SiteNote(site_at(site.function, site.step), f"which awaits `{name}` here")
     yield from began(found.function, found.outstanding)
     yield SiteNote(cancelled_at(found.function, found.outstanding), "cancelled here, it is left as it is")
 
@@ -102,7 +101,7 @@ def _where_promised(subject: Subject) -> Iterator[SiteNote]:
     made_at = subject.project.contracts.made_at(subject.function)
     if made_at is not None and made_at != subject.function:
         name = subject.project.program.function(made_at).qualname
-        yield SiteNote(_site(made_at, -1), f"`{name}` promises it for all that override it")
+        yield SiteNote(site_at(made_at, -1), f"`{name}` promises it for all that override it")
 
 
 def _listed(sources: tuple[str, ...]) -> str:
@@ -111,8 +110,4 @@ def _listed(sources: tuple[str, ...]) -> str:
 
 
 def _note(line: Line) -> SiteNote:
-    return SiteNote(_site(line.function, line.step), line.message)
-
-
-def _site(function: FunctionKey, step: int) -> Site:
-    return Site(function.module, function.function, step)
+    return SiteNote(site_at(line.function, line.step), line.message)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -19,7 +19,7 @@ def ignored_gather_errors(subject: Subject) -> Iterator[RawFinding]:
             confidence=Confidence.LIKELY if found.raises and found.started_here else Confidence.POSSIBLE,
             notes=(
                 SiteNote(
-                    Site(site.function.module, site.function.function, site.step),
+                    site_of(site),
                     "it may raise an error of its own" if found.raises else "it may fail",
                 ),
             ),

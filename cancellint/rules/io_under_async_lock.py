@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from cancellint.analysis.hazards.locks.locked_io import LockedIo, locked_io
 from cancellint.model.finding import RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -34,10 +33,6 @@ def _notes(subject: Subject, found: LockedIo) -> Iterator[SiteNote]:
     yield SiteNote(subject.site(found.taken), "the lock is taken here")
     for at, callee in pairwise(found.wait.hops):
         name = subject.project.program.function(callee.function).qualname
-        yield SiteNote(_site(at), f"`{name}` is called here")
+        yield SiteNote(site_of(at), f"`{name}` is called here")
     if len(found.wait.hops) > 1:
-        yield SiteNote(_site(found.wait.leaf), "which waits here")
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)
+        yield SiteNote(site_of(found.wait.leaf), "which waits here")

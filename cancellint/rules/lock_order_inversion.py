@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from cancellint.analysis.hazards.locks.lock_orders import Nested
 from cancellint.model.finding import RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -30,11 +29,11 @@ def lock_order_inversion(subject: Subject) -> Iterator[RawFinding]:
 
 def _notes(subject: Subject, nested: Nested) -> Iterator[SiteNote]:
     outer, inner = _shown(subject, nested)
-    yield SiteNote(_site(CallSite(nested.key, nested.outer.step)), f"`{outer}` is taken here")
+    yield SiteNote(site_of(CallSite(nested.key, nested.outer.step)), f"`{outer}` is taken here")
     for at, callee in pairwise(nested.way.hops):
         name = subject.project.program.function(callee.function).qualname
-        yield SiteNote(_site(at), f"`{name}` is called here")
-    yield SiteNote(_site(nested.way.leaf), f"and `{inner}` here")
+        yield SiteNote(site_of(at), f"`{name}` is called here")
+    yield SiteNote(site_of(nested.way.leaf), f"and `{inner}` here")
 
 
 def _shown(subject: Subject, nested: Nested) -> tuple[str, str]:
@@ -44,7 +43,3 @@ def _shown(subject: Subject, nested: Nested) -> tuple[str, str]:
 
 def _name(subject: Subject, nested: Nested) -> str:
     return subject.project.program.function(nested.key).qualname
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.hazards.threads.touched_loops import Touched
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "hand it to the loop by `call_soon_threadsafe`, or a coroutine by `run_coroutine_threadsafe`"
@@ -26,10 +25,6 @@ def loop_touched_from_thread(subject: Subject) -> Iterator[RawFinding]:
 
 
 def _notes(touched: Touched) -> Iterator[SiteNote]:
-    yield SiteNote(_site(touched.started), f"`{touched.by}` has it run in a thread")
+    yield SiteNote(site_of(touched.started), f"`{touched.by}` has it run in a thread")
     for each in touched.chain:
-        yield SiteNote(_site(each), "which calls this")
-
-
-def _site(site: CallSite) -> Site:
-    return Site(site.function.module, site.function.function, site.step)
+        yield SiteNote(site_of(each), "which calls this")

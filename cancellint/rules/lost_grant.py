@@ -7,7 +7,7 @@ from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote, weakest
 from cancellint.model.source import Site
 from cancellint.model.summary import RESULT
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -68,9 +68,5 @@ def _message(giver: str, lost: LostGrant) -> str:
 
 def _notes(lost: LostGrant) -> Iterator[SiteNote]:
     for kept in lost.made.kept_by[:1]:
-        yield SiteNote(_site(kept), "it stands in line from here on")
-    yield SiteNote(_site(lost.grant.at), "one of those in line is served here, and no other")
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)
+        yield SiteNote(site_of(kept), "it stands in line from here on")
+    yield SiteNote(site_of(lost.grant.at), "one of those in line is served here, and no other")

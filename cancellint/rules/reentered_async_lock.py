@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from cancellint.analysis.hazards.locks.reentries import Reentry
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -51,9 +50,5 @@ def _notes(subject: Subject, found: Reentry) -> Iterator[SiteNote]:
     hops = found.way.hops
     for at, callee in pairwise(hops):
         name = program.function(callee.function).qualname
-        yield SiteNote(_site(at), f"`{name}` is called here")
-    yield SiteNote(_site(found.way.leaf), "which waits for it here")
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)
+        yield SiteNote(site_of(at), f"`{name}` is called here")
+    yield SiteNote(site_of(found.way.leaf), "which waits for it here")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from cancellint.analysis.hazards.futures.shared_futures import Shared, Sharing
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
 from cancellint.model.summary import Path
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 _NOTES = {
@@ -46,7 +46,7 @@ def _message(subject: Subject, shared: Shared) -> str:
 def _notes(shared: Shared) -> Iterator[SiteNote]:
     if shared.stored is not None:
         at = shared.stored
-        yield SiteNote(Site(at.function.module, at.function.function, at.step), _NOTES[shared.sharing])
+        yield SiteNote(site_of(at), _NOTES[shared.sharing])
 
 
 def _fix(subject: Subject, shared: Shared) -> Fix | None:

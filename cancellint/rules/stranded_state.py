@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.explain.wording import taken_on
 from cancellint.analysis.hazards.obligations.obligations import Debt, ObligationKind
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 from cancellint.rules.undischarged import undischarged
 
@@ -27,7 +27,7 @@ def _notes(subject: Subject, debt: Debt) -> Iterator[SiteNote]:
         return
     if witness.elsewhere is not None:
         at = witness.elsewhere
-        site = Site(at.function.module, at.function.function, at.step)
+        site = site_of(at)
         yield SiteNote(site, "it is taken out here, if the answer ever comes")
     else:
         yield SiteNote(subject.site(witness.step), "it is undone here, out of a cancellation's way")

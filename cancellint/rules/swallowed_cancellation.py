@@ -7,8 +7,7 @@ from cancellint.analysis.hazards.arrival.going_on import Goes, Onward
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import Swallowed
 from cancellint.analysis.hazards.arrival.swallows import By
 from cancellint.model.finding import Canceller, Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite, FunctionKey
+from cancellint.model.types import CallSite, FunctionKey, site_of
 from cancellint.rules.rule import Subject, rule
 
 _CURES = {
@@ -100,15 +99,11 @@ def _name(subject: Subject, key: FunctionKey) -> str:
 def _notes(subject: Subject, found: Swallowed) -> Iterator[SiteNote]:
     yield SiteNote(subject.site(found.swallow.await_), "cancelled here")
     for site in found.through:
-        yield SiteNote(_site(site), "and this returns as if nothing had happened")
+        yield SiteNote(site_of(site), "and this returns as if nothing had happened")
     if found.goes is not None:
-        yield SiteNote(_site(CallSite(found.within, found.goes.at)), "the task waits here next")
+        yield SiteNote(site_of(CallSite(found.within, found.goes.at)), "the task waits here next")
     note = cancelled_by(subject.project.program, found.cancellation)
     if note is not None:
         yield note
     if found.waiter is not None:
-        yield SiteNote(_site(found.waiter), "and waited for here")
-
-
-def _site(site: CallSite) -> Site:
-    return Site(site.function.module, site.function.function, site.step)
+        yield SiteNote(site_of(found.waiter), "and waited for here")

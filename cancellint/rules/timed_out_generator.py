@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.hazards.dataloss.stepped_generators import Cut, cuts
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Call, Expr, Name, Temp
-from cancellint.model.source import Site
-from cancellint.model.types import FunctionKey
+from cancellint.model.types import site_at
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "keep the task that waits for the next item and wait for it again, or make a new generator"
@@ -32,14 +31,10 @@ def timed_out_generator(subject: Subject) -> Iterator[RawFinding]:
 
 def _notes(subject: Subject, cut: Cut) -> Iterator[SiteNote]:
     if cut.made is not None:
-        yield SiteNote(_site(cut.made.function, cut.made.step), "the asynchronous generator is made here")
+        yield SiteNote(site_at(cut.made.function, cut.made.step), "the asynchronous generator is made here")
     if cut.stepped != cut.race:
         yield SiteNote(subject.site(cut.stepped), "cancelled here, the generator ends")
     yield SiteNote(subject.site(cut.again), "it is asked again here, and is over")
-
-
-def _site(function: FunctionKey, step: int) -> Site:
-    return Site(function.module, function.function, step)
 
 
 def _shown(subject: Subject, expr: Expr) -> str:

@@ -7,7 +7,7 @@ from cancellint.analysis.hazards.exchanges.torn_exchanges import Torn
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import Verb
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 _CURE = (
@@ -24,7 +24,7 @@ def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
     for torn in subject.project.torn_exchanges.decided_in(subject.function):
         name = subject.project.traces.shown(subject.function, torn.connection)
         found = RawFinding(
-            at=_site(torn.at),
+            at=site_of(torn.at),
             message=f"the reply stays unread on `{name}` if this await is cancelled, and {_harm(torn)}",
             confidence=torn.confidence,
             notes=tuple(_notes(subject, torn, name)),
@@ -48,18 +48,14 @@ def _harm(torn: Torn) -> str:
 
 def _notes(subject: Subject, torn: Torn, name: str) -> Iterator[SiteNote]:
     if torn.back < 0:
-        yield SiteNote(_site(torn.sent), "the request is sent here, as the next one will be")
+        yield SiteNote(site_of(torn.sent), "the request is sent here, as the next one will be")
     else:
-        yield SiteNote(_site(torn.sent), "the request is sent here")
+        yield SiteNote(site_of(torn.sent), "the request is sent here")
     for here, below in pairwise(torn.trail):
         reader = subject.project.program.function(below.function).qualname
-        yield SiteNote(_site(here), f"its reply is awaited here, by `{reader}`")
+        yield SiteNote(site_of(here), f"its reply is awaited here, by `{reader}`")
     if torn.trail[-1] != torn.at:
-        yield SiteNote(_site(torn.trail[-1]), "cancelled here, the reply is still to come")
+        yield SiteNote(site_of(torn.trail[-1]), "cancelled here, the reply is still to come")
     if torn.back >= 0:
         back = Site(torn.at.function.module, torn.at.function.function, torn.back)
         yield SiteNote(back, f"`{name}` goes back here, with the reply on its way")
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from cancellint.analysis.flow.inflows import Growth
 from cancellint.analysis.hazards.queues.backlogs import Backlog, BacklogKind
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 _MOST_DRAINS = 2
@@ -77,17 +76,13 @@ def _notes(backlog: Backlog) -> Iterator[SiteNote]:
     inflow = backlog.feed.inflow
     match inflow.growth:
         case Growth.LOOP:
-            yield SiteNote(_site(inflow.source), "each turn of this loop waits for what a peer sends")
+            yield SiteNote(site_of(inflow.source), "each turn of this loop waits for what a peer sends")
         case Growth.CALLBACK:
-            yield SiteNote(_site(inflow.source), "this is called back with whatever a peer sends")
+            yield SiteNote(site_of(inflow.source), "this is called back with whatever a peer sends")
         case Growth.HANDLER:
-            yield SiteNote(_site(inflow.source), "this runs for every request or connection")
+            yield SiteNote(site_of(inflow.source), "this runs for every request or connection")
     for call in inflow.calls:
-        yield SiteNote(_site(call), "this call hands it on")
-    yield SiteNote(_site(backlog.feed.at), f"the {backlog.kind} is fed here, however full it is")
+        yield SiteNote(site_of(call), "this call hands it on")
+    yield SiteNote(site_of(backlog.feed.at), f"the {backlog.kind} is fed here, however full it is")
     for drain in backlog.drains[:_MOST_DRAINS]:
-        yield SiteNote(_site(drain), "it is drained here, at the speed of this code")
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)
+        yield SiteNote(site_of(drain), "it is drained here, at the speed of this code")

@@ -10,7 +10,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.model.finding import Edit, Fix, RawFinding, Severity, SiteNote
 from cancellint.model.source import Site
 from cancellint.model.summary import RESULT
-from cancellint.model.types import CallSite
+from cancellint.model.types import site_of
 from cancellint.rules.rule import Subject, rule
 
 
@@ -68,9 +68,9 @@ def _harm(program: Program, unguarded: Unguarded) -> str:
 
 def _notes(program: Program, unguarded: Unguarded) -> Iterator[SiteNote]:
     made, wait = unguarded.made, unguarded.wait
-    yield SiteNote(_site(made.site), "the future is made here")
+    yield SiteNote(site_of(made.site), "the future is made here")
     if made.kept_by and made.kept_by[0] != made.site:
-        yield SiteNote(_site(made.kept_by[0]), "it is registered here")
+        yield SiteNote(site_of(made.kept_by[0]), "it is registered here")
     if wait is None:
         giver = made.handed_by[-1]
         name = program.function(giver).qualname
@@ -78,16 +78,12 @@ def _notes(program: Program, unguarded: Unguarded) -> Iterator[SiteNote]:
     else:
         ends = "times out or is cancelled" if wait.is_timed else "is cancelled"
         yield SiteNote(
-            _site(wait.helper or wait.at),
+            site_of(wait.helper or wait.at),
             f"if this wait {ends}, so is the future, and it stays registered",
         )
     if unguarded.victim.function != unguarded.completion.at.function:
-        yield SiteNote(_site(unguarded.victim), "the error arrives here")
+        yield SiteNote(site_of(unguarded.victim), "the error arrives here")
 
 
 def _handed(name: str) -> str:
     return f"callers of `{name}` wait for it as they like, and cancelling them cancels the future"
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)

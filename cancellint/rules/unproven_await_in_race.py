@@ -10,7 +10,14 @@ from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Call, Expr, Temp
 from cancellint.model.source import Site
-from cancellint.model.types import CallSite, FunctionKey, LibraryCallee, ProjectCallee, UnresolvedCallee
+from cancellint.model.types import (
+    FunctionKey,
+    LibraryCallee,
+    ProjectCallee,
+    UnresolvedCallee,
+    site_at,
+    site_of,
+)
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "declare it cancel-safe, describe it in a table of library knowledge, or do not race it"
@@ -63,16 +70,16 @@ def _written(subject: Subject, key: FunctionKey, value: Expr) -> str:
 def _way(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
     """Yield the awaits that lead from the race, or from what is given to it, to what is not proven."""
     if gap.given_at is not None:
-        yield SiteNote(_site(gap.given_at), "what it may cancel is given to it here")
+        yield SiteNote(site_of(gap.given_at), "what it may cancel is given to it here")
     functions = (*(site.function for site in gap.way), gap.at.function)
     for site, function in zip(gap.way, functions[1:], strict=True):
         name = subject.project.program.function(function).qualname
-        yield SiteNote(_site(site), f"which awaits `{name}` here")
+        yield SiteNote(site_of(site), f"which awaits `{name}` here")
 
 
 def _reason(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
     """Yield why the last of these awaits is not proven."""
-    here = _site(gap.at)
+    here = site_of(gap.at)
     match gap.lack:
         case Lack.UNRESOLVED:
             yield SiteNote(here, "nobody knows what is awaited here")
@@ -93,7 +100,7 @@ def _reason(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
 
 def _loss(subject: Subject, gap: Gap) -> Iterator[SiteNote]:
     """Yield how something is known not to be cancel-safe."""
-    here = _site(gap.at)
+    here = site_of(gap.at)
     match gap.callee:
         case ProjectCallee(key=key):
             yield SiteNote(here, f"which awaits `{subject.project.program.function(key).qualname}` here")
@@ -112,12 +119,8 @@ def _story(subject: Subject, key: FunctionKey, gap: Gap) -> Iterator[SiteNote]:
     if gap.loss is not None:
         origin = subject.project.result(key).origins[gap.loss]
         for line in traces.of_loss(key, gap.loss, origin.taken, origin.at, origin.via):
-            yield SiteNote(Site(line.function.module, line.function.function, line.step), line.message)
+            yield SiteNote(site_at(line.function, line.step), line.message)
     elif gap.outstanding is not None:
         yield SiteNote(
             cancelled_at(key, gap.outstanding), f"cancelled here, {left(traces, key, gap.outstanding)}"
         )
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)

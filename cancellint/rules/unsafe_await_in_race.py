@@ -6,9 +6,8 @@ from msgspec import Struct
 
 from cancellint.analysis.explain.traces import Line, Story, Traces
 from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
-from cancellint.model.source import Site
 from cancellint.model.summary import Cause, Unsettled
-from cancellint.model.types import FunctionKey
+from cancellint.model.types import FunctionKey, site_at
 from cancellint.rules.rule import Subject, rule
 
 _CURE = "keep what was read in an object that outlives the race, or close the source when it is lost"
@@ -66,7 +65,7 @@ def _finding(traces: Traces, told: list[_Told]) -> RawFinding:
     alike = (each.story for each in told if each.confidence == best.confidence)
     sources = _outermost(traces.shown(each.owner, each.loss.source) for each in alike)
     return RawFinding(
-        at=_site(story.function, story.race),
+        at=site_at(story.function, story.race),
         message=f"data taken from {_listed(sources)} is lost when `{story.name}` ends this early",
         confidence=best.confidence,
         notes=tuple(_note(line) for line in (*story.lines, best.end)),
@@ -121,8 +120,4 @@ def _listed(sources: tuple[str, ...]) -> str:
 
 
 def _note(line: Line) -> SiteNote:
-    return SiteNote(_site(line.function, line.step), line.message)
-
-
-def _site(function: FunctionKey, step: int) -> Site:
-    return Site(function.module, function.function, step)
+    return SiteNote(site_at(line.function, line.step), line.message)

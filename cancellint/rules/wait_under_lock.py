@@ -7,8 +7,7 @@ from cancellint.analysis.explain.written import written
 from cancellint.analysis.hazards.locks.lock_waits import LockWait
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Await, Call, Temp
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite
+from cancellint.model.types import CallSite, site_of
 from cancellint.rules.rule import Subject, rule
 
 _MOST_TOLD = 3
@@ -65,14 +64,10 @@ def _notes(subject: Subject, found: LockWait) -> Iterator[SiteNote]:
     yield SiteNote(subject.site(found.taken.step), "the lock is taken here")
     for at, callee in pairwise(found.wait.hops):
         name = subject.project.program.function(callee.function).qualname
-        yield SiteNote(_site(at), f"`{name}` is called here")
+        yield SiteNote(site_of(at), f"`{name}` is called here")
     if len(found.wait.hops) > 1:
-        yield SiteNote(_site(found.wait.leaf), "which waits here")
+        yield SiteNote(site_of(found.wait.leaf), "which waits here")
     for each in found.ending[:_MOST_TOLD]:
-        yield SiteNote(_site(each), "this would end the wait, and happens only with the lock in hand")
+        yield SiteNote(site_of(each), "this would end the wait, and happens only with the lock in hand")
     for each in found.others[:_MOST_TOLD]:
-        yield SiteNote(_site(each), "the lock is waited for here meanwhile")
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)
+        yield SiteNote(site_of(each), "the lock is waited for here meanwhile")

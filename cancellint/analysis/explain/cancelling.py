@@ -3,7 +3,7 @@
 from cancellint.analysis.callgraph.cancellers import Cancellation
 from cancellint.analysis.program.program import Program
 from cancellint.model.finding import Canceller, SiteNote
-from cancellint.model.source import Site
+from cancellint.model.types import site_of
 
 
 def cancelled_by(program: Program, cancellation: Cancellation) -> SiteNote | None:
@@ -11,7 +11,7 @@ def cancelled_by(program: Program, cancellation: Cancellation) -> SiteNote | Non
     at = cancellation.site
     if at is None:
         return None
-    site = Site(at.function.module, at.function.function, at.step)
+    site = site_of(at)
     name = program.function(at.function).qualname
     match cancellation.canceller:
         case Canceller.RACE:

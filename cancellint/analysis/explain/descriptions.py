@@ -32,7 +32,7 @@ from cancellint.model.summary import (
     Take,
     Verb,
 )
-from cancellint.model.types import FunctionKey
+from cancellint.model.types import FunctionKey, site_at
 
 
 class DescribedFact(Struct, frozen=True):
@@ -66,7 +66,7 @@ def describe(effects: Effects, traces: Traces, evidence: Evidence) -> Descriptio
     """Return what is believed of a function as sentences, each with its place where it has one."""
     key = evidence.facts.key
     words = _Words(effects, traces, evidence)
-    return Description(effects.program.symbol(key), _site(key, -1), tuple(words.facts()))
+    return Description(effects.program.symbol(key), site_at(key, -1), tuple(words.facts()))
 
 
 def as_written(description: Description, origin: Callable[[Site], Site]) -> Description:
@@ -80,10 +80,6 @@ def as_written(description: Description, origin: Callable[[Site], Site]) -> Desc
         for fact in description.facts
     )
     return Description(description.symbol, description.site, facts)
-
-
-def _site(key: FunctionKey, step: int) -> Site:
-    return Site(key.module, key.function, step)
 
 
 _VERBS: Mapping[type[OfObject], str] = MappingProxyType(
@@ -128,7 +124,7 @@ class _Words:
 
     def _safety(self) -> Iterator[DescribedFact]:
         if self._evidence.promised_at is not None:
-            yield DescribedFact("declared cancel-safe", _site(self._evidence.promised_at, -1))
+            yield DescribedFact("declared cancel-safe", site_at(self._evidence.promised_at, -1))
         if not self._function.is_async:
             return
         losses = self._evidence.result.summary.losses
@@ -151,7 +147,7 @@ class _Words:
         if origin is None:
             return DescribedFact(text)
         lines = self._traces.of_loss(self._key, loss, origin.taken, origin.at, origin.via)
-        notes = tuple(SiteNote(_site(line.function, line.step), line.message) for line in lines)
+        notes = tuple(SiteNote(site_at(line.function, line.step), line.message) for line in lines)
         return DescribedFact(text, self._at(origin.at), notes)
 
     def _outstanding(self) -> Iterator[DescribedFact]:
@@ -222,7 +218,7 @@ class _Words:
         return next(found, -1)
 
     def _at(self, step: int) -> Site | None:
-        return _site(self._key, step) if step >= 0 else None
+        return site_at(self._key, step) if step >= 0 else None
 
     # ------------------------------------------------------------------ parameters
 

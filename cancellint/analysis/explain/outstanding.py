@@ -11,8 +11,7 @@ from cancellint.analysis.hazards.obligations.obligations import Debt
 from cancellint.analysis.hazards.promises.outstanding import Orphan, Outstanding
 from cancellint.analysis.hazards.queues.backlogs import shown
 from cancellint.model.finding import SiteNote
-from cancellint.model.source import Site
-from cancellint.model.types import CallSite, FunctionKey
+from cancellint.model.types import CallSite, FunctionKey, site_of
 
 
 def left(traces: Traces, key: FunctionKey, outstanding: Outstanding) -> str:
@@ -36,18 +35,14 @@ def began(key: FunctionKey, outstanding: Outstanding) -> Iterator[SiteNote]:
     """Yield where it began."""
     match outstanding:
         case Debt(taken=taken) if taken >= 0:
-            yield SiteNote(_site(CallSite(key, taken)), taken_on(outstanding))
+            yield SiteNote(site_of(CallSite(key, taken)), taken_on(outstanding))
         case Torn(sent=sent):
-            yield SiteNote(_site(sent), "the request is sent here")
+            yield SiteNote(site_of(sent), "the request is sent here")
         case Shared(stored=CallSite() as stored):
-            yield SiteNote(_site(stored), "it is put there for whoever waits")
+            yield SiteNote(site_of(stored), "it is put there for whoever waits")
         case LostGrant(grant=grant):
-            yield SiteNote(_site(grant.at), "one of those in line is served here, and no other")
+            yield SiteNote(site_of(grant.at), "one of those in line is served here, and no other")
         case Orphan(started=started):
-            yield SiteNote(_site(CallSite(key, started)), "it is started here")
+            yield SiteNote(site_of(CallSite(key, started)), "it is started here")
         case _:
             pass
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)

@@ -21,7 +21,7 @@ from cancellint.analysis.normal.webs import split_variables
 from cancellint.analysis.program.program import Program
 from cancellint.model.ir import Assign, Closure, Const, Evaluate, Expr, Function, Module, Step
 from cancellint.model.source import Site
-from cancellint.model.types import CallSite, FunctionKey
+from cancellint.model.types import FunctionKey, site_of
 
 _NONE = Const("none", "None")
 
@@ -58,7 +58,7 @@ class Origins:
         if chains is None or site.step < 0:
             return Written((site,), is_part=False)
         chain = chains[site.step]
-        return Written(tuple(map(_site, chain)), chain[-1].function in self._absorbed)
+        return Written(tuple(map(site_of, chain)), chain[-1].function in self._absorbed)
 
 
 _RENAMED = re.compile(r"(?<=\w)(?:\$\d+)+")
@@ -173,7 +173,3 @@ def _is_definition_of(step: Step, module: str, functions: frozenset[FunctionKey]
             return FunctionKey(module, defined) in functions
         case _:
             return False
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)

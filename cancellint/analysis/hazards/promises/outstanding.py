@@ -19,7 +19,7 @@ from cancellint.analysis.hazards.tasks.contenders import Contenders
 from cancellint.model.finding import Confidence
 from cancellint.model.source import Site
 from cancellint.model.summary import RESULT, Path
-from cancellint.model.types import CallSite, FunctionKey
+from cancellint.model.types import CallSite, FunctionKey, site_of
 
 
 class Orphan(Struct, frozen=True):
@@ -52,12 +52,8 @@ def cancelled_at(key: FunctionKey, outstanding: Outstanding) -> Site:
     """Return the await whose cancellation leaves it so."""
     match outstanding:
         case Debt(cancelled=step) | Orphan(cancelled=step):
-            return _site(CallSite(key, step))
+            return site_of(CallSite(key, step))
         case Torn(at=at) | Shared(at=at):
-            return _site(at)
+            return site_of(at)
         case LostGrant(wait=wait):
-            return _site(wait.at)
-
-
-def _site(at: CallSite) -> Site:
-    return Site(at.function.module, at.function.function, at.step)
+            return site_of(wait.at)
