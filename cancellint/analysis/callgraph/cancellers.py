@@ -107,7 +107,7 @@ class Cancellers:
         """Yield the cancel sites of the tasks that a function runs in, nearest first."""
         waiting = [key]
         seen = {key}
-        while waiting and len(seen) <= MOST_FUNCTIONS:
+        while waiting and not MOST_FUNCTIONS.is_exceeded_by(len(seen)):
             for reference in self._uses.of(waiting.pop(0)):
                 site = reference.site
                 yield from self._cancelled_as_task(site)

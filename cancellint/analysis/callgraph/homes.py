@@ -35,27 +35,23 @@ class Homes:
         return None if home is None else (home[0], home[1] + suffix)
 
     def _of_attribute(self, key: FunctionKey, base: Expr, name: str) -> Home | None:
-        for option in options(self._effects.types.of(key, base)):
+        cls = self._class_of(key, base)
+        return (self.owning_class(cls, name), name) if cls is not None else None
+
+    def _class_of(self, key: FunctionKey, expr: Expr) -> str | None:
+        """Return the project's class of what an expression means, None where it is not known."""
+        for option in options(self._effects.types.of(key, expr)):
             if isinstance(option, Instance) and self._program.cls(option.cls) is not None:
-                return self.owning_class(option.cls, name), name
+                return option.cls
         params = self._program.function(key).params
-        cls = self._program.class_of(key)
-        if cls is not None and params and base == Name(params[0].name):
-            return self.owning_class(cls, name), name
-        return None
+        is_own = bool(params) and expr == Name(params[0].name)
+        return self._program.class_of(key) if is_own else None
 
     def holder(self, key: FunctionKey, expr: Expr) -> str | None:
         """Return the class of the object by whose attribute an expression means something, or None."""
         while isinstance(expr, Item):
             expr = expr.base
-        if not isinstance(expr, Attr):
-            return None
-        for option in options(self._effects.types.of(key, expr.base)):
-            if isinstance(option, Instance) and self._program.cls(option.cls) is not None:
-                return option.cls
-        params = self._program.function(key).params
-        is_own = bool(params) and expr.base == Name(params[0].name)
-        return self._program.class_of(key) if is_own else None
+        return self._class_of(key, expr.base) if isinstance(expr, Attr) else None
 
     def owning_class(self, cls: str, name: str) -> str:
         """Return the topmost class of a family whose own methods assign an attribute."""
