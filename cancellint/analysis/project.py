@@ -22,9 +22,12 @@ from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
+from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
+from cancellint.analysis.hazards.futures.leaders import Leaders
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
@@ -212,7 +215,17 @@ class Project:
     @cached_property
     def lost_grants(self) -> LostGrants:
         """Waits that keep what they were given when they are cancelled."""
-        return LostGrants(self.futures, Futures(self.effects, self.uses, EVENTS))
+        return LostGrants(self.futures, self._events)
+
+    @cached_property
+    def leaders(self) -> Leaders:
+        """Functions that work for all who ask for the same meanwhile."""
+        return Leaders(self.facts_of, self.futures, self._events)
+
+    @cached_property
+    def _events(self) -> Futures:
+        """Events that are made for one wait each."""
+        return Futures(self.effects, self.uses, EVENTS)
 
     @cached_property
     def unmarked_waiters(self) -> UnmarkedWaiters:
@@ -260,6 +273,16 @@ class Project:
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
         return Backlogs(self.effects, self.uses)
+
+    @cached_property
+    def unended_queues(self) -> UnendedQueues:
+        """Queues whose end is told only when nothing fails."""
+        return UnendedQueues(self.effects, self.uses, self.facts_of, self.cancellers)
+
+    @cached_property
+    def lost_wakeups(self) -> LostWakeups:
+        """Wake-ups that are forgotten, or given too early."""
+        return LostWakeups(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def scoped_yields(self) -> ScopedYields:
