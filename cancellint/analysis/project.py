@@ -23,6 +23,8 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
+from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
+from cancellint.analysis.hazards.channels.split_paths import SplitPaths
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
@@ -277,7 +279,17 @@ class Project:
     @cached_property
     def unended_queues(self) -> UnendedQueues:
         """Queues whose end is told only when nothing fails."""
-        return UnendedQueues(self.effects, self.uses, self.facts_of, self.cancellers)
+        return UnendedQueues(self.effects, self.uses, self.facts_of, self.cancellers, self._queue_steps)
+
+    @cached_property
+    def split_paths(self) -> SplitPaths:
+        """Messages that a later one of the same sender may overtake."""
+        return SplitPaths(self.effects, self.facts_of, self._queue_steps)
+
+    @cached_property
+    def _queue_steps(self) -> QueueSteps:
+        """What is put into queues, and taken out of them."""
+        return QueueSteps(self.effects, self.uses)
 
     @cached_property
     def lost_wakeups(self) -> LostWakeups:

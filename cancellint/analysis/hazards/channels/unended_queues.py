@@ -13,30 +13,25 @@ from cancellint.analysis.engine.graph import ERROR, NOT_CANCELLED
 from cancellint.analysis.engine.reachability import after_block, leads_to, precedes
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.outcomes import Outcomes
-from cancellint.analysis.hazards.channels.objects import Meant, Objects
+from cancellint.analysis.hazards.channels.objects import Meant
+from cancellint.analysis.hazards.channels.queue_steps import PUTS, Get, Put, QueueSteps
 from cancellint.analysis.program.expressions import last_name
 from cancellint.model.ir import (
     RAISE_EXIT,
     RETURN_EXIT,
-    Assign,
     Attr,
     Await,
     AwaitKind,
     Call,
-    Const,
     Expr,
-    Name,
     Next,
-    Op,
     Raise,
     Temp,
 )
 from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import CallSite, FunctionKey, ProjectFunction
 
-_NOTHING = Const("none", "None")
-_PUTS = ("put", "put_nowait")
-_ENDS = frozenset({*_PUTS, "shutdown", "close", "aclose"})
+_ENDS = frozenset({*PUTS, "shutdown", "close", "aclose"})
 """Methods of a queue by which whoever reads it learns something."""
 _CALLS_BACK = "add_done_callback"
 
@@ -58,134 +53,58 @@ class UnendedQueue(Struct, frozen=True):
     """other functions tell an end as well: whoever stops the whole, perhaps"""
 
 
-class _Put(Struct, frozen=True):
-    """A step that puts `item` into a queue, or has the event loop do so."""
-
-    at: CallSite
-    queue: Expr
-    item: Expr
-
-
-class _Consumer(Struct, frozen=True):
-    """An await of the next item, in a loop that `end` ends."""
-
-    at: CallSite
-    queue: Expr
-    end: Expr
-
-
 class UnendedQueues:
     """Finds them for one producer at a time."""
 
     def __init__(
-        self, effects: Effects, uses: FunctionUses, facts_of: FactsOf, cancellers: Cancellers
+        self,
+        effects: Effects,
+        uses: FunctionUses,
+        facts_of: FactsOf,
+        cancellers: Cancellers,
+        steps: QueueSteps,
     ) -> None:
         self._effects = effects
         self._program = effects.program
         self._uses = uses
         self._facts_of = facts_of
         self._cancellers = cancellers
-        self._objects = Objects(effects, uses)
+        self._steps = steps
         self._outcomes = Outcomes(effects)
 
     def of(self, key: FunctionKey) -> Iterator[UnendedQueue]:
         """Yield the queues to which a producer tells their end only when nothing fails, each once."""
         told: set[Meant] = set()
-        for put in self._puts.get(key, ()):
-            for consumer in self._consumers:
-                if consumer.end != put.item or consumer.at.function == key:
+        for put in self._steps.puts.get(key, ()):
+            meant = self._steps.meant(key, put.queue)
+            for consumer in self._consumers if meant not in told else ():
+                if consumer.key == key or not self._steps.may_be(meant, consumer):
                     continue
-                meant = self._objects.meant(key, put.queue)
-                if meant in told or meant.isdisjoint(self._meant(consumer)):
+                if not self._steps.is_ending(consumer, put):
                     continue
                 found = self._judged(put, meant, consumer)
                 if found is not None:
                     told.add(meant)
                     yield found
 
-    # ----------------------------------------------------------------- what is put, and waited for
-
     @cached_property
-    def _puts(self) -> dict[FunctionKey, tuple[_Put, ...]]:
-        found: dict[FunctionKey, list[_Put]] = {}
-        for put in (*self._called(), *self._handed_over()):
-            if self._is_queue(put.at.function, put.queue):
-                found.setdefault(put.at.function, []).append(put)
-        return {key: tuple(puts) for key, puts in found.items()}
-
-    def _called(self) -> Iterator[_Put]:
-        for site in self._program.calls.of_any(_PUTS):
-            match self._program.function(site.function).steps[site.step]:
-                case Call(func=Attr(base=queue), args=(item, *_)):
-                    yield _Put(site, queue, item)
-                case _:
-                    pass
-
-    def _handed_over(self) -> Iterator[_Put]:
-        """Yield the calls that have the event loop put something: `call_soon_threadsafe(q.put_nowait, x)`."""
-        for name in _PUTS:
-            for site, value in self._program.calls.given.get(name, ()):
-                step = self._program.function(site.function).steps[site.step]
-                if isinstance(step, Call) and isinstance(value, Attr) and value in step.args[:-1]:
-                    yield _Put(site, value.base, step.args[step.args.index(value) + 1])
-
-    @cached_property
-    def _consumers(self) -> tuple[_Consumer, ...]:
+    def _consumers(self) -> tuple[Get, ...]:
+        """What waits for items in a loop, without a time limit."""
         return tuple(
-            _Consumer(CallSite(site.function, awaited), queue, end)
-            for site in self._program.calls.of_any(("get",))
-            for queue, awaited in self._waits(site)
-            for end in self._ends(site.function, awaited)
+            get
+            for gets in self._steps.gets.values()
+            for get in gets
+            if get.is_plain and not self._is_timed(get.key, get.at.step)
         )
-
-    def _waits(self, site: CallSite) -> Iterator[tuple[Expr, int]]:
-        """Yield the queue and the await of a call that is awaited as it is, without a time limit."""
-        function = self._program.function(site.function)
-        match function.steps[site.step]:
-            case Call(func=Attr(base=queue), args=(), keywords=()) if function.is_async:
-                pass
-            case _:
-                return
-        for number, step in enumerate(function.steps):
-            if not isinstance(step, Await) or step.value != Temp(site.step):
-                continue
-            if self._is_queue(site.function, queue) and not self._is_timed(site.function, number):
-                yield queue, number
 
     def _is_timed(self, key: FunctionKey, awaited: int) -> bool:
         flow, unwinding = self._program.flow(key), self._facts_of(key).unwinding
         raced = [unwinding.race(region) for region in flow.blocks[flow.block_of(awaited)].regions]
         return any(race is not None and race[0] is not RaceKind.SCOPE for race in raced)
 
-    def _ends(self, key: FunctionKey, awaited: int) -> Iterator[Expr]:
-        """Yield what an item is compared with by tests that leave the loop which waits for it."""
-        function, flow = self._program.function(key), self._program.flow(key)
-        loop = flow.loop_of(flow.block_of(awaited))
-        if loop is None:
-            return
-        got: set[Expr] = {Temp(awaited)}
-        got.update(
-            step.target for step in function.steps if isinstance(step, Assign) and step.value == Temp(awaited)
-        )
-        for number in sorted(loop.blocks):
-            block = flow.blocks[number]
-            end = _compared(block.test, got) if block.test is not None else None
-            if end is not None and any(each.to not in loop.blocks for each in block.edges):
-                yield end
-
-    def _is_queue(self, key: FunctionKey, expr: Expr) -> bool:
-        return self._objects.is_of(key, expr, self._is_queue_class)
-
-    def _is_queue_class(self, cls: str) -> bool:
-        entry = self._effects.operations.knowledge.entry(cls)
-        return entry is not None and entry.queue == "queue"
-
-    def _meant(self, consumer: _Consumer) -> Meant:
-        return self._objects.meant(consumer.at.function, consumer.queue)
-
     # ----------------------------------------------------------------- judging one
 
-    def _judged(self, put: _Put, meant: Meant, consumer: _Consumer) -> UnendedQueue | None:
+    def _judged(self, put: Put, meant: Meant, consumer: Get) -> UnendedQueue | None:
         key = put.at.function
         started = self._started(key, consumer)
         if started is None or self._is_told_by_callback(meant):
@@ -199,10 +118,10 @@ class UnendedQueues:
             return None
         others = {
             each.at.function
-            for puts in self._puts.values()
+            for puts in self._steps.puts.values()
             for each in puts
             if each.item == put.item and each.at.function != key
-            if not meant.isdisjoint(self._objects.meant(each.at.function, each.queue))
+            if self._steps.may_be(meant, each)
         }
         return UnendedQueue(
             put.at.step, failing, put.queue, consumer.at, reference.site, in_thread, near, bool(others)
@@ -222,15 +141,14 @@ class UnendedQueues:
             for value in step.args if isinstance(step, Call) else ():
                 kind = self._effects.types.of(site.function, value)
                 if isinstance(kind, ProjectFunction) and any(
-                    not meant.isdisjoint(self._objects.meant(kind.key, each.queue))
-                    for each in self._puts.get(kind.key, ())
+                    self._steps.may_be(meant, each) for each in self._steps.puts.get(kind.key, ())
                 ):
                     return True
         return False
 
     # ----------------------------------------------------------------- the producer's own task
 
-    def _started(self, key: FunctionKey, consumer: _Consumer) -> tuple[Reference, bool] | None:
+    def _started(self, key: FunctionKey, consumer: Get) -> tuple[Reference, bool] | None:
         """Return where a producer is started by itself, and whether in a thread, None if it has company.
 
         Company is whoever is ended together with it: the task group that it is in, or the caller who waits
@@ -265,7 +183,7 @@ class UnendedQueues:
                     return known
         return None
 
-    def _is_waited_for_first(self, site: CallSite, consumer: _Consumer) -> bool:
+    def _is_waited_for_first(self, site: CallSite, consumer: Get) -> bool:
         awaited = self._uses.waiting_for(site)
         if awaited < 0:
             return False
@@ -275,14 +193,14 @@ class UnendedQueues:
 
     # ----------------------------------------------------------------- the error
 
-    def _failing(self, put: _Put, meant: Meant, *, in_thread: bool) -> int | None:
+    def _failing(self, put: Put, meant: Meant, *, in_thread: bool) -> int | None:
         """Return the step whose error leaves a producer that has not told, and does not tell, the end."""
         key = put.at.function
         facts = self._facts_of(key)
         steps = facts.function.steps
         telling = {number for number in range(len(steps)) if self._tells(key, number, meant)}
         blocks = {facts.flow.block_of(number) for number in telling}
-        ends = [each.at.step for each in self._puts.get(key, ()) if each.item == put.item]
+        ends = [each.at.step for each in self._steps.puts.get(key, ()) if each.item == put.item]
         for number in range(len(steps)):
             if number in telling or not self._may_fail(key, number, in_thread=in_thread):
                 continue
@@ -306,12 +224,12 @@ class UnendedQueues:
             asked = [
                 value.base for value in (step.func, *given) if isinstance(value, Attr) and value.name in _ENDS
             ]
-            if any(not meant.isdisjoint(self._objects.meant(key, each)) for each in asked):
+            if any(not meant.isdisjoint(self._steps.meant(key, each)) for each in asked):
                 return True
         return any(
-            not meant.isdisjoint(self._objects.meant(callee, each.queue))
+            self._steps.may_be(meant, each)
             for callee in self._effects.callees(key, number)
-            for each in self._puts.get(callee, ())
+            for each in self._steps.puts.get(callee, ())
         )
 
     def _may_fail(self, key: FunctionKey, number: int, *, in_thread: bool) -> bool:
@@ -327,16 +245,3 @@ class UnendedQueues:
                 return in_thread
             case _:
                 return False
-
-
-def _compared(test: Expr, got: set[Expr]) -> Expr | None:
-    """Return what a test compares one of some expressions with."""
-    match test:
-        case Op(op="is" | "is not" | "==" | "!=", operands=(one, end)) if one in got:
-            return end
-        case Op(op="not", operands=(one,)) if one in got:
-            return _NOTHING
-        case Name() | Temp() if test in got:
-            return _NOTHING
-        case _:
-            return None
