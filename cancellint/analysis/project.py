@@ -12,6 +12,7 @@ from packaging.version import Version
 from cancellint.analysis.callgraph.cancellers import Cancellers
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.handles import Handles
+from cancellint.analysis.callgraph.tasks_of import TasksOf
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
@@ -38,7 +39,6 @@ from cancellint.analysis.hazards.locks.lock_homes import LockHomes
 from cancellint.analysis.hazards.locks.lock_orders import LockOrders
 from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
-from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.analysis.hazards.locks.thread_locks import ThreadLocks
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
@@ -46,6 +46,7 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
 from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
@@ -315,6 +316,11 @@ class Project:
     def second_callers(self) -> SecondCallers:
         """Which functions two tasks may be in at a time."""
         return SecondCallers(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def changed_iterations(self) -> ChangedIterations:
+        """Loops over what others change while they wait."""
+        return ChangedIterations(self.effects, self.facts_of, self._tasks_of)
 
     @cached_property
     def checks_then_acts(self) -> ChecksThenActs:
