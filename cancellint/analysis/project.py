@@ -22,6 +22,7 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
+from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
@@ -306,6 +307,11 @@ class Project:
     def swallowed_cancellations(self) -> SwallowedCancellations:
         """Cancellations that do not end what was cancelled."""
         return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
+
+    @cached_property
+    def unshielded_cleanups(self) -> UnshieldedCleanups:
+        """Cleanups that a cancelled scope ends at their first wait."""
+        return UnshieldedCleanups(self.effects, self.facts_of)
 
     @cached_property
     def blocking_calls(self) -> BlockingCalls:

@@ -45,7 +45,7 @@ class Changing(enum.IntEnum):
     ADDS = 3
     """another task adds something"""
     ENDS = 4
-    """only what ends the whole"""
+    """another task, where one of the two ends the whole"""
 
 
 class ChangedIteration(Struct, frozen=True):
@@ -165,7 +165,7 @@ class ChangedIterations:
             return Changing.CALLED
         if not self._tasks.may_interrupt(changer, key):
             return None
-        if self._is_ending(changer):
+        if self._is_ending(changer) or self._is_ending(key):
             return Changing.ENDS
         return Changing.REMOVES if change.removes else Changing.ADDS
 
