@@ -17,7 +17,7 @@ def unshielded_cleanup(subject: Subject) -> Iterator[RawFinding]:
         raw = RawFinding(
             at=subject.site(found.cleanup),
             message=f"a cancelled scope ends this cleanup here: {_harm(found)}",
-            confidence=Confidence.LIKELY,
+            confidence=Confidence.POSSIBLE if found.is_in_memory else Confidence.LIKELY,
             notes=(
                 SiteNote(subject.site(found.awaited), "if this is cancelled, the cleanup runs"),
                 SiteNote(site_of(found.skipped), "this is left out"),

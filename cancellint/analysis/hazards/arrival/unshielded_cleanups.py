@@ -11,9 +11,11 @@ from cancellint.analysis.engine.graph import NORMAL
 from cancellint.analysis.engine.reachability import after_step, leads_to
 from cancellint.analysis.flow.cancellation_paths import cancellation_path, unshielded_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
+from cancellint.analysis.program.expressions import parts
+from cancellint.analysis.program.type_algebra import options
 from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Catch, Delete, Expr, Temp
-from cancellint.model.knowledge import Role
-from cancellint.model.types import CallSite, FunctionKey, LibraryCallee
+from cancellint.model.knowledge import Role, SourceKind
+from cancellint.model.types import CallSite, FunctionKey, Instance, LibraryCallee
 
 
 class UnshieldedCleanup(Struct, frozen=True):
@@ -25,6 +27,8 @@ class UnshieldedCleanup(Struct, frozen=True):
     what: Expr | None
     """what is called there, or else what is changed"""
     is_call: bool
+    is_in_memory: bool
+    """it is a channel within the program that is not closed: often nobody misses that"""
 
 
 class UnshieldedCleanups:
@@ -54,7 +58,9 @@ class UnshieldedCleanups:
                 told.add(step)
                 skipped = self._skipped(facts, step, frozenset(path.steps if path is not None else ()))
                 if skipped is not None:
-                    yield UnshieldedCleanup(awaited, step, skipped, *self._meant(skipped))
+                    yield UnshieldedCleanup(
+                        awaited, step, skipped, *self._meant(skipped), self._is_in_memory(skipped)
+                    )
 
     # ----------------------------------------------------------------- who cancels so
 
@@ -99,7 +105,7 @@ class UnshieldedCleanups:
         rest, blocks = after_step(facts.flow, cleanup, NORMAL)
         done_anyway = self._rescued(facts, (cleanup,))
         for step in sorted({*rest, *facts.flow.steps_of(blocks)} & path):
-            if self._undoes(facts, step) and self._meant(CallSite(facts.key, step)) not in done_anyway:
+            if self._undoes(facts, step) and self._name(facts.key, step) not in done_anyway:
                 return CallSite(facts.key, step)
         for callee in self._effects.callees(facts.key, cleanup):
             found = self._skipped_in(callee)
@@ -113,19 +119,46 @@ class UnshieldedCleanups:
         waits = [step for _, step in facts.awaits() if not self._is_shielded(facts, step)]
         done_anyway = self._rescued(facts, waits)
         for step in range(len(facts.function.steps)):
-            if not self._undoes(facts, step) or self._meant(CallSite(key, step)) in done_anyway:
+            if not self._undoes(facts, step) or self._name(key, step) in done_anyway:
                 continue
             if waits and not leads_to(facts.flow, None, step, NORMAL, avoiding=waits):
                 return CallSite(key, step)
         return None
 
-    def _rescued(self, facts: Facts, waits: Iterable[int]) -> frozenset[tuple[Expr | None, bool]]:
-        """Return what the cleanups do that run when some waits are cancelled, in whichever copy of them."""
+    def _rescued(self, facts: Facts, waits: Iterable[int]) -> frozenset[tuple[str, ...]]:
+        """Return the names of what the cleanups do that run when some waits are cancelled."""
         return frozenset(
-            self._meant(CallSite(facts.key, step))
+            self._name(facts.key, step)
             for wait in waits
             for step in unshielded_path(facts, facts.flow.block_of(wait)).steps
         )
+
+    def _name(self, key: FunctionKey, step: int) -> tuple[str, ...]:
+        """Return the attributes by which a step names what it does: the same in every copy of a cleanup."""
+        expr, _ = self._meant(CallSite(key, step))
+        return () if expr is None else tuple(part.name for part in parts(expr) if isinstance(part, Attr))
+
+    def _is_in_memory(self, at: CallSite) -> bool:
+        """Tell whether a step does no more than close a channel within the program."""
+        match self._program.function(at.function).steps[at.step]:
+            case Await(value=Temp(step=made)):
+                return self._is_in_memory(CallSite(at.function, made))
+            case Call(func=Attr(base=base)):
+                found = [
+                    each.cls
+                    for each in options(self._effects.types.of(at.function, base))
+                    if isinstance(each, Instance)
+                ]
+                return bool(found) and all(map(self._is_channel, found))
+            case _:
+                return False
+
+    def _is_channel(self, cls: str) -> bool:
+        """Tell whether a class is one of the two ends of a channel within the program."""
+        knowledge = self._effects.operations.knowledge
+        entry, send = knowledge.entry(cls), knowledge.entry(f"{cls}.send")
+        takes = entry is not None and entry.source is SourceKind.QUEUE
+        return takes or (send is not None and Role.STORES in send.roles)
 
     def _undoes(self, facts: Facts, number: int) -> bool:
         if any(
