@@ -47,6 +47,7 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.queues.unbounded_spawns import UnboundedSpawns
 from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
 from cancellint.analysis.hazards.sharing.replacing import Replacement
@@ -292,6 +293,11 @@ class Project:
     def _queue_steps(self) -> QueueSteps:
         """What is put into queues, and taken out of them."""
         return QueueSteps(self.effects, self.uses)
+
+    @cached_property
+    def unbounded_spawns(self) -> UnboundedSpawns:
+        """Tasks that are started for everything that comes in."""
+        return UnboundedSpawns(self.effects, self.facts_of)
 
     @cached_property
     def lost_wakeups(self) -> LostWakeups:
