@@ -1,4 +1,4 @@
-"""Tasks that are started for everything that comes in, as many as come."""
+"""Tasks that are started for everything that comes in."""
 
 from collections.abc import Iterator
 
@@ -16,17 +16,19 @@ from cancellint.model.types import FunctionKey, ProjectCallee, ProjectFunction
 _FROM_PEERS = frozenset({SourceKind.STREAM, SourceKind.MESSAGES})
 
 
-class UnboundedSpawn(Struct, frozen=True):
-    """A loop starts a task at `at` for each item that the await `source` gives."""
+class SpawnLoop(Struct, frozen=True):
+    """A loop starts a task at `at`, which runs `work`, for each item that the await `source` gives."""
 
     at: int
     source: int
-    work: FunctionKey | None
+    work: FunctionKey
     from_peer: bool
     """a peer sends the items, and nothing but the network holds it back"""
+    is_unbounded: bool
+    """nothing limits the number of tasks"""
 
 
-class UnboundedSpawns:
+class SpawnLoops:
     """Finds them for one coroutine at a time."""
 
     def __init__(self, effects: Effects, facts_of: FactsOf) -> None:
@@ -34,27 +36,24 @@ class UnboundedSpawns:
         self._program = effects.program
         self._facts_of = facts_of
 
-    def of(self, key: FunctionKey) -> Iterator[UnboundedSpawn]:
-        """Yield the spawns of a coroutine that nothing holds back."""
+    def of(self, key: FunctionKey) -> Iterator[SpawnLoop]:
+        """Yield the spawns of a coroutine in loops without an end, of tasks that wait for something."""
         function = self._program.function(key)
         if not function.is_async:
             return
-        facts: Facts | None = None
         for number, step in enumerate(function.steps):
             if not isinstance(step, Call) or not self._starts_task(key, number):
                 continue
-            facts = facts or self._facts_of(key)
-            loop = facts.flow.loop_of(facts.flow.block_of(number))
-            if loop is None or self._is_counted(facts, loop):
+            facts = self._facts_of(key)
+            loop, work = facts.flow.loop_of(facts.flow.block_of(number)), self._work(key, step)
+            if loop is None or work is None or self._is_counted(facts, loop) or not self._waits(work):
                 continue
             source = self._source(facts, loop)
-            work = self._work(key, step)
-            if source is None or self._holds_back(facts, loop, source) or not self._waits(work):
-                continue
-            if not self._gets_item(facts, step, source):
+            if source is None or not self._gets_item(facts, step, source):
                 continue
             kinds = {facts.source_kind(take.origin) for take in facts.takes(source)}
-            yield UnboundedSpawn(number, source, work, not kinds.isdisjoint(_FROM_PEERS))
+            held_back = self._holds_back(facts, loop, source) or self._takes_turns(work)
+            yield SpawnLoop(number, source, work, not kinds.isdisjoint(_FROM_PEERS), not held_back)
 
     def _starts_task(self, key: FunctionKey, number: int) -> bool:
         for callee in self._effects.types.callees(key, number):
@@ -153,10 +152,10 @@ class UnboundedSpawns:
                     return kind.key
         return None
 
-    def _waits(self, work: FunctionKey | None) -> bool:
-        """Tell whether a task waits for something, and not first of all for a permit."""
-        if work is None:
-            return False
+    def _waits(self, work: FunctionKey) -> bool:
+        return any(True for _ in self._facts_of(work).awaits())
+
+    def _takes_turns(self, work: FunctionKey) -> bool:
+        """Tell whether a task takes a permit or a lock."""
         facts = self._facts_of(work)
-        locked = any(self._takes_permit(facts, number) for number in range(len(facts.function.steps)))
-        return not locked and any(True for _ in facts.awaits())
+        return any(self._takes_permit(facts, number) for number in range(len(facts.function.steps)))
