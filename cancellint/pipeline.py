@@ -361,7 +361,10 @@ def _check(project: Project, reading: Reading, choices: Choices, failures: list[
         found: list[Draft] = []
         path = reading.sources[module].path
         config, choice = choices.of(path)
-        rules = tuple(rule for rule in all_rules() if rule.code in choice.codes)
+        is_reported = reading.sources[module].is_reported
+        rules = tuple(
+            rule for rule in all_rules() if rule.code in choice.codes and (is_reported or rule.elsewhere)
+        )
         with _boundary(shown_path(path), failures):
             for key in keys:
                 subject = Subject(project, key)
