@@ -46,6 +46,7 @@ from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
 from cancellint.analysis.hazards.tasks.contenders import Contenders
+from cancellint.analysis.hazards.tasks.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
 from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
 from cancellint.analysis.hazards.tasks.orphaned_shields import OrphanedShields
@@ -149,6 +150,11 @@ class Project:
     def unobserved_tasks(self) -> UnobservedTasks:
         """Tasks that nobody looks at."""
         return UnobservedTasks(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def dropped_coroutines(self) -> DroppedCoroutines:
+        """Coroutines that nobody awaits."""
+        return DroppedCoroutines(self.effects, self.facts_of)
 
     @cached_property
     def gathered_errors(self) -> GatheredErrors:
