@@ -22,6 +22,7 @@ from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
@@ -46,7 +47,6 @@ from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
 from cancellint.analysis.hazards.tasks.contenders import Contenders
-from cancellint.analysis.hazards.tasks.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.tasks.dropped_tasks import DroppedTasks
 from cancellint.analysis.hazards.tasks.ignored_errors import GatheredErrors
 from cancellint.analysis.hazards.tasks.orphaned_shields import OrphanedShields

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cancellint.analysis.hazards.tasks.dropped_coroutines import DroppedCoroutine
+from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutine
 from cancellint.model.finding import RawFinding, Severity, SiteNote
 from cancellint.rules.rule import Subject, rule
 
@@ -21,6 +21,10 @@ def dropped_coroutine(subject: Subject) -> Iterator[RawFinding]:
 
 
 def _message(found: DroppedCoroutine) -> str:
+    if found.called_by:
+        return f"`{found.runs}` never runs: `{found.called_by}` calls it and drops the coroutine"
     if found.always:
         return f"`{found.runs}` never runs: nobody awaits this coroutine"
+    if not found.variable:
+        return f"`{found.runs}` does not run on some path: nobody awaits this coroutine there"
     return f"`{found.runs}` does not run on some path: `{found.variable}` is never awaited there"
