@@ -5,7 +5,7 @@ from msgspec import Struct
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.hazards.coroutines.decorated import Decorated
-from cancellint.analysis.program.names import decorator_names
+from cancellint.analysis.program.names import decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
@@ -60,7 +60,7 @@ class Makers:
         """Return what a step makes, where all that it may reach makes a coroutine."""
         match self._program.function(key).steps[number]:
             case Call(func=func):
-                if self._is_replaced(key, func) or self._is_asked_for_kind(key, func):
+                if self._is_doubtful(key, func):
                     return None
                 return self._made_by_call(key, number, func)
             case Await(kind=AwaitKind.EXPRESSION):
@@ -221,6 +221,22 @@ class Makers:
                 return isinstance(found, Instance) and found.cls == _COROUTINE
             case _:
                 return False
+
+    def _is_doubtful(self, key: FunctionKey, func: Expr) -> bool:
+        """Tell whether what is called may be something else than its name says."""
+        replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
+        return replaced or self._is_of_other_object(key, func)
+
+    def _is_of_other_object(self, key: FunctionKey, func: Expr) -> bool:
+        """Tell whether a method is called on a first parameter that a decorator may give something else."""
+        function = self._program.function(key)
+        first = first_parameter(function)
+        return (
+            isinstance(func, Attr)
+            and first is not None
+            and func.base == Name(first)
+            and any(not self._decorated.keeps_kind(key, each) for each in function.decorators)
+        )
 
     def _is_replaced(self, key: FunctionKey, func: Expr) -> bool:
         """Tell whether a method is called that the function has set on its object: a double, perhaps."""

@@ -59,6 +59,9 @@ from cancellint.model.ir import (
 )
 from cancellint.model.types import FunctionKey
 
+_FAILS = Await | Raise | Exit
+"""Steps of which it is to be expected that an exception travels from them."""
+
 MOST_PLACES = Limit(2_000, "places on the way from a coroutine to where it is awaited")
 
 
@@ -358,9 +361,12 @@ class _Walk:
             truth = self._truths.of(self._facts.key, self._function, block.test, dict(state.holders))
             return None if truth is not None and truth != (edge.leaves is Leaves.TRUE) else state
         last = self._facts.flow.last_step(here.block)
-        if last is None or not isinstance(self._function.steps[last], Next):
+        if last is None:
             return state
-        return self._turn(state, last, edge)
+        step = self._function.steps[last]
+        if edge.leaves is Leaves.RAISED and not (block.cleanup or isinstance(step, _FAILS)):
+            return None
+        return self._turn(state, last, edge) if isinstance(step, Next) else state
 
     def _turn(self, state: _State, number: int, edge: Edge) -> _State | None:
         """Return the state in a turn of a loop over what has the coroutine, or after the last turn."""

@@ -2,11 +2,14 @@
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.hazards.coroutines.grips import Hold, Holders, grip
-from cancellint.model.ir import Call, Const, Expr, Function, Op, Temp
-from cancellint.model.types import FunctionKey, LibraryCallee
+from cancellint.model.ir import Build, Call, Const, Expr, Function, Op, Temp
+from cancellint.model.types import ClassObject, FunctionKey, LibraryCallee
 
 _NONE = Const("none", "None")
-_AWAITABLE = frozenset({"Awaitable", "Coroutine", "CoroutineType"})
+_AWAITABLE = frozenset(
+    {"object", "collections.abc.Awaitable", "collections.abc.Coroutine", "types.CoroutineType"}
+)
+"""Classes that a coroutine is an object of."""
 
 
 class Truths:
@@ -44,16 +47,30 @@ class Truths:
             if not isinstance(callee, LibraryCallee) or not callee.args:
                 return None
             held = grip(callee.args[0], holders)
-            if held.hold is Hold.INSIDE and callee.name == "builtins.len":
+            if held.hold is not Hold.NOTHING and callee.name == "builtins.len":
                 return True
+            if held.hold is Hold.ITSELF and callee.name == "builtins.isinstance":
+                return self._is_instance(key, callee.args[1:])
             if held.hold is not Hold.ITSELF:
                 return None
             known = self._effects.operations.known(callee)
             return True if known is not None and known.entry.true_of == "awaitables" else None
         return None
 
+    def _is_instance(self, key: FunctionKey, classes: tuple[Expr, ...]) -> bool | None:
+        """Tell whether a coroutine is an object of a class, or of one of several."""
+        match classes:
+            case (Build(items=items),):
+                asked = [self._is_instance(key, (item,)) for item in items]
+                return True if True in asked else None if None in asked else False
+            case (cls,):
+                found = self._effects.types.of(key, cls)
+                return found.cls in _AWAITABLE if isinstance(found, ClassObject) else None
+            case _:
+                return None
+
 
 def _is_surely(value: Expr, holders: Holders) -> bool:
     """Tell whether a value is the coroutine, or something that has it and so is not empty."""
     found = grip(value, holders)
-    return found.hold in (Hold.ITSELF, Hold.INSIDE) and not found.perhaps
+    return found.hold is not Hold.NOTHING and not found.perhaps
