@@ -1,5 +1,7 @@
 """Which calls make a coroutine: of coroutine functions, through decorators, wrappers and helpers."""
 
+from functools import cached_property
+
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
@@ -26,10 +28,12 @@ from cancellint.model.ir import (
 from cancellint.model.knowledge import Entry
 from cancellint.model.types import (
     Callee,
+    CallSite,
     FunctionKey,
     Instance,
     Pending,
     ProjectCallee,
+    ProjectFunction,
     TupleOf,
     Type,
     UnresolvedCallee,
@@ -74,6 +78,8 @@ class Makers:
 
     def behind(self, key: FunctionKey, value: Expr) -> str | None:
         """Return what runs if a function that is handed on is called, where that makes a coroutine."""
+        if self._is_doubtful(key, value):
+            return None
         callees = self._effects.types.reached(key, value)
         names = [self._of_callee(callee) for callee in callees]
         return names[0] if names and None not in names else None
@@ -224,8 +230,25 @@ class Makers:
 
     def _is_doubtful(self, key: FunctionKey, func: Expr) -> bool:
         """Tell whether what is called may be something else than its name says."""
+        if isinstance(func, Attr) and self._methods_are_replaced:
+            return True
         replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
         return replaced or self._is_of_other_object(key, func)
+
+    @cached_property
+    def _methods_are_replaced(self) -> bool:
+        """Tell whether the program sets wrappers on classes, under names that it finds at run time."""
+        return any(self._sets_wrapper(site) for site in self._program.calls.of_any(("setattr",)))
+
+    def _sets_wrapper(self, site: CallSite) -> bool:
+        match self._program.function(site.function).steps[site.step]:
+            case Call(args=(_, Name() | Attr() | Item(), value)):
+                found = self._effects.types.of(site.function, value)
+                if not isinstance(found, ProjectFunction) or found.bound:
+                    return False
+                return self._program.function(found.key).parent > 0
+            case _:
+                return False
 
     def _is_of_other_object(self, key: FunctionKey, func: Expr) -> bool:
         """Tell whether a method is called on a first parameter that a decorator may give something else."""
@@ -249,7 +272,9 @@ class Makers:
         """Tell whether a function asks if what it calls is a coroutine function, and so knows what to do."""
         steps = self._program.function(key).steps
         return any(
-            isinstance(step, Call) and func in step.args and self._asks_for_kind(key, number)
+            isinstance(step, Call)
+            and (func in step.args or Attr(func, "__call__") in step.args)
+            and self._asks_for_kind(key, number)
             for number, step in enumerate(steps)
         )
 

@@ -37,6 +37,7 @@ from cancellint.model.ir import (
     Assign,
     Attr,
     Await,
+    Block,
     Build,
     Call,
     Closure,
@@ -58,9 +59,6 @@ from cancellint.model.ir import (
     Yield,
 )
 from cancellint.model.types import FunctionKey
-
-_FAILS = Await | Raise | Exit
-"""Steps of which it is to be expected that an exception travels from them."""
 
 MOST_PLACES = Limit(2_000, "places on the way from a coroutine to where it is awaited")
 
@@ -361,12 +359,15 @@ class _Walk:
             truth = self._truths.of(self._facts.key, self._function, block.test, dict(state.holders))
             return None if truth is not None and truth != (edge.leaves is Leaves.TRUE) else state
         last = self._facts.flow.last_step(here.block)
-        if last is None:
-            return state
-        step = self._function.steps[last]
-        if edge.leaves is Leaves.RAISED and not (block.cleanup or isinstance(step, _FAILS)):
+        if edge.leaves is Leaves.RAISED and not self._is_to_be_expected(block, last):
             return None
-        return self._turn(state, last, edge) if isinstance(step, Next) else state
+        return state if last is None else self._turn(state, last, edge)
+
+    def _is_to_be_expected(self, block: Block, last: int | None) -> bool:
+        """Tell whether an exception may well leave a block: it travels, or an await or `raise` ends it."""
+        if last is not None and isinstance(self._function.steps[last], Await | Raise | Exit):
+            return True
+        return all(edge.leaves not in NORMAL for edge in block.edges)
 
     def _turn(self, state: _State, number: int, edge: Edge) -> _State | None:
         """Return the state in a turn of a loop over what has the coroutine, or after the last turn."""
