@@ -353,15 +353,32 @@ class _Walk:
     # ----------------------------------------------------------------- edges
 
     def _on_edge(self, here: PathPoint[_State], edge: Edge) -> _State | None:
-        block = self._facts.flow.blocks[here.block]
-        state = here.state
-        if edge.leaves in (Leaves.TRUE, Leaves.FALSE) and block.test is not None:
-            truth = self._truths.of(self._facts.key, self._function, block.test, dict(state.holders))
-            return None if truth is not None and truth != (edge.leaves is Leaves.TRUE) else state
+        block, state = self._facts.flow.blocks[here.block], here.state
         last = self._facts.flow.last_step(here.block)
         if edge.leaves is Leaves.RAISED and not self._is_to_be_expected(block, last):
             return None
-        return state if last is None else self._turn(state, last, edge)
+        if last is not None and self._iterates(state, last):
+            return self._turn(state, last, edge)
+        if self._skips_a_loop_with_it(state, here.block, edge):
+            return None
+        if edge.leaves in (Leaves.TRUE, Leaves.FALSE) and block.test is not None:
+            truth = self._truths.of(self._facts.key, self._function, block.test, dict(state.holders))
+            return None if truth is not None and truth != (edge.leaves is Leaves.TRUE) else state
+        return state
+
+    def _skips_a_loop_with_it(self, state: _State, block: int, edge: Edge) -> bool:
+        """Tell whether an edge ends a loop that does something with what has the coroutine.
+
+        That goes through what there is: `for place in range(len(coroutines))`.
+        """
+        loop = self._facts.flow.loop_of(block)
+        if loop is None or loop.header != block or edge.to in loop.blocks or edge.leaves not in NORMAL:
+            return False
+        if self._made >= 0 and self._facts.block_of(self._made) in loop.blocks:
+            return False
+        holders = dict(state.holders)
+        steps = (self._function.steps[number] for number in self._facts.flow.steps_of(loop.blocks))
+        return any(part in holders for step in steps for value in _values(step) for part in parts(value))
 
     def _is_to_be_expected(self, block: Block, last: int | None) -> bool:
         """Tell whether an exception may well leave a block: it travels, or an await or `raise` ends it."""
@@ -369,14 +386,20 @@ class _Walk:
             return True
         return all(edge.leaves not in NORMAL for edge in block.edges)
 
+    def _iterates(self, state: _State, number: int) -> bool:
+        """Tell whether a loop goes through a container that has the coroutine, or begins with it."""
+        step = self._function.steps[number]
+        if not isinstance(step, Next):
+            return False
+        begins = number == self._made and Temp(number) in dict(state.holders)
+        return begins or grip(step.value, dict(state.holders)).hold is Hold.INSIDE
+
     def _turn(self, state: _State, number: int, edge: Edge) -> _State | None:
         """Return the state in a turn of a loop over what has the coroutine, or after the last turn."""
-        step = self._function.steps[number]
-        if not isinstance(step, Next) or edge.leaves not in (Leaves.ITEM, Leaves.EXHAUSTED):
+        if edge.leaves not in (Leaves.ITEM, Leaves.EXHAUSTED):
             return state
-        if grip(step.value, dict(state.holders)).hold is not Hold.INSIDE:
-            begins = number == self._made and Temp(number) in dict(state.holders)
-            return None if begins and edge.leaves is Leaves.EXHAUSTED else state
+        if number == self._made:
+            return state if edge.leaves is Leaves.ITEM else None
         self.has_chosen = True
         comes_to_it = self._choice is _Choice.FALLS_ON_IT
         if edge.leaves is Leaves.EXHAUSTED:
