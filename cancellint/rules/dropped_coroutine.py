@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutine
 from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.types import site_at
 from cancellint.rules.rule import Subject, rule
 
 
@@ -15,9 +16,26 @@ def dropped_coroutine(subject: Subject) -> Iterator[RawFinding]:
             at=subject.site(found.made),
             message=_message(found),
             confidence=found.confidence,
-            notes=(SiteNote(subject.site(found.lost), "it is forgotten here"),) if found.lost >= 0 else (),
+            notes=tuple(_notes(subject, found)),
             help="await it, or start it as a task that somebody keeps",
+            cause=_cause(subject, found),
         )
+
+
+def _notes(subject: Subject, found: DroppedCoroutine) -> Iterator[SiteNote]:
+    if found.left_by is not None:
+        how = "does nothing with it" if found.always else "may return without it having been awaited"
+        name = subject.project.program.function(found.left_by).qualname
+        yield SiteNote(site_at(found.left_by, -1), f"`{name}` {how}")
+    if found.lost >= 0 and found.lost != found.made:
+        yield SiteNote(subject.site(found.lost), "it is forgotten here")
+
+
+def _cause(subject: Subject, found: DroppedCoroutine) -> str | None:
+    """Return what one change mends: a function that is given coroutines and does not always await them."""
+    if found.left_by is None or found.always:
+        return None
+    return f"left by {subject.likeness(found.left_by, -1)}"
 
 
 def _message(found: DroppedCoroutine) -> str:

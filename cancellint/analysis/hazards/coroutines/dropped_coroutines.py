@@ -29,6 +29,8 @@ class DroppedCoroutine(Struct, frozen=True):
     confidence: Confidence
     called_by: str = ""
     """the library function that calls what makes it, and drops what that gives"""
+    left_by: FunctionKey | None = None
+    """the function of the project that was given it and does not await it, or not always"""
 
 
 class DroppedCoroutines:
@@ -56,14 +58,18 @@ class DroppedCoroutines:
     def _dropped(self, key: FunctionKey, number: int, held: Expr, made: Made) -> Iterator[DroppedCoroutine]:
         how = ITSELF if made.place is None else Grip(Hold.INSIDE, made.place)
         ended = self._trails.follow(key, held, number, how)
-        match ended.fate:
-            case Fate.USED:
-                pass
-            case Fate.LOST if not ended.by_error:
-                yield DroppedCoroutine(number, made.runs, True, ended.lost, ended.holder, made.confidence)
-            case _:
-                confidence = weakest(made.confidence, Confidence.LIKELY)
-                yield DroppedCoroutine(number, made.runs, False, ended.lost, ended.holder, confidence)
+        if ended.fate is Fate.USED:
+            return
+        always = ended.fate is Fate.LOST and not ended.by_error
+        yield DroppedCoroutine(
+            number,
+            made.runs,
+            always,
+            ended.lost,
+            ended.holder,
+            made.confidence if always else weakest(made.confidence, Confidence.LIKELY),
+            left_by=ended.left_by,
+        )
 
     def _called_plainly(self, key: FunctionKey, number: int) -> Iterator[DroppedCoroutine]:
         """Yield what a library calls as a plain function, though it makes a coroutine."""

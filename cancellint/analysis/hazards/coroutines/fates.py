@@ -4,6 +4,8 @@ import enum
 
 from msgspec import Struct
 
+from cancellint.model.types import FunctionKey
+
 
 class Fate(enum.IntEnum):
     """Whether anybody uses a coroutine."""
@@ -24,3 +26,5 @@ class Ended(Struct, frozen=True):
     """the variable that had it, if one did"""
     by_error: bool = False
     """it is lost only where an exception or a cancellation is caught on the way"""
+    left_by: FunctionKey | None = None
+    """the function of the project that was given it and does not use it, or not always"""

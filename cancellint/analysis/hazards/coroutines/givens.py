@@ -71,6 +71,14 @@ class Givens:
             return Given.PERHAPS
         return answers.pop() if len(answers) == 1 else Given.USED
 
+    def asked(self, key: FunctionKey, number: int) -> FunctionKey | None:
+        """Return the function of the project that a call surely runs."""
+        match self._effects.types.callees(key, number):
+            case (ProjectCallee(key=called),):
+                return called
+            case _:
+                return None
+
     def makes_container(self, key: FunctionKey, number: int) -> bool:
         """Tell whether a call makes a new container of Python's own."""
         callees = self._effects.types.callees(key, number)

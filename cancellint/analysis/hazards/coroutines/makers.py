@@ -36,6 +36,7 @@ from cancellint.model.types import (
     ProjectFunction,
     TupleOf,
     Type,
+    Unknown,
     UnresolvedCallee,
 )
 
@@ -59,9 +60,19 @@ class Makers:
         self._effects = effects
         self._program: Program = effects.program
         self._decorated = decorated
+        self._asked: list[CallSite] = []
 
     def made_by(self, key: FunctionKey, number: int) -> Made | None:
         """Return what a step makes, where all that it may reach makes a coroutine."""
+        asked = CallSite(key, number)
+        if asked in self._asked or DEEPEST_HELPER.is_exceeded_by(len(self._asked)):
+            return None
+        self._asked.append(asked)
+        made = self._made_at(key, number)
+        self._asked.pop()
+        return made
+
+    def _made_at(self, key: FunctionKey, number: int) -> Made | None:
         match self._program.function(key).steps[number]:
             case Call(func=func):
                 if self._is_doubtful(key, func):
@@ -112,17 +123,17 @@ class Makers:
     def _of_callee(self, callee: Callee) -> str | None:
         """Return what runs in the coroutine that a callee makes, None if it may make none."""
         if isinstance(callee, ProjectCallee):
-            return None if callee.constructs else self._of_function(callee.key, DEEPEST_HELPER)
+            return None if callee.constructs else self._of_function(callee.key)
         known = self._effects.operations.known(callee)
         if known is None or known.confidence is not Confidence.CERTAIN:
             return None
         return known.name if _waits_in_vain(known.entry) else None
 
-    def _of_function(self, key: FunctionKey, depth: int) -> str | None:
+    def _of_function(self, key: FunctionKey) -> str | None:
         function = self._program.function(key)
         if self._decorated.is_coroutine_function(key):
             return function.qualname
-        if function.kind != "lambda" or not DEEPEST_HELPER.leaves(depth):
+        if function.kind != "lambda":
             return None
         returned = self._program.scopes(key.module).bindings(key.function).returned
         match returned:
@@ -231,6 +242,9 @@ class Makers:
     def _is_doubtful(self, key: FunctionKey, func: Expr) -> bool:
         """Tell whether what is called may be something else than its name says."""
         if isinstance(func, Attr) and self._methods_are_replaced:
+            return True
+        found = options(self._effects.types.of(key, func))
+        if len(found) > 1 and any(isinstance(each, Unknown) for each in found):
             return True
         replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
         return replaced or self._is_of_other_object(key, func)

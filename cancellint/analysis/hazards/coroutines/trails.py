@@ -129,6 +129,7 @@ class _Walk:
         self.has_chosen = False
         self._is_used = False
         self._last_name = ""
+        self._left_by: FunctionKey | None = None
 
     def follow(self, how: Grip, taken: EdgeClass) -> Ended:
         if isinstance(self._held, Name) and self._held.id in self._shared:
@@ -155,7 +156,7 @@ class _Walk:
         if not is_lost:
             return Ended(Fate.USED)
         fate = Fate.SOMETIMES if self._is_used else Fate.LOST
-        return Ended(fate, lost, self._last_name)
+        return Ended(fate, lost, self._last_name, left_by=self._left_by)
 
     # ----------------------------------------------------------------- steps
 
@@ -332,8 +333,10 @@ class _Walk:
             case Given.USED:
                 return None
             case Given.IGNORED:
+                self._left_by = self._givens.asked(self._facts.key, number)
                 return state
             case Given.PERHAPS:
+                self._left_by = self._givens.asked(self._facts.key, number)
                 return self._chosen_use(state, number)
             case Given.OR_ANOTHER:
                 return self._chosen(state, number, Temp(number), ITSELF)

@@ -259,3 +259,9 @@ def test_methods_that_the_program_wraps_by_name_are_left_alone() -> None:
     )
 
     assert confidences("service.run()", head) == []
+
+
+def test_lambdas_that_return_each_other_are_followed_to_an_end() -> None:
+    body = "first = lambda: second()\nsecond = lambda: first()\nfirst()"
+
+    assert confidences(body) == []
