@@ -28,6 +28,7 @@ from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
 from cancellint.analysis.hazards.channels.split_paths import SplitPaths
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
+from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
@@ -156,6 +157,11 @@ class Project:
     def unobserved_tasks(self) -> UnobservedTasks:
         """Tasks that nobody looks at."""
         return UnobservedTasks(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def dropped_coroutines(self) -> DroppedCoroutines:
+        """Coroutines that nobody awaits."""
+        return DroppedCoroutines(self.effects, self.facts_of)
 
     @cached_property
     def gathered_errors(self) -> GatheredErrors:
