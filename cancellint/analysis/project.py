@@ -28,6 +28,7 @@ from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
 from cancellint.analysis.hazards.channels.split_paths import SplitPaths
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
+from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
@@ -64,7 +65,7 @@ from cancellint.analysis.hazards.threads.touched_loops import TouchedLoops
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
-from cancellint.analysis.normal.form import Origins, normal_form
+from cancellint.analysis.normal.form import FormsKept, NoForms, Origins, normal_form
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
@@ -158,6 +159,11 @@ class Project:
     def unobserved_tasks(self) -> UnobservedTasks:
         """Tasks that nobody looks at."""
         return UnobservedTasks(self.effects, self.facts_of, self.handles)
+
+    @cached_property
+    def dropped_coroutines(self) -> DroppedCoroutines:
+        """Coroutines that nobody awaits."""
+        return DroppedCoroutines(self.effects, self.facts_of)
 
     @cached_property
     def gathered_errors(self) -> GatheredErrors:
@@ -387,10 +393,19 @@ def _no_boundary(_module: str) -> AbstractContextManager[None]:
 
 
 def analyse(
-    program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary = _no_boundary
+    program: Program,
+    knowledge: Knowledge,
+    settings: AnalysisSettings,
+    boundary: Boundary = _no_boundary,
+    kept: FormsKept | None = None,
+    before: Project | None = None,
 ) -> Project:
-    """Summarise all coroutines and whatever they reach, callees first, until nothing changes."""
-    program, origins = normal_form(program, knowledge)  # and what was written is needed no more
+    """Summarise all coroutines and whatever they reach, callees first, until nothing changes.
+
+    `kept` and `before` are what an earlier run in this process has left, under the same knowledge.
+    """
+    known = None if before is None else before.program
+    program, origins = normal_form(program, knowledge, kept or NoForms(), known)  # what was written may go
     return _Fixpoint(program, origins, knowledge, settings, boundary).project()
 
 
