@@ -11,7 +11,7 @@ from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import Assign, Attr, Await, Call, Const, Expr, Load, Name, Return, Temp
 
-_DEEPEST = Limit(4, "values within values that are written back")
+_DEEPEST = Limit(10, "values within values that are written back")
 
 
 class Replacement(Struct, frozen=True):
