@@ -48,6 +48,8 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.queues.spawn_loops import SpawnLoops
+from cancellint.analysis.hazards.queues.spawned_messages import SpawnedMessages
 from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
 from cancellint.analysis.hazards.sharing.replacing import Replacement
@@ -298,6 +300,16 @@ class Project:
     def _queue_steps(self) -> QueueSteps:
         """What is put into queues, and taken out of them."""
         return QueueSteps(self.effects, self.uses)
+
+    @cached_property
+    def spawn_loops(self) -> SpawnLoops:
+        """Tasks that are started for everything that comes in."""
+        return SpawnLoops(self.effects, self.facts_of)
+
+    @cached_property
+    def spawned_messages(self) -> SpawnedMessages:
+        """Messages that are worked on by a task each, to the harm of their order."""
+        return SpawnedMessages(self.spawn_loops, self.facts_of)
 
     @cached_property
     def lost_wakeups(self) -> LostWakeups:
