@@ -243,11 +243,15 @@ class Makers:
         """Tell whether what is called may be something else than its name says."""
         if isinstance(func, Attr) and self._methods_are_replaced:
             return True
-        found = options(self._effects.types.of(key, func))
-        if len(found) > 1 and any(isinstance(each, Unknown) for each in found):
+        if self._is_vague(key, func) or (isinstance(func, Attr) and self._is_vague(key, func.base)):
             return True
         replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
         return replaced or self._is_of_other_object(key, func)
+
+    def _is_vague(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether a value may be something else than what is known."""
+        found = options(self._effects.types.of(key, value))
+        return len(found) > 1 and any(isinstance(each, Unknown) for each in found)
 
     @cached_property
     def _methods_are_replaced(self) -> bool:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import anyio
 
+SYNCHRONOUS = False
+
 async def work(number=0):
     await asyncio.sleep(number)
     return number
@@ -110,6 +112,9 @@ class Service:
     def start(self):
         return self.run()
 
+    def made_vaguely(self):
+        return Service() if self.jobs else self.jobs[0]
+
 class Quiet:
     async def __call__(self):
         pass
@@ -155,6 +160,7 @@ def confidences(body: str, head: str = "async def f(given, wanted, queue: asynci
         "threading.Thread(target=work).start()",
         "async with anyio.create_task_group() as group:\n    group.start_soon(work(1))",
         "await asyncio.wait([work(1)])",
+        "if not SYNCHRONOUS:\n    work()",
         "job = Job('a', work())\nreturn job.name",
     ],
 )
@@ -230,6 +236,11 @@ def test_what_is_lost_on_some_path_is_likely(body: str) -> None:
         "x = work()\ntry:\n    await awaits(x)\nexcept ValueError:\n    return 1",
         "x = work()\ntry:\n    job = asyncio.create_task(x)\nexcept ValueError:\n    return 1\nawait job",
         "x = work()\nraise ValueError(x)",
+        "if SYNCHRONOUS:\n    work()",
+        "if SYNCHRONOUS and wanted:\n    work()",
+        "x = work()\nif hasattr(x, '__await__'):\n    await x",
+        "x = work()\ntry:\n    await asyncio.sleep(1)\nexcept asyncio.CancelledError:\n    return\nawait x",
+        "Service().made_vaguely().run()",
         "asyncio.get_running_loop().run_in_executor(None, plain)",
     ],
 )
