@@ -35,7 +35,7 @@ from cancellint.model.ir import (
 
 MOST_PLACES = Limit(2000, "places after a swallowed cancellation")
 """Places that are visited of one function after one cancellation."""
-_DEEPEST_VALUE = 4
+_DEEPEST_VALUE = Limit(4, "values within values that a test asks")
 
 
 class Onward(enum.IntEnum):
@@ -126,7 +126,8 @@ class GoingOn:
             loop = self._endless(step, reached)
             if loop is None:
                 bounded = self._flow.loop_of(self._flow.block_of(step))
-                again = step == lost or (bounded is not None and self._flow.block_of(lost) in bounded.blocks)
+                same = bounded is not None and self._flow.block_of(lost) in bounded.blocks
+                again = (step == lost or same) and not (bounded and self._goes_over_things(bounded))
                 yield Goes(Onward.RETRIES if again else Onward.WAITS, step)
                 continue
             onward = Onward.AGAIN if self._flow.block_of(lost) in loop.blocks else Onward.ELSEWHERE
@@ -165,6 +166,19 @@ class GoingOn:
         return any(
             isinstance(self._facts.function.steps[step], Next) for step in self._flow.steps(loop.header)
         )
+
+    def _goes_over_things(self, loop: Loop) -> bool:
+        """Tell whether each turn of a loop is for another thing: a mere count is one of attempts."""
+        steps = self._facts.function.steps
+        for number in self._flow.steps(loop.header):
+            match steps[number]:
+                case Next(value=Temp(step=made)) if isinstance(call := steps[made], Call):
+                    return call.func != Name("range")
+                case Next():
+                    return True
+                case _:
+                    pass
+        return False
 
     # ----------------------------------------------------------------- what a loop asks
 
@@ -232,12 +246,12 @@ class GoingOn:
 
     def _values(self, expr: Expr) -> Iterator[Expr]:
         """Yield the parts of an expression, and of what the calls in it are made of."""
-        waiting = [(expr, _DEEPEST_VALUE)]
+        waiting: list[tuple[Expr, int]] = [(expr, _DEEPEST_VALUE)]
         while waiting:
             current, depth = waiting.pop()
             for part in parts(current):
                 yield part
-                if isinstance(part, Temp) and depth:
+                if isinstance(part, Temp) and _DEEPEST_VALUE.leaves(depth):
                     waiting.extend((each, depth - 1) for each in self._made_of(part.step))
 
     def _made_of(self, step: int) -> tuple[Expr, ...]:
