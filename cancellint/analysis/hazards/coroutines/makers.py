@@ -5,13 +5,16 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ENTRY
 from cancellint.analysis.engine.limits import Limit
+from cancellint.analysis.engine.reachability import reaches
 from cancellint.analysis.hazards.coroutines.decorated import Decorated
 from cancellint.analysis.program.names import decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
@@ -20,9 +23,11 @@ from cancellint.model.ir import (
     Call,
     Evaluate,
     Expr,
+    Function,
     Item,
     Name,
     Next,
+    Return,
     Temp,
 )
 from cancellint.model.knowledge import Entry
@@ -164,7 +169,16 @@ class Makers:
     def _is_plain(self, callee: ProjectCallee) -> bool:
         function = self._program.function(callee.key)
         decorated = any(not self._decorated.keeps_kind(callee.key, each) for each in function.decorators)
-        return not (callee.constructs or decorated or function.is_async or function.is_generator)
+        at_once = not (callee.constructs or decorated or function.is_async or function.is_generator)
+        return at_once and not self._ends_without_return(callee.key, function)
+
+    def _ends_without_return(self, key: FunctionKey, function: Function) -> bool:
+        """Tell whether a function may come to the end of its body, and so gives nothing."""
+        flow = self._program.flow(key)
+        returning = {
+            flow.block_of(number) for number, step in enumerate(function.steps) if isinstance(step, Return)
+        }
+        return ENTRY not in returning and reaches(flow, ENTRY, RETURN_EXIT, avoiding=returning)
 
     def _run_by(self, found: Type) -> str | None:
         """Return what runs in a value that can be nothing but a coroutine."""

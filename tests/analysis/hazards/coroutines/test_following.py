@@ -112,6 +112,11 @@ class Service:
     def start(self):
         return self.run()
 
+    def start_if(self):
+        if self.jobs:
+            return self.run()
+        print("nothing to do")
+
     def made_vaguely(self):
         return Service() if self.jobs else self.jobs[0]
 
@@ -241,6 +246,7 @@ def test_what_is_lost_on_some_path_is_likely(body: str) -> None:
         "x = work()\nif hasattr(x, '__await__'):\n    await x",
         "x = work()\ntry:\n    await asyncio.sleep(1)\nexcept asyncio.CancelledError:\n    return\nawait x",
         "Service().made_vaguely().run()",
+        "Service().start_if()",
         "asyncio.get_running_loop().run_in_executor(None, plain)",
     ],
 )
