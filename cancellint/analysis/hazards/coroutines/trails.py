@@ -133,6 +133,7 @@ class _Walk:
         self._is_used = False
         self._last_name = ""
         self._left_by: FunctionKey | None = None
+        self._forgotten: set[int] = set()
 
     def follow(self, how: Grip, taken: EdgeClass) -> Ended:
         if isinstance(self._held, Name) and self._held.id in self._shared:
@@ -154,11 +155,10 @@ class _Walk:
         found = search.run([PathPoint(block, state, first, known)])
         if found.outcome is Outcome.UNKNOWN:
             return Ended(Fate.USED)
-        lost = found.step if found.step is not None else -1
-        is_lost = found.step is not None or any(end.exit == RETURN_EXIT for end in found.ends)
-        if not is_lost:
+        if not self._forgotten and all(end.exit != RETURN_EXIT for end in found.ends):
             return Ended(Fate.USED)
         fate = Fate.SOMETIMES if self._is_used else Fate.LOST
+        lost = min(self._forgotten, default=-1)
         return Ended(fate, lost, self._last_name, left_by=self._left_by)
 
     # ----------------------------------------------------------------- steps
@@ -167,14 +167,17 @@ class _Walk:
         state = here.state
         if number == self._made:
             state = _without(state, Temp(number))
-            if not state.holders:
-                return Halt.FOUND
-            return state
+            return state if state.holders else self._forget(number)
         found = self._after(state, number, self._function.steps[number])
         if found is None:
             self._is_used = True
             return Halt.STOP
-        return found if found.holders else Halt.FOUND
+        return found if found.holders else self._forget(number)
+
+    def _forget(self, number: int) -> Halt:
+        """End a path on which nothing has hold of the coroutine any more."""
+        self._forgotten.add(number)
+        return Halt.STOP
 
     def _after(self, state: _State, number: int, step: Step) -> _State | None:
         """Return what has hold of the coroutine after a step, None where that uses it."""

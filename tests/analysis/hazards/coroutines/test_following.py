@@ -180,6 +180,7 @@ def test_what_nobody_uses_is_certainly_lost(body: str) -> None:
         "x = work(1)\nx = work(2) if wanted else x\nreturn await x",
         "for number in given:\n    x = work(number)\n    if number:\n        continue\n    await x",
         "x = work()\nreturn await (x if wanted else work(2))",
+        "x = None\nfor number in given:\n    x = work(number)\nif x is not None:\n    await x",
         "jobs = [work(number) for number in given]\nif wanted:\n    return 1\nawait asyncio.gather(*jobs)",
         "jobs = [work(number) for number in given]\nawait asyncio.gather(*jobs[:3])",
         "jobs = [work(number) for number in given]\nfor job in jobs:\n    return await job",
