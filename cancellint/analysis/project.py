@@ -54,6 +54,7 @@ from cancellint.analysis.hazards.queues.spawn_loops import SpawnLoops
 from cancellint.analysis.hazards.queues.spawned_messages import SpawnedMessages
 from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
+from cancellint.analysis.hazards.sharing.late_counts import LateCount, late_counts
 from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
@@ -362,6 +363,10 @@ class Project:
     def checks_then_acts(self) -> ChecksThenActs:
         """Tests of shared state that a second task passes as well."""
         return ChecksThenActs(self.effects, self.facts_of, self.second_callers)
+
+    def late_counts(self, key: FunctionKey) -> Iterator[LateCount]:
+        """Yield the counters that several tasks may find below their limit."""
+        return late_counts(self.effects, self.facts_of, self.second_callers, key)
 
     def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
         """Return the shared attributes that a function writes by a value from before a wait."""
