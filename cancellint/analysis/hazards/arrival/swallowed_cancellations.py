@@ -154,7 +154,10 @@ class SwallowedCancellations:
         cancellation = self._cancellers.of(key, owned=False, steps=(swallow.await_, swallow.at))
         if cancellation.canceller not in (Canceller.PUBLIC, Canceller.RACE):
             return None
-        firm = Confidence.POSSIBLE if _answers(facts, (swallow.start,)) else Confidence.LIKELY
+        said = any(
+            isinstance(facts.function.steps[each], Return) for each in _following(facts, swallow.start)
+        )
+        firm = Confidence.POSSIBLE if said else Confidence.LIKELY
         if self._finishes(facts, swallow) or self._is_delivered_again(key) or self._cleans_up(facts, swallow):
             firm = Confidence.POSSIBLE
         return Swallowed(Kind.ANSWERED, swallow, None, key, (), cancellation, None, firm)
@@ -360,9 +363,12 @@ class SwallowedCancellations:
 
 def _answers(facts: Facts, starts: Iterable[int]) -> bool:
     """Tell whether a function may return something, not just nothing, from some blocks on."""
-    following = facts.flow.steps_of(reachable(facts.flow, tuple(starts), NORMAL))
-    returned = (facts.function.steps[number] for number in following)
-    return any(isinstance(step, Return) and step.value != Const("none", "None") for step in returned)
+    steps = (facts.function.steps[number] for number in _following(facts, *starts))
+    return any(isinstance(step, Return) and step.value != Const("none", "None") for step in steps)
+
+
+def _following(facts: Facts, *starts: int) -> Iterator[int]:
+    return facts.flow.steps_of(reachable(facts.flow, starts, NORMAL))
 
 
 _ENDS_ONE = (Canceller.RACE, Canceller.CANCEL_SITE, Canceller.OWNER_ENDS)
