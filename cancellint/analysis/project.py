@@ -24,9 +24,11 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
 from cancellint.analysis.hazards.channels.split_paths import SplitPaths
+from cancellint.analysis.hazards.channels.uncounted_jobs import UncountedJobs
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
 from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
@@ -290,7 +292,17 @@ class Project:
     @cached_property
     def unended_queues(self) -> UnendedQueues:
         """Queues whose end is told only when nothing fails."""
-        return UnendedQueues(self.effects, self.uses, self.facts_of, self.cancellers, self._queue_steps)
+        steps, tasks = self._queue_steps, self._lone_tasks
+        return UnendedQueues(self.effects, self.facts_of, self.cancellers, steps, tasks)
+
+    @cached_property
+    def uncounted_jobs(self) -> UncountedJobs:
+        """Jobs of queues that are counted as done only when nothing fails."""
+        return UncountedJobs(self.effects, self.facts_of, self._queue_steps, self._lone_tasks)
+
+    @cached_property
+    def _lone_tasks(self) -> LoneTasks:
+        return LoneTasks(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def split_paths(self) -> SplitPaths:
