@@ -44,9 +44,14 @@ class Workspace:
         """
         paths = tuple(map(absolute, asked)) or self._order.paths
         found = projects(paths, self._order.settings)
+        analyses = self._analyses()
         reports = [self._report(each) for each in found]
-        collect()
+        if self._analyses() != analyses:
+            collect()
         return merged(reports, paths, (each for one in found for each in one.configurations.warnings()))
+
+    def _analyses(self) -> int:
+        return sum(each.analyses for each in self._held.values())
 
     def _report(self, project: Project) -> Report:
         held = self._held.setdefault(project.root, Held())
