@@ -70,6 +70,10 @@ def _nothing_else(_folder: Path) -> Config | None:
     return None
 
 
+def _go_on() -> None:
+    """Nobody wants a run to end early."""
+
+
 class Request(Struct, frozen=True):
     """What is to be checked, and how."""
 
@@ -87,6 +91,10 @@ class Request(Struct, frozen=True):
     """where what files are read as is kept from run to run"""
     sources: tuple[Source, ...] | None = None
     """the files as they are on the disk, if they have been read already"""
+    keeps_project: bool = False
+    """whether what was worked out about the program is kept, so that it can be asked afterwards"""
+    checkpoint: Callable[[], None] = _go_on
+    """called again and again; what it raises ends the run, if that is no Exception"""
 
     def excluded(self, folder: Path) -> Sequence[str]:
         """What a folder inside of the project leaves out of itself."""
@@ -99,6 +107,8 @@ class Examined(Struct, frozen=True):
 
     report: Report
     reading: Reading
+    project: Project | None = None
+    """where the request wants it kept"""
 
 
 def examine(
@@ -120,10 +130,10 @@ def examine(
         give_back_freed()
         watch.lap("parsing and lowering")
         notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
-        project = _analyse(reading, config, failures)
+        project = _analyse(reading, config, failures, request.checkpoint)
         watch.lap("summaries")
         commented = _commented(reading, choices, failures)
-        found = _check(project, reading, choices, failures) if project else ()
+        found = _check(project, reading, choices, failures, request.checkpoint) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         watch.lap("rules")
@@ -153,7 +163,7 @@ def examine(
         read=tuple(shown_path(each.path) for each in sources if each.data is not None),
         reported=tuple(shown_path(each.path) for each in sources if each.is_reported),
     )
-    return Examined(report, reading)
+    return Examined(report, reading, project if request.keeps_project else None)
 
 
 def summaries(
@@ -168,15 +178,23 @@ def summaries(
             return (), tuple(failures), ()
         keys = [(key, project.program.symbol(key)) for key in project.program.all_functions()]
         names = tuple(dict.fromkeys(name for _, name in keys))
-        described: list[Description] = []
-        for key, name in keys:
-            if is_named(name, symbol):
-                with _boundary(name, failures):
-                    described.append(project.describe(key))
-        places = _place(
-            group_by_module(site for each in described for site in sites_of(each)), reading, failures
-        )
-    return tuple(summary_of(each, places) for each in described), tuple(failures), names
+        wanted = [key for key, name in keys if is_named(name, symbol)]
+        described, failed = beliefs(project, reading, wanted)
+    return described, (*failures, *failed), names
+
+
+def beliefs(
+    project: Project, reading: Reading, keys: Iterable[FunctionKey]
+) -> tuple[tuple[SymbolSummary, ...], tuple[Failure, ...]]:
+    """What is believed of functions of an analysed project, and what failed."""
+    failures: list[Failure] = []
+    described: list[Description] = []
+    for key in keys:
+        with _boundary(project.program.symbol(key), failures):
+            described.append(project.describe(key))
+    sites = group_by_module(site for each in described for site in sites_of(each))
+    places = _place(sites, reading, failures)
+    return tuple(summary_of(each, places) for each in described), tuple(failures)
 
 
 # --------------------------------------------------------------------------- the boundary
@@ -258,6 +276,7 @@ def _read(
     wanted = tuple(source for source in chosen if source.module not in modules)
     refusals = dict(unreadable(sources))
     for done, (source, outcome) in enumerate(_remembered_outcomes(wanted, request, warnings), 1):
+        request.checkpoint()
         if outcome.module is not None:
             modules[source.module] = outcome.module
         elif outcome.refusal is not None:
@@ -335,7 +354,9 @@ def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iter
 # --------------------------------------------------------------------------- checking
 
 
-def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Project | None:
+def _analyse(
+    reading: Reading, config: Config, failures: list[Failure], checkpoint: Callable[[], None] = _go_on
+) -> Project | None:
     known = knowledge.load(config.knowledge)
     settings = AnalysisSettings(
         assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC,
@@ -349,6 +370,7 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
     paths = {module: shown_path(reading.sources[module].path) for module in reading.modules}
 
     def boundary(module: str) -> AbstractContextManager[None]:
+        checkpoint()
         return _boundary(paths[module], failures)
 
     with _boundary("the project as a whole", failures):
@@ -356,7 +378,13 @@ def _analyse(reading: Reading, config: Config, failures: list[Failure]) -> Proje
     return None
 
 
-def _check(project: Project, reading: Reading, choices: Choices, failures: list[Failure]) -> Iterator[Draft]:
+def _check(
+    project: Project,
+    reading: Reading,
+    choices: Choices,
+    failures: list[Failure],
+    checkpoint: Callable[[], None],
+) -> Iterator[Draft]:
     for module, keys in _by_module(project):
         found: list[Draft] = []
         path = reading.sources[module].path
@@ -364,6 +392,7 @@ def _check(project: Project, reading: Reading, choices: Choices, failures: list[
         rules = tuple(rule for rule in all_rules() if rule.code in choice.codes)
         with _boundary(shown_path(path), failures):
             for key in keys:
+                checkpoint()
                 subject = Subject(project, key)
                 for rule in rules:
                     for raw in findings(rule, subject):
