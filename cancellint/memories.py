@@ -29,7 +29,7 @@ class Memory(Struct, frozen=True):
 def memory_of(project: Project, store: Store, *, force_exclude: bool, with_edits: bool) -> Memory:
     """The report of last time, if names, sizes and times are those of then, or else the contents are."""
     started = perf_counter()
-    listing = _listing(project, force_exclude=force_exclude)
+    listing = listing_of(project, force_exclude=force_exclude)
     configurations = project.configurations
     for path in listing.explicit:
         configurations.settings_of(path.parent)
@@ -65,7 +65,8 @@ def keep(store: Store, memory: Memory, report: Report) -> None:
     remember(store, memory.keys, report)
 
 
-def _listing(project: Project, *, force_exclude: bool) -> Listing:
+def listing_of(project: Project, *, force_exclude: bool) -> Listing:
+    """The files of a project, before any of them has been read."""
     config = project.configurations.config
 
     def excluded(folder: Path) -> Sequence[str]:
