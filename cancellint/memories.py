@@ -7,6 +7,7 @@ from time import perf_counter
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cancellint import own_rules
 from cancellint.cache import Store
 from cancellint.frontend.discover import Listing, Source, listed, read_listed
 from cancellint.model.report import Report
@@ -42,7 +43,7 @@ def memory_of(project: Project, store: Store, *, force_exclude: bool, with_edits
             force_exclude,
             with_edits,
         ),
-        configurations.config.knowledge,
+        (*configurations.config.knowledge, *own_rules.sources(configurations.config.own_rules)),
         listing,
     )
     if asked is None:

@@ -41,8 +41,9 @@ from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
+from cancellint.own_rules import described, loaded
 from cancellint.recall import read_keys
-from cancellint.rules.rule import Subject, all_rules, findings, without_copies
+from cancellint.rules.rule import Rule, Subject, all_rules, findings, without_copies
 from cancellint.selection import UNREADABLE, Choices, catalogue
 from cancellint.stopwatch import Stopwatch
 from cancellint.suppressions import Commented, invalid, silence, unused
@@ -132,8 +133,10 @@ def examine(
         notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
         project = _analyse(reading, config, failures, request.checkpoint)
         watch.lap("summaries")
-        commented = _commented(reading, choices, failures)
-        found = _check(project, reading, choices, failures, request.checkpoint) if project else ()
+        listed = catalogue(config)
+        commented = _commented(reading, choices, frozenset(rule.name for rule in listed), failures)
+        rules = (*all_rules(), *(loaded(config.own_rules) if config.runs_own_rules else ()))
+        found = _check(project, reading, choices, rules, failures, request.checkpoint) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         watch.lap("rules")
@@ -144,8 +147,8 @@ def examine(
         told = (
             *_refusals(reading, choices),
             *finish(_with_possible_fixes(shown, fixes), places),
-            *invalid(commented, catalogue()),
-            *(() if failures else unused(silenced, commented, catalogue())),
+            *invalid(commented, listed),
+            *(() if failures else unused(silenced, commented, listed)),
         )
         findings = tuple(told_by_cell(each, notebooks) for each in in_order(told))
         if request.with_edits:
@@ -162,6 +165,7 @@ def examine(
         stages=watch.laps,
         read=tuple(shown_path(each.path) for each in sources if each.data is not None),
         reported=tuple(shown_path(each.path) for each in sources if each.is_reported),
+        own_rules=described(config.own_rules) if config.runs_own_rules else (),
     )
     return Examined(report, reading, project if request.keeps_project else None)
 
@@ -382,6 +386,7 @@ def _check(
     project: Project,
     reading: Reading,
     choices: Choices,
+    every: Sequence[Rule],
     failures: list[Failure],
     checkpoint: Callable[[], None],
 ) -> Iterator[Draft]:
@@ -389,7 +394,7 @@ def _check(
         found: list[Draft] = []
         path = reading.sources[module].path
         config, choice = choices.of(path)
-        rules = tuple(rule for rule in all_rules() if rule.code in choice.codes)
+        rules = tuple(rule for rule in every if rule.code in choice.codes)
         with _boundary(shown_path(path), failures):
             for key in keys:
                 checkpoint()
@@ -479,12 +484,13 @@ def _refusals(reading: Reading, choices: Choices) -> Iterator[Finding]:
             yield refused(shown_path(source.path), refusal, choice)
 
 
-def _commented(reading: Reading, choices: Choices, failures: list[Failure]) -> Mapping[str, Commented]:
+def _commented(
+    reading: Reading, choices: Choices, names: frozenset[str], failures: list[Failure]
+) -> Mapping[str, Commented]:
     """The files with comments for this tool, of those that are reported on."""
     from cancellint.frontend.places import comments_in
 
     found: dict[str, Commented] = {}
-    names = frozenset(rule.name for rule in catalogue())
     for module, source in reading.sources.items():
         if source.is_reported:
             path = shown_path(source.path)

@@ -49,7 +49,7 @@ def by_file(reports: Sequence[Report]) -> Mapping[Path, tuple[Told, ...]]:
 def diagnostic(told: Told, codec: PositionCodec) -> Diagnostic:
     """A finding as a diagnostic. Its data is what the finding is known by."""
     finding = told.finding
-    address = rule_url(finding.name)
+    address = rule_url(finding.code, finding.name)
     cure = f"\nhelp: {printable(finding.help)}" if finding.help else ""
     return Diagnostic(
         range=range_of(finding.place.span, told.lines(finding.place), codec),

@@ -25,6 +25,7 @@ class ClientSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=
     min_confidence: Confidence | None = None
     pedantic: bool = False
     assume_raced: AssumeRaced | None = None
+    own_rules: bool = False
     config: str | None = None
     isolated: bool = False
 
@@ -37,6 +38,7 @@ class ClientSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=
             None if self.min_confidence is None else self.min_confidence.value,
             self.pedantic,
             None if self.assume_raced is None else self.assume_raced.value,
+            own_rules=self.own_rules and not self.isolated,
         )
         file = None if self.config is None else folder / self.config
         return SettingsFrom(file, self.isolated, overrides)
