@@ -13,7 +13,7 @@ from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Reference, Use, hands_on
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Known, pendings
-from cancellint.analysis.engine.graph import ALL, ERROR
+from cancellint.analysis.engine.graph import ALL, ERROR, NORMAL
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_block, may_follow
 from cancellint.analysis.program.expressions import decorating
@@ -39,6 +39,7 @@ from cancellint.model.types import (
     CallSite,
     ClassObject,
     FunctionKey,
+    Instance,
     LibraryCallee,
     LibraryFunction,
     ProjectCallee,
@@ -72,10 +73,14 @@ NOBODY = Cancellation(Canceller.NONE_KNOWN)
 
 
 class _Place(Struct, frozen=True):
-    """A function on the way outwards. `owned`: what suffers hangs on the object whose method it is."""
+    """A function on the way outwards. `owned`: what suffers hangs on the object whose method it is.
+
+    `suffers` is the class of what suffers, None where that is no object of the program's own.
+    """
 
     key: FunctionKey
     owned: bool
+    suffers: str | None
 
 
 class Cancellers:
@@ -98,7 +103,7 @@ class Cancellers:
         here = self._around(key, tuple(steps))
         if here is not None and here.canceller is Canceller.RACE:
             return here
-        place = _Place(key, owned)
+        place = _Place(key, owned, self._program.class_of(key) if owned else None)
         if place not in self._found:
             self._found[place] = self._search(place)
         return min((each for each in (here, self._found[place]) if each is not None), key=_rank)
@@ -209,7 +214,8 @@ class Cancellers:
 
     def _through(self, place: _Place, reference: Reference) -> Iterator[_Place | Cancellation]:
         site = reference.site
-        caller = _Place(site.function, place.owned and self._is_own(site.function, reference.receiver))
+        owned = place.owned and self._is_own(site.function, reference.receiver)
+        caller = _Place(site.function, owned, place.suffers)
         awaited = site.step if reference.use is Use.IMPLICIT else self._uses.waiting_for(site)
         made_here = place.owned and self._is_made_for_itself(reference)
         for found in self._cancelled_as_task(site):
@@ -220,7 +226,9 @@ class Cancellers:
             yield from self._as_task(site, started)
         elif awaited >= 0 and not self._is_shielded(site, awaited):
             for found in self._while_awaited(site, awaited):
-                if not made_here or self._is_used_after(reference, found):
+                if made_here and not self._is_used_after(reference, found):
+                    continue
+                if place.suffers is None or not self._is_closed_after(found, place.suffers):
                     yield found
             if not made_here:
                 yield caller
@@ -367,6 +375,24 @@ class Cancellers:
             self._goes_on_with(steps[number], reference.receiver)
             for number in (*following, *flow.steps_of(after))
         )
+
+    def _is_closed_after(self, found: Cancellation, cls: str) -> bool:
+        """Tell whether a function that gives up waiting for a call closes an object of a class for that."""
+        at = found.site
+        if at is None or found.canceller is not Canceller.RACE:
+            return False
+        flow, steps = self._program.flow(at.function), self._program.function(at.function).steps
+        block = flow.block_of(at.step)
+        given_up = after_block(flow, block, ERROR, avoiding=(block, *flow.targets(block, NORMAL)))
+        return any(self._is_closed_at(at.function, steps[number], cls) for number in flow.steps_of(given_up))
+
+    def _is_closed_at(self, key: FunctionKey, step: Step, cls: str) -> bool:
+        match step:
+            case Call(func=Attr(base=base, name=name)) if name in self._effects.conventions.closes:
+                found = options(self._effects.types.of(key, base))
+                return any(isinstance(each, Instance) and each.cls == cls for each in found)
+            case _:
+                return False
 
     def _goes_on_with(self, step: Step, receiver: Expr | None) -> bool:
         """Tell whether a call is one of a method that does not end its object."""

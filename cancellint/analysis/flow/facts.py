@@ -10,6 +10,7 @@ from cancellint.analysis.effects.effect import NO_EFFECT, Effect
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.dominance import Dominance
 from cancellint.analysis.engine.graph import NORMAL, ControlFlow
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Decided
 from cancellint.analysis.flow.custody import MOST_TOKENS, Custody, Removal, Token
 from cancellint.analysis.flow.decided import Agreed, DecidedTests
@@ -42,6 +43,8 @@ from cancellint.model.ir import (
 from cancellint.model.knowledge import LockKind, Mode, SourceKind
 from cancellint.model.summary import RESULT, Act, Cause, Locks, Path, Take
 from cancellint.model.types import FunctionKey
+
+DEEPEST_RETURN = Limit(3, "calls from a handler back to its own function")
 
 
 class Facts:
@@ -133,6 +136,23 @@ class Facts:
     def waits_for_somebody(self, await_: int) -> bool:
         """Tell whether an await is one of a future, an event or a condition, that others complete."""
         return self._all_effects.waits_for_somebody(self.key, await_)
+
+    def may_call_itself(self, step: int) -> bool:
+        """Tell whether what a step calls or awaits calls this function, directly or through a few others."""
+        waiting = [(callee, 1) for callee in self._all_effects.callees(self.key, step)]
+        seen: set[FunctionKey] = set()
+        while waiting:
+            key, depth = waiting.pop()
+            if key == self.key:
+                return True
+            if key in seen or not DEEPEST_RETURN.leaves(DEEPEST_RETURN - depth):
+                continue
+            seen.add(key)
+            numbers = range(len(self._all_effects.program.function(key).steps))
+            waiting += [
+                (callee, depth + 1) for each in numbers for callee in self._all_effects.callees(key, each)
+            ]
+        return False
 
     def acts_behind(self, value: Expr) -> tuple[Act, ...]:
         """Return what a function or a coroutine that has not been run yet will do, in its own terms."""

@@ -143,7 +143,8 @@ class _Search:
     def _after(self, here: PathPoint[_After], number: int) -> _After | Halt:
         """Return how control goes on after a step that does not read the source, nor end it."""
         if (take := self._taken(number)) is not None:
-            return Halt.STOP if self._is_dropped(number, take) else Halt.FOUND
+            over = self._is_dropped(number, take) or self._is_closing(number)
+            return Halt.STOP if over else Halt.FOUND
         if self._ends_source(number, self._facts.effect(number)) or self._fails_on_none(here, number):
             return Halt.STOP
         match self._facts.function.steps[number]:
@@ -178,6 +179,21 @@ class _Search:
         """Tell whether a step throws away what is there to take: draining a source is not reading on."""
         step = self._facts.function.steps[number]
         return take.into == RESULT and isinstance(step, Call) and not step.used
+
+    def _is_closing(self, number: int) -> bool:
+        """Tell whether a step closes the object that has the source: what that still reads, it throws away."""
+        steps = self._facts.function.steps
+        step = steps[number]
+        if isinstance(step, Await) and isinstance(step.value, Temp):
+            step = steps[step.value.step]
+        if not isinstance(step, Call) or not isinstance(step.func, Attr):
+            return False
+        owner = self._facts.frame.path(step.func.base)
+        return (
+            step.func.name in self._facts.conventions.closes
+            and owner is not None
+            and self._source.is_within(owner)
+        )
 
     def _takes(self, number: int) -> tuple[Take, ...]:
         if self._loser is not None:

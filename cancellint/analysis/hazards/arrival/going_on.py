@@ -126,7 +126,8 @@ class GoingOn:
             loop = self._endless(step, reached)
             if loop is None:
                 bounded = self._flow.loop_of(self._flow.block_of(step))
-                again = step == lost or (bounded is not None and self._flow.block_of(lost) in bounded.blocks)
+                same = bounded is not None and self._flow.block_of(lost) in bounded.blocks
+                again = (step == lost or same) and not (bounded and self._goes_over_things(bounded))
                 yield Goes(Onward.RETRIES if again else Onward.WAITS, step)
                 continue
             onward = Onward.AGAIN if self._flow.block_of(lost) in loop.blocks else Onward.ELSEWHERE
@@ -165,6 +166,19 @@ class GoingOn:
         return any(
             isinstance(self._facts.function.steps[step], Next) for step in self._flow.steps(loop.header)
         )
+
+    def _goes_over_things(self, loop: Loop) -> bool:
+        """Tell whether each turn of a loop is for another thing: a mere count is one of attempts."""
+        steps = self._facts.function.steps
+        for number in self._flow.steps(loop.header):
+            match steps[number]:
+                case Next(value=Temp(step=made)) if isinstance(call := steps[made], Call):
+                    return call.func != Name("range")
+                case Next():
+                    return True
+                case _:
+                    pass
+        return False
 
     # ----------------------------------------------------------------- what a loop asks
 

@@ -8,18 +8,19 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.names import decorator_names
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Call, Const, Function
+from cancellint.model.ir import Call, Const, Function, Temp
 from cancellint.model.knowledge import Entry, Role
 from cancellint.model.types import Callee, CallSite, FunctionKey, LibraryCallee, ProjectCallee
 
-DEEPEST = 6
-"""Plain functions between a coroutine and what blocks."""
-MOST_SHARED = 32
-"""Functions that are looked at outwards from one that blocks."""
+DEEPEST = Limit(6, "plain functions between a coroutine and what blocks")
+MOST_SHARED = Limit(32, "functions round one that blocks")
 SHORTEST = 0.02
 """Seconds of a pause that anybody would notice."""
+SHORT = 1.0
+"""Seconds within which what is waited for, with that as a limit, is believed to come to its end anyway."""
 _TRANSPARENT = frozenset({"staticmethod", "classmethod", "property", "cached_property", "override", "wraps"})
 """Decorators under which a function still runs where it is called."""
 _TOGETHER = frozenset({Role.SPAWNS, Role.GATHERS, Role.SERVES, Role.RACES})
@@ -102,13 +103,14 @@ class BlockingCalls:
         """Yield the coroutines that reach a call, with the nearest chain to it."""
         waiting: list[tuple[CallSite, tuple[CallSite, ...]]] = [(site, ())]
         seen = {site.function}
-        while waiting and len(seen) <= MOST_SHARED:
+        while waiting and not MOST_SHARED.is_exceeded_by(len(seen)):
             here, chain = waiting.pop(0)
             function = self._program.function(here.function)
             if function.is_async:
-                yield here.function, Blocking(here.step, name, chain, self._confidence(here.function, chain))
+                confidence = self._confidence((here, *chain), name)
+                yield here.function, Blocking(here.step, name, chain, confidence)
                 continue
-            if len(chain) == DEEPEST or not self._runs_where_called(function):
+            if not DEEPEST.leaves(DEEPEST - len(chain)) or not self._runs_where_called(function):
                 continue
             for caller in self._callers(here.function):
                 if caller.function not in seen:
@@ -143,14 +145,50 @@ class BlockingCalls:
         names = decorator_names(function)
         return len(names) == len(function.decorators) and _TRANSPARENT.issuperset(names)
 
-    def _confidence(self, key: FunctionKey, chain: tuple[CallSite, ...]) -> Confidence:
-        """Return how firmly it stands that others wait meanwhile: that there are any, and it is called."""
-        names = [self._program.function(each).name for each in (key, *(site.function for site in chain))]
-        if not self._has_tasks and not self._exposure.is_exported(key):
+    def _confidence(self, calls: tuple[CallSite, ...], name: str) -> Confidence:
+        """Return how firmly it stands that others wait meanwhile: that there are any, and it is called.
+
+        `calls` lead from the coroutine's own to the one that blocks.
+        """
+        coroutine = calls[0].function
+        named = [self._program.function(each.function).name for each in calls]
+        if not self._has_tasks and not self._exposure.is_exported(coroutine):
             return Confidence.POSSIBLE
-        if any(word in self._effects.conventions.cleans_up for name in names for word in _words(name)):
+        if any(word in self._effects.conventions.cleans_up for each in named for word in _words(each)):
+            return Confidence.POSSIBLE
+        if self._is_soon_over(calls[-1], name) or self._is_main(coroutine):
             return Confidence.POSSIBLE
         return Confidence.LIKELY  # nor is it seen how long it takes here
+
+    def _is_soon_over(self, site: CallSite, name: str) -> bool:
+        """Tell whether a wait has so short a limit that what it waits for must be about to end."""
+        step = self._program.function(site.function).steps[site.step]
+        if name in _PAUSES or not isinstance(step, Call):
+            return False
+        limits = [value for keyword, value in step.keywords if keyword == "timeout"] or step.args[:1]
+        return any(
+            isinstance(each, Const) and each.kind in ("int", "float") and float(each.text) <= SHORT
+            for each in limits
+        )
+
+    def _is_main(self, key: FunctionKey) -> bool:
+        """Tell whether a coroutine is what an event loop is started for: it begins, and ends, alone."""
+        calls = [site for site, _ in self._uses.calls(key)]
+        return bool(calls) and all(map(self._is_run, calls))
+
+    def _is_run(self, site: CallSite) -> bool:
+        """Tell whether the coroutine that a call makes is given to a call that blocks until it is done."""
+        given = Temp(site.step)
+        return any(
+            isinstance(step, Call)
+            and given in step.args
+            and any(map(self._runs, self._effects.types.callees(site.function, number)))
+            for number, step in enumerate(self._program.function(site.function).steps)
+        )
+
+    def _runs(self, callee: Callee) -> bool:
+        known = self._effects.operations.known(callee) if isinstance(callee, LibraryCallee) else None
+        return known is not None and {Role.SPAWNS, Role.BLOCKS}.issubset(known.entry.roles)
 
     @cached_property
     def _has_tasks(self) -> bool:

@@ -1,7 +1,7 @@
 """Futures and tasks that several callers wait for, so that cancelling one of them cancels it for all."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cached_property
 from itertools import islice
 
@@ -10,10 +10,11 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE
-from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NORMAL, NOT_CANCELLED
+from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NORMAL, NOT_CANCELLED, ControlFlow
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, behind, leads_to, may_follow, reaches
+from cancellint.analysis.flow.cancellation_paths import unshielded_path
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.analysis.hazards.futures.futures import Futures
@@ -28,6 +29,8 @@ from cancellint.model.ir import (
     Attr,
     Await,
     AwaitKind,
+    Block,
+    Build,
     Call,
     Const,
     Delete,
@@ -44,6 +47,7 @@ from cancellint.model.ir import (
     Yield,
 )
 from cancellint.model.knowledge import RaceKind, Role
+from cancellint.model.summary import Path
 from cancellint.model.types import (
     CallSite,
     FunctionKey,
@@ -159,24 +163,44 @@ class SharedFutures:
         for block in flow.blocks:
             match block.test:
                 case Op(op="in", operands=(asked, container)) if asked == future:
-                    found = (edge.to for edge in block.edges if edge.leaves is Leaves.TRUE)
-                    through = any(flow.dominance.dominates(to, flow.block_of(number)) for to in found)
+                    through = self._lead_to(flow, block, Leaves.TRUE, number)
                     if through and self._has_the_done(key, container):
+                        return True
+                case Op(op="in", operands=(asked, container)) if self._lead_to(
+                    flow, block, Leaves.FALSE, number
+                ):
+                    if self._has_the_done(key, container, of={asked, future}):
                         return True
                 case _:
                     pass
         return False
 
-    def _has_the_done(self, key: FunctionKey, container: Expr) -> bool:
-        """Tell whether a variable has the first of what a wait for several gives."""
+    def _lead_to(self, flow: ControlFlow, block: Block, leaves: Leaves, number: int) -> bool:
+        """Tell whether a step is come to only by one outcome of a block's test."""
+        found = (edge.to for edge in block.edges if edge.leaves is leaves)
+        return any(flow.dominance.dominates(to, flow.block_of(number)) for to in found)
+
+    def _has_the_done(self, key: FunctionKey, container: Expr, of: Set[Expr] = frozenset()) -> bool:
+        """Tell whether a variable has the first of what a wait for several gives, for just those in `of`."""
         steps = self._program.function(key).steps
         return any(
             self._leaves_the_rest_running(key, steps[each.value.value.step])
+            and (not of or self._waits_for(key, steps[each.value.value.step], of))
             for each in steps
             if isinstance(each, Assign) and each.target == container
             if isinstance(each.value, Element) and each.value.index == 0
             if isinstance(each.value.value, Temp)
         )
+
+    def _waits_for(self, key: FunctionKey, step: Step, these: Set[Expr]) -> bool:
+        """Tell whether a wait is for just these, all written out."""
+        made = step.value if isinstance(step, Await) else None
+        call = self._program.function(key).steps[made.step] if isinstance(made, Temp) else None
+        match call:
+            case Call(args=(Build(items=items), *_)):
+                return set(items) == these
+            case _:
+                return False
 
     def _leaves_the_rest_running(self, key: FunctionKey, step: Step) -> bool:
         if not isinstance(step, Await) or not isinstance(step.value, Temp):
@@ -429,7 +453,20 @@ class SharedFutures:
         callees = self._types.callees(key, made.step)
         return all(isinstance(each, ProjectCallee) and each.constructs for each in callees)
 
+    def _gives_up(self, at: CallSite) -> bool:
+        """Tell whether the function, when cancelled, ends its object itself: nobody is to go on with it."""
+        facts = self._facts_of(at.function)
+        own = Path("param:0")
+        return any(
+            facts.frame.path(step.func.base) == own and self._is_closing(self._program.function(callee))
+            for number in unshielded_path(facts, facts.block_of(at.step)).steps
+            if isinstance(step := facts.function.steps[number], Call) and isinstance(step.func, Attr)
+            for callee in self._futures.effects.callees(at.function, number)
+        )
+
     def _confidence(self, at: CallSite, sharing: Sharing, stored: CallSite | None) -> Confidence:
+        if self._gives_up(at):
+            return Confidence.POSSIBLE
         key = at.function
         function = self._program.function(key)
         callers = [site for site, _ in self._futures.uses.calls(key)]

@@ -98,6 +98,7 @@ class WaysIn:
         of_task = CallSite(key, step) if started is not None else None
         decided = self._facts_of(key).known_before(step)
         calls_made: list[ProjectCallee | None] = []
+        of_one_object = [key]
         for _ in DEEPEST.rounds():
             facts = self._facts_of(key)
             effect = facts.effect(step) if started is None or len(hops) > 1 else started
@@ -116,6 +117,9 @@ class WaysIn:
             overridden = overridden or len({call.key for call in calls}) > 1
             call = next((each for each in calls if each.key == callee), None)
             calls_made.append(call)
+            of_one_object = [*(of_one_object if _is_of_itself(facts, call) else ()), callee]
+            if not self._may_be_of_one_object(of_one_object):
+                return None
             decided = self._passed(facts, callee, call, decided)
             step, here = self._reach(callee, fact, decided, frozenset(changed))
             if here is Reach.NEVER or CallSite(callee, step) in hops:
@@ -125,6 +129,16 @@ class WaysIn:
             hops.append(CallSite(callee, step))
             key, lock = callee, fact
         return None
+
+    def _may_be_of_one_object(self, methods: list[FunctionKey]) -> bool:
+        """Tell whether some class of the project has all of these methods, one of a sibling none of them."""
+        program = self._effects.program
+        classes = {cls for cls in map(program.class_of, methods) if cls is not None}
+        return len(classes) < 2 or any(
+            all(each == heir or program.inherits(heir, each) for each in classes)
+            for cls in classes
+            for heir in (cls, *program.descendants(cls))
+        )
 
     def _in_first_terms(self, value: Expr, calls: list[ProjectCallee | None]) -> Expr | None:
         """Return a callee's parameter as the outermost caller has given it, None for anything else."""
@@ -289,3 +303,9 @@ def _is_exit(facts: Facts, step: int) -> bool:
             return True
         case _:
             return False
+
+
+def _is_of_itself(facts: Facts, call: ProjectCallee | None) -> bool:
+    """Tell whether a method calls one of the same object."""
+    receiver = call.receiver if call is not None else None
+    return receiver is not None and facts.frame.path(receiver) == Path("param:0")

@@ -43,9 +43,8 @@ def cleanups(paths: PathsAfterAwaits, attributes: Attributes, told: frozenset[in
                 seen.add(caught)
                 step, act = min(undone, key=_plainest)
                 witness = Witness(step, act, Belief.ANY_ERROR, caught)
-                yield Debt(
-                    ObligationKind.CLEANUP, act, -1, await_, witness, search.confidence(act, handler, await_)
-                )
+                confidence = search.confidence(step, act, handler, await_)
+                yield Debt(ObligationKind.CLEANUP, act, -1, await_, witness, confidence)
 
 
 class _Cleanups:
@@ -81,6 +80,7 @@ class _Cleanups:
         """Tell whether an act serves what the handler does about the error, and undoes nothing."""
         return (
             self._serves_a_retry(step, handler, await_)
+            or self._begins_again(handler)
             or self._is_acquired_there(act, handler)
             or self._is_put_back(act, handler)
             or self._is_set_anyway(step, act, handler, await_)
@@ -98,6 +98,10 @@ class _Cleanups:
             if isinstance(self._facts.function.steps[each], Raise)
         )
         return any(not flow.dominance.dominates(through, block) for block in raising)
+
+    def _begins_again(self, handler: int) -> bool:
+        """Tell whether a handler calls the function itself once more, be it through others."""
+        return any(map(self._facts.may_call_itself, self._paths.steps_in(handler)))
 
     def _is_acquired_there(self, act: Act, handler: int) -> bool:
         """Tell whether what a handler releases is what it has acquired for itself."""
@@ -211,11 +215,8 @@ class _Cleanups:
 
     def _forgets(self, step: int, act: Act, handler: int) -> bool:
         """Tell whether an attribute is made None that the function has not set before."""
-        match self._facts.function.steps[step]:
-            case Assign(value=Const(kind="none")):
-                pass
-            case _:
-                return False
+        if not self._drops_a_reference(step):
+            return False
         within = frozenset(self._paths.steps_in(handler))
         assigned = (
             self._facts.frame.path(each.target)
@@ -223,6 +224,14 @@ class _Cleanups:
             if isinstance(each, Assign) and number not in within
         )
         return act.subject not in assigned
+
+    def _drops_a_reference(self, step: int) -> bool:
+        """Tell whether a step makes an attribute None: what was there before is no flag."""
+        match self._facts.function.steps[step]:
+            case Assign(value=Const(kind="none")):
+                return True
+            case _:
+                return False
 
     def _touched(self, handler: int, await_: int) -> frozenset[Path]:
         """Return the objects that the function assigns, calls, hands on, reads from or writes to.
@@ -234,12 +243,13 @@ class _Cleanups:
         received_on = {Path(take.source.root) for take in self._facts.effect(await_).takes}
         return frozenset(self._objects(steps)) | received_on
 
-    def confidence(self, act: Act, handler: int, await_: int) -> Confidence:
+    def confidence(self, step: int, act: Act, handler: int, await_: int) -> Confidence:
         """Return how firmly a cleanup is owed of which nobody sees the beginning.
 
         It is likely where the `try` itself has been at work on what is closed, where the function has filled
         on its way what is emptied, or where a flag is set that other code asks. That an entry is taken out
-        which somebody else has put there may be an eviction.
+        which somebody else has put there may be an eviction; that what was there before is forgotten may be
+        what the error alone calls for.
         """
         match act.verb:
             case Verb.REMOVES:
@@ -250,6 +260,8 @@ class _Cleanups:
                 return Confidence.POSSIBLE
             case Verb.RESETS if self._has_filled(act.subject, await_):
                 return Confidence.LIKELY
+            case Verb.RESETS if self._drops_a_reference(step):
+                return Confidence.POSSIBLE
             case _:
                 near = self._at_work(handler)
                 related = any(act.subject.is_within(path) or path.is_within(act.subject) for path in near)

@@ -361,11 +361,10 @@ class Obligations:
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
     ) -> Debt | None:
-        answered = self._answered(obligation, await_)
         found = (
             self._witness(obligation, block),
             elsewhere,
-            answered,
+            self._answered(obligation, await_),
             self._given_back_by_counterpart(obligation),
         )
         if not self._would_put_back(obligation, block):
@@ -397,7 +396,7 @@ class Obligations:
             witness,
             confidence,
             undone,
-            is_answered=answered is not None,
+            is_answered=self._is_answered(obligation),
         )
 
     def _would_put_back(self, obligation: Obligation, block: int) -> bool:
@@ -448,10 +447,18 @@ class Obligations:
         """Tell whether the function itself asks for a flag that stays set, when it is called again.
 
         What other functions make of a flag is seldom to stop for good, and the next call sets it right.
+        So does this function, where it asks only for what it has set itself.
         """
         if obligation.act.verb is not Verb.SETS:
             return True
-        return asks_for(self._facts, obligation.act.subject)
+        flow, subject = self._facts.flow, obligation.act.subject
+        through = self._place_taken(obligation).block
+        return any(
+            block.test is not None
+            and reads(self._facts.frame, block.test, subject)
+            and reaches(flow, ENTRY, number, NORMAL, avoiding=(through,))
+            for number, block in enumerate(flow.blocks)
+        )
 
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
         """Tell whether a flag is set only the first time: who finds it set goes on to the same await.
@@ -575,17 +582,26 @@ class Obligations:
 
     def _answered(self, obligation: Obligation, await_: int) -> Witness | None:
         """Return where a waiter that is registered here and awaited is taken out by whoever answers it."""
+        registered = self._registered(obligation)
+        place = self._removed_at(obligation) if registered is not None else None
+        if place is None or registered is None or registered.root not in _awaited_roots(self._facts, await_):
+            return None
+        act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)
+        return Witness(-1, act, Belief.ANSWERED, elsewhere=place)
+
+    def _is_answered(self, obligation: Obligation) -> bool:
+        """Tell whether whoever answers a waiter that is registered here takes it out of the table."""
+        return self._registered(obligation) is not None and self._removed_at(obligation) is not None
+
+    def _registered(self, obligation: Obligation) -> Path | None:
+        """Return the waiter that is put into a table under a key for others to answer."""
         step = self._facts.function.steps[obligation.taken]
         if obligation.kind is not ObligationKind.STATE or not isinstance(step, Assign):
             return None
         registered = self._facts.frame.path(step.value)
         if registered is None or registered.is_visible_to_callers or not self._facts.is_waiter(step.value):
             return None
-        place = self._removed_at(obligation)
-        if place is None or registered.root not in _awaited_roots(self._facts, await_):
-            return None
-        act = Act(Verb.REMOVES, obligation.act.subject, obligation.act.item)
-        return Witness(-1, act, Belief.ANSWERED, elsewhere=place)
+        return registered
 
     def _given_back_by_counterpart(self, obligation: Obligation) -> Witness | None:
         """Return where the function that runs at the end of it all gives it back."""

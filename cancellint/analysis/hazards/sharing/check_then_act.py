@@ -203,10 +203,16 @@ class ChecksThenActs:
     def _harm(self, facts: Facts, awaited: int, written: CallSite) -> Harm | None:
         if self._spends(written):
             return Harm.SPENDS
-        gets = written.function != facts.key or self._gets_its_value(facts, awaited, written.step)
-        if gets and self._opens(facts.key, awaited, DEEPEST):
+        if self._keeps_what_is_opened(facts, awaited, written) and self._opens(facts.key, awaited, DEEPEST):
             return Harm.OPENS
         return Harm.BEGINS if self._begins(facts, awaited) else None
+
+    def _keeps_what_is_opened(self, facts: Facts, awaited: int, written: CallSite) -> bool:
+        """Tell whether what is written may be what the await has opened: a mere flag is not."""
+        if written.function == facts.key:
+            return self._gets_its_value(facts, awaited, written.step)
+        step = self._program.function(written.function).steps[written.step]
+        return isinstance(step, Assign) and not isinstance(step.value, Const)
 
     def _begins(self, facts: Facts, awaited: int) -> bool:
         """Tell whether what is awaited is named for the beginning of its object, and does not look again."""
