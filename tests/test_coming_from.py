@@ -30,18 +30,29 @@ async def main() -> None:
 SCOPE = (
     'import asyncio\n\n\nasync def main() -> None:\n    async with asyncio.timeout(1):\n        print("x")\n'
 )
-BLOCKING = "import {module}\n\n\nasync def main() -> None:\n    {call}\n"
-HTTPX = (
-    "import httpx\n\n\nasync def main() -> None:\n    client = httpx.Client()\n    client.get('http://a')\n"
-)
+BLOCKING = """\
+import asyncio
+import {module}
+
+
+async def handle() -> None:
+    {call}
+
+
+async def main() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(handle())
+        group.create_task(handle())
+"""
+HTTPX = "client = httpx.Client()\n    client.get('http://a')"
 SAME = {
     "RUF006": (TASK, "CAN401", 10),
     "ASYNC100": (SCOPE, "CAN507", 5),
-    "ASYNC210": (BLOCKING.format(module="requests", call="requests.get('http://a')"), "CAN801", 5),
-    "ASYNC212": (HTTPX, "CAN801", 6),
-    "ASYNC221": (BLOCKING.format(module="subprocess", call="subprocess.run(['ls'])"), "CAN801", 5),
-    "ASYNC222": (BLOCKING.format(module="os", call="os.wait()"), "CAN801", 5),
-    "ASYNC251": (BLOCKING.format(module="time", call="time.sleep(1)"), "CAN801", 5),
+    "ASYNC210": (BLOCKING.format(module="requests", call="requests.get('http://a')"), "CAN801", 6),
+    "ASYNC212": (BLOCKING.format(module="httpx", call=HTTPX), "CAN801", 7),
+    "ASYNC221": (BLOCKING.format(module="subprocess", call="subprocess.run(['ls'])"), "CAN801", 6),
+    "ASYNC222": (BLOCKING.format(module="os", call="os.wait()"), "CAN801", 6),
+    "ASYNC251": (BLOCKING.format(module="time", call="time.sleep(1)"), "CAN801", 6),
 }
 
 
