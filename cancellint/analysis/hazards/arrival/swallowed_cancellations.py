@@ -11,6 +11,7 @@ from cancellint.analysis.callgraph.cancellers import Cancellation, Cancellers
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ERROR
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.awaited_handles import AwaitedHandles
 from cancellint.analysis.hazards.arrival.caught_tests import CaughtTests
@@ -34,7 +35,7 @@ from cancellint.model.ir import (
 from cancellint.model.knowledge import Role
 from cancellint.model.types import CallSite, FunctionKey
 
-DEEPEST = 3
+DEEPEST = Limit(3, "callers of callers that go on when a cancellation has been swallowed")
 """Callers of callers that go on in the place of a function that has swallowed a cancellation."""
 
 
@@ -137,7 +138,7 @@ class SwallowedCancellations:
         self, key: FunctionKey, course: Course, through: tuple[CallSite, ...], depth: int
     ) -> Iterator[_Going]:
         """Yield how those go on who await a function that returns as if nothing had happened."""
-        if not course.returns or depth == 0:
+        if not course.returns or not DEEPEST.leaves(depth):
             return
         for reference in self._uses.of(key):
             site = reference.site
@@ -328,7 +329,6 @@ class SwallowedCancellations:
 
 
 _ENDS_ONE = (Canceller.RACE, Canceller.CANCEL_SITE, Canceller.OWNER_ENDS)
-"""Those who mean to end what they cancel, and are somewhere in the program."""
 
 
 def _rank(found: Swallowed) -> tuple[int, int, int]:

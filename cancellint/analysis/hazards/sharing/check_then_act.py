@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_step, may_follow, reachable
 from cancellint.analysis.flow.cancellation_paths import only_fails
 from cancellint.analysis.flow.facts import Facts, FactsOf
@@ -33,12 +34,11 @@ from cancellint.model.knowledge import Role
 from cancellint.model.summary import Locks
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
-DEEPEST = 3
+DEEPEST = Limit(3, "methods between a test and what it decides")
 """Methods that call one another between a test and the write."""
 
 
 _RESETS = (Const("none", "None"), Const("bool", "False"))
-"""What an attribute is given when its object ends."""
 
 
 class Harm(enum.Enum):
@@ -174,7 +174,9 @@ class ChecksThenActs:
         """Return where a method of the same object writes an attribute after a wait, and looks not again."""
         cls, function = self._program.class_of(caller), self._program.function(key)
         owner = self._program.class_of(key)
-        if depth == 0 or cls is None or owner is None or not function.params or not function.is_async:
+        if cls is None or owner is None or not function.params or not function.is_async:
+            return None
+        if not DEEPEST.leaves(depth):
             return None
         if owner != cls and not (self._program.inherits(cls, owner) or self._program.inherits(owner, cls)):
             return None
@@ -250,7 +252,7 @@ class ChecksThenActs:
         """Tell whether an await opens something that somebody has to close."""
         for operation in self._effects.awaited(key, awaited):
             if isinstance(operation.callee, ProjectCallee):
-                if depth and any(
+                if DEEPEST.leaves(depth) and any(
                     self._opens(operation.callee.key, number, depth - 1)
                     for number, step in enumerate(self._program.function(operation.callee.key).steps)
                     if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import may_follow
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import Assign, Attr, Await, Call, Const, Expr, Load, Name, Return, Temp
 
-_DEEPEST = 4
-"""Variables and calls between an await and what is made of its outcome."""
+_DEEPEST = Limit(4, "values within values that are written back")
 
 
 class Replacement(Struct, frozen=True):
@@ -81,13 +81,13 @@ def given(facts: Facts, awaited: int) -> Iterator[Expr]:
 
 def _comes_from(facts: Facts, value: Expr, awaited: int) -> bool:
     """Tell whether a value is made of what an await has given."""
-    waiting = [(value, _DEEPEST)]
+    waiting: list[tuple[Expr, int]] = [(value, _DEEPEST)]
     while waiting:
         current, depth = waiting.pop()
         for part in parts(current):
             if part == Temp(awaited):
                 return True
-            if depth:
+            if _DEEPEST.leaves(depth):
                 waiting.extend((each, depth - 1) for each in _made_of(facts, part))
     return False
 

@@ -3,12 +3,12 @@
 from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.model.types import FunctionKey
 
-DEEPEST = 3
-"""Callers of callers that may be entered by a second task."""
+DEEPEST = Limit(3, "callers of callers that may come at once")
 
 
 class SecondCallers:
@@ -29,7 +29,7 @@ class SecondCallers:
         """
         if self._is_called_by_many(key):
             return True
-        if depth == 0:
+        if not DEEPEST.leaves(depth):
             return False
         return any(
             self.may_be(reference.site.function, depth - 1)
