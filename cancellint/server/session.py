@@ -1,7 +1,7 @@
 """What the server does for one client: it follows its texts with the analysis, and tells what is found."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +50,8 @@ class Session:
         """the files that the client has diagnostics of"""
         self._tasks: set[asyncio.Task[None]] = set()
         self._complaint = ""
+        self._told = 0
+        """how often the client was told that an analysis runs"""
 
     def begin(self, folders: tuple[Path, ...], settings: ClientSettings) -> None:
         """Look at these folders, with these settings, and forget all others."""
@@ -104,9 +106,12 @@ class Session:
     def refresh(self) -> None:
         """Analyse what has changed, in the background, in the place of any analysis that is running."""
         if self.is_running:
-            task = asyncio.get_running_loop().create_task(self._refreshed())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._refreshed())
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def end(self) -> None:
         """Let go of everything."""
@@ -135,38 +140,41 @@ class Session:
         workspace = self._workspace
         if workspace is None:
             return
-        showing = asyncio.create_task(self._show_progress())
+        is_over = asyncio.Event()
+        self._start(self._show_progress(is_over))
         try:
             found = await self.background.refresh(lambda: known(workspace.findings()))
         except Mistake as mistake:
             self._complain(str(mistake))
             return
         finally:
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
+            is_over.set()
         if found is not None and workspace is self._workspace:
             self._complaint = ""
             self.known = found
             self._publish()
 
-    async def _show_progress(self) -> None:
-        """Tell the client that an analysis takes its time, and let it be called off."""
+    async def _show_progress(self, is_over: asyncio.Event) -> None:
+        """Tell the client that an analysis takes its time, and let it be called off.
+
+        This is never cancelled itself: the client's answer to a request must find somebody who waits for it.
+        """
         capable = self._server.client_capabilities.window
-        if capable is None or not capable.work_done_progress:
+        if capable is None or not capable.work_done_progress or await _happens(is_over, PATIENCE):
             return
-        await asyncio.sleep(PATIENCE)
         progress = self._server.work_done_progress
-        token = f"{_TOKEN}-{id(asyncio.current_task())}"
+        self._told += 1
+        token = f"{_TOKEN}-{self._told}"
         try:
             await progress.create_async(token)
         except JsonRpcException:
             return
         progress.begin(token, WorkDoneProgressBegin(title="cancellint: analysing", cancellable=True))
-        try:
-            await _cancelled(progress.tokens[token].cancelled)
-            self.background.call_off()
-        finally:
-            progress.end(token, WorkDoneProgressEnd())
+        while not await _happens(is_over, PATIENCE / 10):
+            if progress.tokens[token].cancelled():
+                self.background.call_off()
+                break
+        progress.end(token, WorkDoneProgressEnd())
 
     def _publish(self) -> None:
         """Send the findings of every file that has some, or had."""
@@ -204,10 +212,14 @@ class Session:
             self.tell(message, MessageType.Error)
 
 
-async def _cancelled(is_cancelled: Callable[[], bool]) -> None:
-    """Wait until a client has called off a task."""
-    while not is_cancelled():
-        await asyncio.sleep(PATIENCE / 10)
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Whether an event happens within some time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _is_on_disk(path: Path, text: str) -> bool:

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 README = "README.md"
 FIRST = {
     "Begin": [README, "docs/why.md", "docs/coming-from.md"],
-    "Use": ["docs/ci.md", "docs/editors.md", "docs/reports.md", "docs/api.md", "docs/own-rules.md"],
+    "Use": [
+        *("docs/ci.md", "docs/editors.md", "docs/reports.md"),
+        *("docs/api.md", "docs/own-rules.md", "docs/runtime.md"),
+    ],
 }
 TITLES = {README: "Overview", "CHANGELOG.md": "Changes", "SECURITY.md": "Security"}
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?P<part>#[^)\s]*)?\)")
