@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from cancellint.analysis.explain.descriptions import Description
 from cancellint.analysis.library import knowledge
+from cancellint.analysis.normal.form import FormsKept
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.project import AnalysisSettings, Project, analyse
 from cancellint.beliefs import is_named, sites_of, summary_of
@@ -35,7 +36,9 @@ from cancellint.drafts import (
 from cancellint.frontend.discover import Source, Stdin, covers_any, discover, shown_path
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.read import Reading, read_module, unreadable, worth_reading
-from cancellint.frontend.suppress import NO_COMMENTS, without_bare_rules
+from cancellint.frontend.suppress import NO_COMMENTS, Aliases, Comments, without_bare_rules
+from cancellint.held import Held, LookedUp
+from cancellint.kept import Kept, NothingKept
 from cancellint.model import ir
 from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
@@ -43,8 +46,8 @@ from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
 from cancellint.own_rules import described, loaded
 from cancellint.recall import read_keys
-from cancellint.rules.rule import Rule, Subject, all_rules, findings, without_copies
-from cancellint.selection import UNREADABLE, Choices, catalogue
+from cancellint.rules.rule import Subject, all_rules, findings, without_copies
+from cancellint.selection import UNREADABLE, Choices, Listed, catalogue
 from cancellint.stopwatch import Stopwatch
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, NotStarted, map_in_processes
@@ -92,8 +95,8 @@ class Request(Struct, frozen=True):
     """where what files are read as is kept from run to run"""
     sources: tuple[Source, ...] | None = None
     """the files as they are on the disk, if they have been read already"""
-    keeps_project: bool = False
-    """whether what was worked out about the program is kept, so that it can be asked afterwards"""
+    held: Held | None = None
+    """what earlier runs of this process over the same project have left"""
     checkpoint: Callable[[], None] = _go_on
     """called again and again; what it raises ends the run, if that is no Exception"""
 
@@ -109,7 +112,7 @@ class Examined(Struct, frozen=True):
     report: Report
     reading: Reading
     project: Project | None = None
-    """where the request wants it kept"""
+    """where the run is one of several over a project that stays in memory"""
 
 
 def examine(
@@ -125,22 +128,25 @@ def examine(
     failures: list[Failure] = []
     warnings: list[str] = []
     with collector_off():
+        held = request.held
+        if held is not None:
+            held.begin()
+            before = held.reading
         sources = _sources(request, texts)
         watch.lap("finding files")
         reading = _read(sources, request, failures, warnings, before)
         give_back_freed()
         watch.lap("parsing and lowering")
         notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
-        project = _analyse(reading, config, failures, request.checkpoint)
+        project = _analyse(reading, request, failures)
         watch.lap("summaries")
         listed = catalogue(config)
-        commented = _commented(reading, choices, frozenset(rule.name for rule in listed), failures)
-        rules = (*all_rules(), *(loaded(config.own_rules) if config.runs_own_rules else ()))
-        found = _check(project, reading, choices, rules, failures, request.checkpoint) if project else ()
+        commented = _commented(reading, choices, listed, failures, held)
+        found = _check(project, reading, choices, request, failures) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         watch.lap("rules")
-        places, fixes = _look_up(drafts, reading, failures)
+        places, fixes = _look_up(drafts, reading, failures, held)
         watch.lap("places and fixes")
         silenced = silence(drafts, places, commented)
         shown = one_per_cause((each for each in silenced.kept if each.is_shown), places)
@@ -167,7 +173,7 @@ def examine(
         reported=tuple(shown_path(each.path) for each in sources if each.is_reported),
         own_rules=described(config.own_rules) if config.runs_own_rules else (),
     )
-    return Examined(report, reading, project if request.keeps_project else None)
+    return Examined(report, reading, project if request.held is not None else None)
 
 
 def summaries(
@@ -176,8 +182,9 @@ def summaries(
     """What is believed of the functions of this name, what failed, and which names there are."""
     failures: list[Failure] = []
     with collector_off():
-        reading = _read(discover(paths, config.exclude), Request(config, tuple(paths), jobs), failures, [])
-        project = _analyse(reading, config, failures)
+        request = Request(config, tuple(paths), jobs)
+        reading = _read(discover(paths, config.exclude), request, failures, [])
+        project = _analyse(reading, request, failures)
         if project is None:
             return (), tuple(failures), ()
         keys = [(key, project.program.symbol(key)) for key in project.program.all_functions()]
@@ -275,14 +282,15 @@ def _read(
     warnings: list[str],
     before: Reading | None = None,
 ) -> Reading:
-    chosen = worth_reading(sources)
+    held = request.held
+    chosen = worth_reading(sources, NothingKept() if held is None else held.validity)
     modules = {} if before is None else dict(_unchanged(chosen, before))
     wanted = tuple(source for source in chosen if source.module not in modules)
     refusals = dict(unreadable(sources))
     for done, (source, outcome) in enumerate(_remembered_outcomes(wanted, request, warnings), 1):
         request.checkpoint()
         if outcome.module is not None:
-            modules[source.module] = outcome.module
+            modules[source.module] = outcome.module if held is None else held.same(source, outcome.module)
         elif outcome.refusal is not None:
             refusals[source.module] = outcome.refusal
         elif outcome.failure is not None:
@@ -290,7 +298,10 @@ def _read(
         if request.progress is not None:
             request.progress(done, len(wanted))
     in_order = {source.module: modules[source.module] for source in chosen if source.module in modules}
-    return Reading({source.module: source for source in sources}, in_order, refusals)
+    reading = Reading({source.module: source for source in sources}, in_order, refusals)
+    if held is not None:
+        held.reading = reading
+    return reading
 
 
 def _unchanged(sources: Iterable[Source], before: Reading) -> Iterator[tuple[str, ir.Module]]:
@@ -358,10 +369,9 @@ def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iter
 # --------------------------------------------------------------------------- checking
 
 
-def _analyse(
-    reading: Reading, config: Config, failures: list[Failure], checkpoint: Callable[[], None] = _go_on
-) -> Project | None:
-    known = knowledge.load(config.knowledge)
+def _analyse(reading: Reading, request: Request, failures: list[Failure]) -> Project | None:
+    config, held = request.config, request.held
+    known = knowledge.load(config.knowledge) if held is None else held.tables(config.knowledge)
     settings = AnalysisSettings(
         assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC,
         underscore_drops=config.dropped_task_underscore,
@@ -374,33 +384,42 @@ def _analyse(
     paths = {module: shown_path(reading.sources[module].path) for module in reading.modules}
 
     def boundary(module: str) -> AbstractContextManager[None]:
-        checkpoint()
+        request.checkpoint()
         return _boundary(paths[module], failures)
 
-    with _boundary("the project as a whole", failures):
-        return analyse(Program(reading.modules, reading.packages), known, settings, boundary)
-    return None
+    def analysed(kept: FormsKept | None = None, before: Project | None = None) -> Project | None:
+        with _boundary("the project as a whole", failures):
+            return analyse(
+                Program(reading.modules, reading.packages), known, settings, boundary, kept, before
+            )
+        return None
+
+    if held is None:
+        return analysed()
+    project = held.project(reading, settings, analysed)
+    if failures:
+        held.drop_project()
+    return project
 
 
 def _check(
-    project: Project,
-    reading: Reading,
-    choices: Choices,
-    every: Sequence[Rule],
-    failures: list[Failure],
-    checkpoint: Callable[[], None],
+    project: Project, reading: Reading, choices: Choices, request: Request, failures: list[Failure]
 ) -> Iterator[Draft]:
+    found_by = findings if request.held is None else request.held.findings
+    own = loaded(request.config.own_rules) if request.config.runs_own_rules else ()
+    every = (*all_rules(), *own)
     for module, keys in _by_module(project):
         found: list[Draft] = []
         path = reading.sources[module].path
         config, choice = choices.of(path)
-        rules = tuple(rule for rule in every if rule.code in choice.codes)
+        is_reported = reading.sources[module].is_reported
+        rules = tuple(rule for rule in every if rule.code in choice.codes and (is_reported or rule.elsewhere))
         with _boundary(shown_path(path), failures):
             for key in keys:
-                checkpoint()
+                request.checkpoint()
                 subject = Subject(project, key)
                 for rule in rules:
-                    for raw in findings(rule, subject):
+                    for raw in found_by(rule, subject):
                         seen = draft(rule, raw, reading.sources, config, choice)
                         if seen is not None:
                             found.append(seen)
@@ -426,9 +445,10 @@ def _place(
 
 
 def _look_up(
-    drafts: Sequence[Draft], reading: Reading, failures: list[Failure]
+    drafts: Sequence[Draft], reading: Reading, failures: list[Failure], held: Held | None
 ) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
     """Where the drafts stand, and which of their fixes the text admits."""
+    kept = NothingKept[LookedUp]() if held is None else held.places
     placed: dict[Site, Place] = {}
     possible: set[Fix] = set()
     fixes = fixes_by_module(each for each in drafts if each.is_shown)
@@ -436,15 +456,27 @@ def _look_up(
         source = reading.sources[module]
         with _boundary(shown_path(source.path), failures):
             asked = () if source.cells else fixes.get(module, ())
-            places, admitted = _look_up_in(source, reading.modules[module], sites, asked)
+            places, admitted = _looked_up_in(source, reading.modules[module], sites, asked, kept)
             placed.update(places)
             possible |= admitted
     return placed, frozenset(possible)
 
 
-def _look_up_in(
-    source: Source, module: ir.Module, sites: Iterable[Site], fixes: Sequence[Fix]
-) -> tuple[Mapping[Site, Place], frozenset[Fix]]:
+def _looked_up_in(
+    source: Source,
+    module: ir.Module,
+    sites: tuple[Site, ...],
+    fixes: tuple[Fix, ...],
+    kept: Kept[LookedUp],
+) -> LookedUp:
+    return kept.of(
+        source.module,
+        lambda: (shown_path(source.path), source.data, module, sites, fixes),
+        lambda: _look_up_in(source, module, sites, fixes),
+    )
+
+
+def _look_up_in(source: Source, module: ir.Module, sites: Iterable[Site], fixes: Sequence[Fix]) -> LookedUp:
     """The same of one file, from one tree, of which nothing is left when the next one is made."""
     from cancellint.frontend.excerpts import excerpt
     from cancellint.frontend.places import places_in
@@ -485,21 +517,32 @@ def _refusals(reading: Reading, choices: Choices) -> Iterator[Finding]:
 
 
 def _commented(
-    reading: Reading, choices: Choices, names: frozenset[str], failures: list[Failure]
+    reading: Reading,
+    choices: Choices,
+    listed: Iterable[Listed],
+    failures: list[Failure],
+    held: Held | None,
 ) -> Mapping[str, Commented]:
     """The files with comments for this tool, of those that are reported on."""
-    from cancellint.frontend.places import comments_in
-
+    kept = NothingKept[Comments]() if held is None else held.comments
     found: dict[str, Commented] = {}
+    names = frozenset(rule.name for rule in listed)
     for module, source in reading.sources.items():
         if source.is_reported:
             path = shown_path(source.path)
             config, choice = choices.of(source.path)
             with _boundary(path, failures):
-                comments = without_bare_rules(comments_in(source, dict(config.noqa_aliases)), names)
+                read = _comments_of(source, dict(config.noqa_aliases), kept)
+                comments = without_bare_rules(read, names)
                 if comments != NO_COMMENTS:
                     found[module] = Commented(path, comments, choice.codes_in(source.path), choice)
     return found
+
+
+def _comments_of(source: Source, aliases: Aliases, kept: Kept[Comments]) -> Comments:
+    from cancellint.frontend.places import comments_in
+
+    return kept.of(source.module, lambda: (source.data, aliases), lambda: comments_in(source, aliases))
 
 
 def _excerpts(findings: Iterable[Finding], reading: Reading) -> Mapping[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from packaging.version import Version
 from cancellint.analysis.callgraph.cancellers import Cancellers
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.handles import Handles
+from cancellint.analysis.callgraph.tasks_of import TasksOf
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
@@ -21,10 +22,17 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
+from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
+from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
+from cancellint.analysis.hazards.channels.split_paths import SplitPaths
+from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
+from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
+from cancellint.analysis.hazards.futures.leaders import Leaders
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
@@ -33,7 +41,6 @@ from cancellint.analysis.hazards.locks.lock_homes import LockHomes
 from cancellint.analysis.hazards.locks.lock_orders import LockOrders
 from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
-from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.analysis.hazards.locks.thread_locks import ThreadLocks
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
@@ -41,6 +48,7 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
 from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
@@ -55,7 +63,7 @@ from cancellint.analysis.hazards.threads.touched_loops import TouchedLoops
 from cancellint.analysis.library.knowledge import Knowledge
 from cancellint.analysis.library.older_versions import OlderVersions, Supported
 from cancellint.analysis.memory.owners import Owners
-from cancellint.analysis.normal.form import Origins, normal_form
+from cancellint.analysis.normal.form import FormsKept, NoForms, Origins, normal_form
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.promises import Contracts
 from cancellint.analysis.summaries.summarize import Result, summarize
@@ -151,6 +159,11 @@ class Project:
         return UnobservedTasks(self.effects, self.facts_of, self.handles)
 
     @cached_property
+    def dropped_coroutines(self) -> DroppedCoroutines:
+        """Coroutines that nobody awaits."""
+        return DroppedCoroutines(self.effects, self.facts_of)
+
+    @cached_property
     def gathered_errors(self) -> GatheredErrors:
         """Errors that gatherings return, and that nobody looks at."""
         return GatheredErrors(self.effects)
@@ -212,7 +225,17 @@ class Project:
     @cached_property
     def lost_grants(self) -> LostGrants:
         """Waits that keep what they were given when they are cancelled."""
-        return LostGrants(self.futures, Futures(self.effects, self.uses, EVENTS))
+        return LostGrants(self.futures, self._events)
+
+    @cached_property
+    def leaders(self) -> Leaders:
+        """Functions that work for all who ask for the same meanwhile."""
+        return Leaders(self.facts_of, self.futures, self._events)
+
+    @cached_property
+    def _events(self) -> Futures:
+        """Events that are made for one wait each."""
+        return Futures(self.effects, self.uses, EVENTS)
 
     @cached_property
     def unmarked_waiters(self) -> UnmarkedWaiters:
@@ -262,6 +285,26 @@ class Project:
         return Backlogs(self.effects, self.uses)
 
     @cached_property
+    def unended_queues(self) -> UnendedQueues:
+        """Queues whose end is told only when nothing fails."""
+        return UnendedQueues(self.effects, self.uses, self.facts_of, self.cancellers, self._queue_steps)
+
+    @cached_property
+    def split_paths(self) -> SplitPaths:
+        """Messages that a later one of the same sender may overtake."""
+        return SplitPaths(self.effects, self.facts_of, self._queue_steps)
+
+    @cached_property
+    def _queue_steps(self) -> QueueSteps:
+        """What is put into queues, and taken out of them."""
+        return QueueSteps(self.effects, self.uses)
+
+    @cached_property
+    def lost_wakeups(self) -> LostWakeups:
+        """Wake-ups that are forgotten, or given too early."""
+        return LostWakeups(self.effects, self.uses, self.facts_of)
+
+    @cached_property
     def scoped_yields(self) -> ScopedYields:
         """Generators that are suspended inside of a scope."""
         return ScopedYields(self.effects, self.uses, self.facts_of)
@@ -272,6 +315,11 @@ class Project:
         return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
 
     @cached_property
+    def unshielded_cleanups(self) -> UnshieldedCleanups:
+        """Cleanups that a cancelled scope ends at their first wait."""
+        return UnshieldedCleanups(self.effects, self.facts_of)
+
+    @cached_property
     def blocking_calls(self) -> BlockingCalls:
         """Calls of coroutines that block the event loop."""
         return BlockingCalls(self.effects, self.uses)
@@ -280,6 +328,11 @@ class Project:
     def second_callers(self) -> SecondCallers:
         """Which functions two tasks may be in at a time."""
         return SecondCallers(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def changed_iterations(self) -> ChangedIterations:
+        """Loops over what others change while they wait."""
+        return ChangedIterations(self.effects, self.facts_of, self._tasks_of)
 
     @cached_property
     def checks_then_acts(self) -> ChecksThenActs:
@@ -328,10 +381,19 @@ def _no_boundary(_module: str) -> AbstractContextManager[None]:
 
 
 def analyse(
-    program: Program, knowledge: Knowledge, settings: AnalysisSettings, boundary: Boundary = _no_boundary
+    program: Program,
+    knowledge: Knowledge,
+    settings: AnalysisSettings,
+    boundary: Boundary = _no_boundary,
+    kept: FormsKept | None = None,
+    before: Project | None = None,
 ) -> Project:
-    """Summarise all coroutines and whatever they reach, callees first, until nothing changes."""
-    program, origins = normal_form(program, knowledge)  # and what was written is needed no more
+    """Summarise all coroutines and whatever they reach, callees first, until nothing changes.
+
+    `kept` and `before` are what an earlier run in this process has left, under the same knowledge.
+    """
+    known = None if before is None else before.program
+    program, origins = normal_form(program, knowledge, kept or NoForms(), known)  # what was written may go
     return _Fixpoint(program, origins, knowledge, settings, boundary).project()
 
 

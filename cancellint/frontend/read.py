@@ -7,6 +7,7 @@ from msgspec import Struct
 from cancellint.frontend.discover import Source
 from cancellint.frontend.guards import Refusal
 from cancellint.frontend.relevance import relevant
+from cancellint.kept import Kept
 from cancellint.model import ir
 
 
@@ -51,14 +52,17 @@ def read_module(data: bytes) -> ir.Module | Refusal:
     return tree if isinstance(tree, Refusal) else lower(tree)
 
 
-def worth_reading(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """The sources that can matter to a rule, and those whose own faults must be told."""
+def worth_reading(sources: Iterable[Source], valid: Kept[bool]) -> tuple[Source, ...]:
+    """The sources that can matter to a rule, and those whose own faults must be told.
+
+    `valid`: which files are known to be read by Python.
+    """
     readable = {source.module: source for source in sources if source.data is not None}
     chosen = relevant({name: (source.data or b"", source.is_package) for name, source in readable.items()})
     return tuple(
         source
         for name, source in readable.items()
-        if name in chosen or (source.is_reported and not _is_harmless(source))
+        if name in chosen or (source.is_reported and not _is_known_as_harmless(source, valid))
     )
 
 
@@ -67,6 +71,10 @@ def unreadable(sources: Iterable[Source]) -> Iterator[tuple[str, Refusal]]:
     for source in sources:
         if source.data is None:
             yield source.module, Refusal(source.error, 1, 1)
+
+
+def _is_known_as_harmless(source: Source, valid: Kept[bool]) -> bool:
+    return valid.of(source.module, lambda: (source.data,), lambda: _is_harmless(source))
 
 
 def _is_harmless(source: Source) -> bool:

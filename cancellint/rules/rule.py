@@ -70,17 +70,24 @@ class Rule(Struct, frozen=True):
     check: Check
     by_version: bool = False
     """whether it rests on what a cancelled library call does with data, which versions of it change"""
+    elsewhere: bool = False
+    """whether its findings may stand in another module than that of the function it looks at"""
 
 
 def rule(
-    code: str, severity: Severity, *, pedantic: bool = False, by_version: bool = False
+    code: str,
+    severity: Severity,
+    *,
+    pedantic: bool = False,
+    by_version: bool = False,
+    elsewhere: bool = False,
 ) -> Callable[[Check], Rule]:
     """Turn a check into a rule that is named for its function and summed up by its docstring's first line."""
 
     def make(check: Check) -> Rule:
         lines = (check.__doc__ or "").strip().splitlines()
         name = check.__name__.replace("_", "-")
-        return Rule(code, name, severity, pedantic, lines[0] if lines else "", check, by_version)
+        return Rule(code, name, severity, pedantic, lines[0] if lines else "", check, by_version, elsewhere)
 
     return make
 
@@ -91,6 +98,7 @@ def findings(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
     It stands where things were written: in the function itself, or in a helper that is a part of it.
     """
     for raw in rule.check(subject):
+        assert rule.elsewhere or raw.at.module == subject.function.module, f"{rule.code} must say `elsewhere`"
         if rule.by_version:
             sites = (raw.at, *(note.at for note in raw.notes))
             older = tuple(subject.project.older_versions.notes(sites))

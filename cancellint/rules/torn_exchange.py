@@ -16,7 +16,7 @@ _CURE = (
 )
 
 
-@rule("CAN108", Severity.ERROR)
+@rule("CAN108", Severity.ERROR, elsewhere=True)
 def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
     """A request is sent and its reply never read, and the connection is used again."""
     if _has_handler_that_closes(subject):

@@ -15,7 +15,7 @@ _NATIVE_CURE = "race it with a scope of anyio, such as `anyio.fail_after`, and n
 _PUBLIC_CURE = "keep what was read in an object that outlives the call"
 
 
-@rule("CAN101", Severity.ERROR, by_version=True)
+@rule("CAN101", Severity.ERROR, by_version=True, elsewhere=True)
 def unsafe_await_in_race(subject: Subject) -> Iterator[RawFinding]:
     """A race drops data that was already taken from a source which is read on afterwards."""
     races: dict[tuple[FunctionKey, int], list[_Told]] = {}

@@ -24,7 +24,8 @@ from cancellint.server.diagnostics import diagnostic
 from cancellint.server.places import path_of, uri_of
 from cancellint.server.settings import ClientSettings
 from cancellint.server.state import NOTHING, Known, known
-from cancellint.server.workspace import ProjectsInMemory, Workspace, encoded
+from cancellint.server.texts import encoded
+from cancellint.workspace import Workspace
 
 PATIENCE: Final = 1.0
 """Seconds that an analysis takes before the client is told that it runs."""
@@ -82,7 +83,7 @@ class Session:
         """A text is another one than before."""
         path = path_of(uri)
         if path is not None and self._workspace is not None:
-            self._workspace.update(path, self._server.workspace.get_text_document(uri).source)
+            self._workspace.update(path, encoded(self._server.workspace.get_text_document(uri).source))
             self.refresh()
 
     def closed(self, uri: str) -> None:
@@ -129,11 +130,11 @@ class Session:
         store = None if self._cache is None else Store(self._cache)
         folder = self._folders[0] if self._folders else Path.cwd()
         settings = self._settings.settings(folder)
-        self._workspace = ProjectsInMemory(paths, settings, self.background.checkpoint, store)
+        self._workspace = Workspace(paths, settings, store=store, checkpoint=self.background.checkpoint)
         for uri, document in self._server.workspace.text_documents.items():
             path = path_of(uri)
             if path is not None:
-                self._workspace.update(path, document.source)
+                self._workspace.update(path, encoded(document.source))
         self.refresh()
 
     async def _refreshed(self) -> None:
@@ -143,7 +144,7 @@ class Session:
         is_over = asyncio.Event()
         self._start(self._show_progress(is_over))
         try:
-            found = await self.background.refresh(lambda: known(workspace.findings()))
+            found = await self.background.refresh(lambda: known(workspace.examined()))
         except Mistake as mistake:
             self._complain(str(mistake))
             return

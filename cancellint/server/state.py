@@ -8,7 +8,7 @@ from msgspec import Struct
 from cancellint.pipeline import Examined
 from cancellint.server.diagnostics import Told, by_file
 from cancellint.server.lookup import File, file_at
-from cancellint.server.workspace import encoded, sources_of
+from cancellint.server.texts import encoded, texts_of
 
 
 class Known(Struct, frozen=True):
@@ -42,4 +42,4 @@ NOTHING = Known()
 
 def known(examined: tuple[Examined, ...]) -> Known:
     """What an analysis has found."""
-    return Known(examined, by_file([each.report for each in examined]), dict(sources_of(examined)))
+    return Known(examined, by_file([each.report for each in examined]), dict(texts_of(examined)))

@@ -116,7 +116,8 @@ def _is_apt(example: Example) -> bool:
     """Tell whether an example is read at all, and what is found in it does not hang on its comments."""
     texts = [text for _, text in example.files]
     speaks = any("cancellint:" in text and "cancel-safe" not in text for text in texts)
-    return "mini_redis" not in example.name and not example.name.startswith("unreadable") and not speaks
+    is_package = example.name.startswith("fixtures/") and len(example.files) > 1
+    return not is_package and not example.name.startswith("unreadable") and not speaks
 
 
 def _is_loud(example: Example) -> bool:

@@ -124,9 +124,9 @@ def _holds(condition: Condition, entry: Entry, call: CallShape) -> bool:
 
 
 def _applies(variant: Variant, entry: Entry, call: CallShape, library: Version) -> bool:
-    if variant.python is not None and not _meets(call.python or NEWEST, variant.python):
+    if variant.python is not None and not meets(call.python or NEWEST, variant.python):
         return False
-    if variant.version is not None and not _meets(library, variant.version):
+    if variant.version is not None and not meets(library, variant.version):
         return False
     return all(_holds(condition, entry, call) for condition in _conditions(variant))
 
@@ -137,7 +137,7 @@ def _conditions(variant: Variant) -> Iterator[Condition]:
     yield from variant.also
 
 
-def _meets(version: Version, specifier: str) -> bool:
+def meets(version: Version, specifier: str) -> bool:
     return SpecifierSet(specifier).contains(version, prereleases=True)
 
 

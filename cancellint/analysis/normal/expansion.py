@@ -19,6 +19,7 @@ from cancellint.analysis.normal.rewriting import reads
 from cancellint.analysis.program.expressions import parts
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
+from cancellint.kept import Kept
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -65,14 +66,17 @@ class Library(Protocol):
         """Whether a project function of this name is known by it to give something back."""
 
 
-def expand(program: Program, references: References, library: Library) -> Expansion:
-    """Put helpers in the place of their calls."""
-    return _Expanding(program, references, library).expansion()
+def expand(program: Program, references: References, library: Library, inlined: Kept[Expanded]) -> Expansion:
+    """Put helpers in the place of their calls. `inlined`: functions that had some in them before."""
+    return _Expanding(program, references, library, inlined).expansion()
 
 
 class _Expanding:
-    def __init__(self, program: Program, references: References, library: Library) -> None:
+    def __init__(
+        self, program: Program, references: References, library: Library, inlined: Kept[Expanded]
+    ) -> None:
         self._program = program
+        self._with_helpers = inlined
         self._library = library
         self._references = references
         self._parents = {
@@ -172,7 +176,6 @@ class _Expanding:
 
     def _expand(self, key: FunctionKey) -> None:
         own = self._program.function(key)
-        written = whole(key, own)
         length = len(own.steps)
         placed: list[Inlined] = []
         for call in self._references.calls[key]:
@@ -186,7 +189,9 @@ class _Expanding:
             self._placed.add(call.callee)
             placed.append(inlined)
         if placed:
-            self._done[key] = inline(written, placed)
+            self._done[key] = self._with_helpers.of(
+                key, lambda: (own, tuple(placed)), lambda: inline(whole(key, own), placed)
+            )
 
     def _inlined(self, key: FunctionKey, own: Function, call: PlainCall) -> Inlined | None:
         step = own.steps[call.step]

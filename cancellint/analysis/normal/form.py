@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from cancellint.analysis.normal.expansion import Library, expand
-from cancellint.analysis.normal.inlining import Chains
+from cancellint.analysis.normal.inlining import Chains, Expanded
 from cancellint.analysis.normal.propagation import (
     Replaced,
     Settled,
@@ -19,6 +19,7 @@ from cancellint.analysis.normal.references import References
 from cancellint.analysis.normal.synonyms import Synonyms, attributes_assigned, imports_of
 from cancellint.analysis.normal.webs import split_variables
 from cancellint.analysis.program.program import Program
+from cancellint.kept import Kept, NothingKept
 from cancellint.model.ir import Assign, Closure, Const, Evaluate, Expr, Function, Module, Step
 from cancellint.model.source import Site
 from cancellint.model.types import FunctionKey, site_of
@@ -69,28 +70,74 @@ def names_as_written(text: str) -> str:
     return _RENAMED.sub("", text)
 
 
-def normal_form(program: Program, library: Library) -> tuple[Program, Origins]:
-    """Return the same program with all functions in normal form, and where their steps were written."""
-    written = _Written(program, library)
+class FormsKept:
+    """What of normal forms is the same as in an earlier run of this process, because what was written is."""
+
+    def __init__(self) -> None:
+        self.named: Kept[list[str]] = Kept()
+        self.inlined: Kept[Expanded] = Kept()
+        self.modules: Kept[Module] = Kept()
+
+    def turn(self) -> None:
+        """Begin another run."""
+        for each in (self.named, self.inlined, self.modules):
+            each.turn()
+
+
+class NoForms(FormsKept):
+    """The same for a process that makes one run."""
+
+    def __init__(self) -> None:
+        self.named = NothingKept()
+        self.inlined = NothingKept()
+        self.modules = NothingKept()
+
+
+def normal_form(
+    program: Program, library: Library, kept: FormsKept, before: Program | None = None
+) -> tuple[Program, Origins]:
+    """Return the same program with all functions in normal form, and where their steps were written.
+
+    `before`: what an earlier run has made of most of the same modules.
+    """
+    written = _Written(program, library, kept)
     modules = {name: written.in_normal_form(name) for name in program.modules()}
     absorbed = written.expansion.absorbed
     chains = {key: expanded.chains for key, expanded in written.expansion.functions.items()}
-    return program.changed(modules, absorbed), Origins(chains, absorbed)
+    return program.changed(modules, absorbed, before), Origins(chains, absorbed)
 
 
 class _Written:
     """A program as it was written. What normal form leaves as it is stays the same object."""
 
-    def __init__(self, program: Program, library: Library) -> None:
+    def __init__(self, program: Program, library: Library, kept: FormsKept) -> None:
         self._program = program
-        self._references = References(program)
-        self.expansion = expand(program, self._references, library)
+        self._modules = kept.modules
+        self._references = References(program, kept.named)
+        self.expansion = expand(program, self._references, library, kept.inlined)
         self._synonyms = Synonyms(program)
         settled, changed = attributes_assigned(program)
         self._settled = Settled(settled, changed=changed)
 
     def in_normal_form(self, name: str) -> Module:
         """Return a module with its functions in normal form."""
+        return self._modules.of(name, lambda: self._made_of(name), lambda: self._formed(name))
+
+    def _made_of(self, name: str) -> tuple[object, ...]:
+        """Return all that decides what the normal form of a module is."""
+        module = self._program.module(name)
+        keys = [FunctionKey(name, index) for index in range(len(module.functions))]
+        classes = [self._program.class_name(name, index) for index in range(len(module.classes))]
+        return (
+            module,
+            tuple(self.expansion.functions.get(key) for key in keys),
+            tuple(key in self.expansion.absorbed for key in keys),
+            self._settled,
+            tuple(self._synonyms.of_globals(name).items()),
+            tuple(tuple(self._synonyms.of_class(cls).items()) for cls in classes),
+        )
+
+    def _formed(self, name: str) -> Module:
         module = self._program.module(name)
         shared = self._shared(module, name)
         settled = structs.replace(self._settled, imports=imports_of(self._program, name))

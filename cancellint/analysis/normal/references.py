@@ -8,6 +8,7 @@ from msgspec import Struct
 from cancellint.analysis.normal.rewriting import reads
 from cancellint.analysis.program.names import Binding, decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
+from cancellint.kept import Kept
 from cancellint.model.ir import (
     Assign,
     Attr,
@@ -50,8 +51,9 @@ _Reached = tuple[FunctionKey, Expr | None]
 class References:
     """All references to the functions of a program, by the name that they use."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, names: Kept[list[str]]) -> None:
         self._program = program
+        self._names = names
         self.calls: dict[FunctionKey, tuple[PlainCall, ...]] = {}
         """the plain calls in each function that has any"""
         self._spoken_of: Counter[str] = Counter()
@@ -73,7 +75,7 @@ class References:
 
     def _read(self, key: FunctionKey) -> None:
         function = self._program.function(key)
-        mentioned = _names_in(_expressions(function))
+        mentioned = self._names.of(key, lambda: (function,), lambda: _names_in(_expressions(function)))
         self._mentioned[key] = tuple(dict.fromkeys(mentioned))
         self._spoken_of.update(mentioned)
         found = tuple(self._plain_calls(key, function))

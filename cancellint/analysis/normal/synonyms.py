@@ -70,8 +70,10 @@ class Synonyms:
         if function.cls < 0 or has_no_receiver(function):
             return {}
         cls = self._program.class_of(key)
-        if cls is None:
-            return {}
+        return {} if cls is None else self.of_class(cls)
+
+    def of_class(self, cls: str) -> Mapping[str, Expr]:
+        """Return what the properties of a class stand for, under the name `self` for their object."""
         if cls not in self._properties:
             self._properties[cls] = dict(self._find_properties(cls))
         return self._properties[cls]

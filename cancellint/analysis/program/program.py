@@ -73,13 +73,25 @@ class Program:
         """All calls, by the names in them."""
         return CallsByName(self)
 
-    def changed(self, modules: Mapping[str, ir.Module], absorbed: frozenset[FunctionKey]) -> "Program":
+    def changed(
+        self,
+        modules: Mapping[str, ir.Module],
+        absorbed: frozenset[FunctionKey],
+        before: "Program | None" = None,
+    ) -> "Program":
         """Return the program with some functions of its modules changed, and others absorbed by them.
 
-        What is known of the functions that are still the same objects is kept.
+        What is known of the functions that are still the same objects is kept, and what was known of modules
+        `before` that are.
         """
         scopes = {name: known.changed(modules[name]) for name, known in self._scopes.items()}
+        if before is not None:
+            scopes |= before.scopes_of(modules)
         return Program(modules, self.packages, absorbed, scopes)
+
+    def scopes_of(self, modules: Mapping[str, ir.Module]) -> dict[str, Scopes]:
+        """What is known of those of the modules that are the same objects here."""
+        return {name: known for name, known in self._scopes.items() if modules.get(name) is known.module}
 
     def _add_class(self, module: str, index: int, definition: ir.Class) -> None:
         name = f"{module}.{definition.qualname}"

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from msgspec import Struct
 
@@ -117,11 +118,10 @@ class ChecksThenActs:
                     waiting.extend(operands)
                 case Op(op="is" | "is not" | "==" | "!=", operands=(asked, Const())):
                     waiting.append(asked)
-                case (
-                    Op(op="<" | ">" | "<=" | ">=", operands=(Attr() as asked, Temp(step=step)))
-                    | Op(op="<" | ">" | "<=" | ">=", operands=(Temp(step=step), Attr() as asked))
-                ) if isinstance(facts.function.steps[step], Call):
-                    waiting.append(asked)
+                case Op(op="<" | ">" | "<=" | ">=", operands=(one, other)):
+                    for asked, limit in ((one, other), (other, one)):
+                        if _is_told_by_a_call(facts, limit):
+                            found += [part.name for part in parts(asked) if _is_attribute(part, own)]
                 case _:
                     pass
         return tuple(dict.fromkeys(found))
@@ -178,7 +178,7 @@ class ChecksThenActs:
             return None
         if not DEEPEST.leaves(depth):
             return None
-        if owner != cls and not (self._program.inherits(cls, owner) or self._program.inherits(owner, cls)):
+        if not self._is_family(cls, owner):
             return None
         facts = self._facts_of(key)
         own = Name(function.params[0].name)
@@ -205,16 +205,40 @@ class ChecksThenActs:
     def _harm(self, facts: Facts, awaited: int, written: CallSite) -> Harm | None:
         if self._spends(written):
             return Harm.SPENDS
-        if self._keeps_what_is_opened(facts, awaited, written) and self._opens(facts.key, awaited, DEEPEST):
+        if self._opens_and_keeps(facts, awaited, DEEPEST):
             return Harm.OPENS
         return Harm.BEGINS if self._begins(facts, awaited) else None
 
-    def _keeps_what_is_opened(self, facts: Facts, awaited: int, written: CallSite) -> bool:
-        """Tell whether what is written may be what the await has opened: a mere flag is not."""
-        if written.function == facts.key:
-            return self._gets_its_value(facts, awaited, written.step)
-        step = self._program.function(written.function).steps[written.step]
-        return isinstance(step, Assign) and not isinstance(step.value, Const)
+    def _opens_and_keeps(self, facts: Facts, awaited: int, depth: int) -> bool:
+        """Tell whether what an await opens is put into an attribute of the object, here or in its method."""
+        if self._is_kept(facts, awaited):
+            return self._opens(facts.key, awaited, depth)
+        if not DEEPEST.leaves(depth):
+            return False
+        cls = self._program.class_of(facts.key)
+        return any(
+            self._opens_and_keeps(below, number, depth - 1)
+            for callee in self._effects.callees(facts.key, awaited)
+            if self._is_family(cls, self._program.class_of(callee)) and callee != facts.key
+            for below in (self._facts_of(callee),)
+            for _, number in below.awaits()
+        )
+
+    def _is_kept(self, facts: Facts, awaited: int) -> bool:
+        """Tell whether an attribute of the object is given what an await has given, or a part of it."""
+        own = Name(facts.function.params[0].name) if facts.function.params else None
+        return own is not None and any(
+            isinstance(step, Assign)
+            and _is_attribute(step.target, own)
+            and self._gets_its_value(facts, awaited, number)
+            for number, step in enumerate(facts.function.steps)
+        )
+
+    def _is_family(self, cls: str | None, other: str | None) -> bool:
+        """Tell whether an object may have the methods of two classes."""
+        if cls is None or other is None:
+            return False
+        return cls == other or self._program.inherits(cls, other) or self._program.inherits(other, cls)
 
     def _begins(self, facts: Facts, awaited: int) -> bool:
         """Tell whether what is awaited is named for the beginning of its object, and does not look again."""
@@ -265,22 +289,59 @@ class ChecksThenActs:
         return False
 
 
+def _is_attribute(part: Expr, own: Name) -> TypeGuard[Attr]:
+    return isinstance(part, Attr) and part.base == own
+
+
+def _is_told_by_a_call(facts: Facts, value: Expr) -> bool:
+    """Tell whether a value is made of what a call gives: the time that it is."""
+    return any(
+        isinstance(part, Temp) and isinstance(facts.function.steps[part.step], Call) for part in parts(value)
+    )
+
+
 def is_marked(facts: Facts, start: int, awaited: int) -> bool:
     """Tell whether an attribute that was tested is written before an await: it keeps others away."""
     own = Name(facts.function.params[0].name)
     goal = facts.flow.block_of(awaited)
-    asked = {
-        part
-        for number, block in enumerate(facts.function.blocks)
-        if block.test is not None and facts.flow.dominance.dominates(number, start)
-        for part in parts(block.test)
-        if isinstance(part, Attr) and part.base == own
-    }
     before = reachable(facts.flow, (ENTRY,), NORMAL, avoiding=(goal,))
     steps = (*facts.flow.steps_of(before), *range(facts.flow.steps(goal).start, awaited))
-    return any(
-        isinstance(step := facts.function.steps[at], Assign | Delete)
-        and step.target in asked
-        and may_follow(facts.flow, at, awaited, NORMAL)
+    marks = [
+        step
         for at in steps
+        if isinstance(step := facts.function.steps[at], Assign | Delete)
+        and _is_attribute(step.target, own)
+        and may_follow(facts.flow, at, awaited, NORMAL)
+    ]
+    return any(
+        any(part == mark.target for part in parts(block.test)) and not _lets_in(facts, number, start, mark)
+        for number, block in enumerate(facts.function.blocks)
+        if block.test is not None and facts.flow.dominance.dominates(number, start)
+        for mark in marks
     )
+
+
+def _lets_in(facts: Facts, number: int, start: int, mark: Assign | Delete) -> bool:
+    """Tell whether a test comes out for whoever finds the mark just as it did for whoever has set it."""
+    block = facts.function.blocks[number]
+    if not isinstance(mark, Assign) or not isinstance(mark.value, Const) or mark.op or block.test is None:
+        return False
+    outcome = _outcome(block.test, mark.target, mark.value)
+    taken = {
+        edge.leaves for edge in block.edges if edge.to >= 0 and facts.flow.dominance.dominates(edge.to, start)
+    }
+    return outcome is not None and taken == {Leaves.TRUE if outcome else Leaves.FALSE}
+
+
+def _outcome(test: Expr, attribute: Expr, value: Const) -> bool | None:
+    """Return how a test comes out if an attribute has a value, None where that is not known."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            found = _outcome(inner, attribute, value)
+            return None if found is None else not found
+        case Op(op="==" | "is", operands=(asked, Const() as wanted)) if asked == attribute:
+            return wanted == value
+        case Op(op="!=" | "is not", operands=(asked, Const() as wanted)) if asked == attribute:
+            return wanted != value
+        case _:
+            return None

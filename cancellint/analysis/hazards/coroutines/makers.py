@@ -1,0 +1,307 @@
+"""Which calls make a coroutine: of coroutine functions, through decorators, wrappers and helpers."""
+
+from functools import cached_property
+
+from msgspec import Struct
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
+from cancellint.analysis.hazards.coroutines.decorated import Decorated
+from cancellint.analysis.program.names import decorator_names, first_parameter
+from cancellint.analysis.program.program import Program
+from cancellint.analysis.program.type_algebra import options
+from cancellint.model.finding import Confidence
+from cancellint.model.ir import (
+    Assign,
+    Attr,
+    Await,
+    AwaitKind,
+    Build,
+    Call,
+    Evaluate,
+    Expr,
+    Item,
+    Name,
+    Next,
+    Temp,
+)
+from cancellint.model.knowledge import Entry
+from cancellint.model.types import (
+    Callee,
+    CallSite,
+    FunctionKey,
+    Instance,
+    Pending,
+    ProjectCallee,
+    ProjectFunction,
+    TupleOf,
+    Type,
+    Unknown,
+    UnresolvedCallee,
+)
+
+DEEPEST_HELPER = Limit(4, "functions that return the coroutine of one another")
+
+_COROUTINE = "collections.abc.Coroutine"
+
+
+class Made(Struct, frozen=True):
+    """What a step makes: a coroutine, or with a `place` a tuple that has one there."""
+
+    runs: str
+    confidence: Confidence
+    place: int | None = None
+
+
+class Makers:
+    """Tells what is a coroutine that nobody has awaited yet."""
+
+    def __init__(self, effects: Effects, decorated: Decorated) -> None:
+        self._effects = effects
+        self._program: Program = effects.program
+        self._decorated = decorated
+        self._asked: list[CallSite] = []
+
+    def made_by(self, key: FunctionKey, number: int) -> Made | None:
+        """Return what a step makes, where all that it may reach makes a coroutine."""
+        asked = CallSite(key, number)
+        if asked in self._asked or DEEPEST_HELPER.is_exceeded_by(len(self._asked)):
+            return None
+        self._asked.append(asked)
+        made = self._made_at(key, number)
+        self._asked.pop()
+        return made
+
+    def _made_at(self, key: FunctionKey, number: int) -> Made | None:
+        match self._program.function(key).steps[number]:
+            case Call(func=func):
+                if self._is_doubtful(key, func):
+                    return None
+                return self._made_by_call(key, number, func)
+            case Await(kind=AwaitKind.EXPRESSION):
+                return self._given_by_await(key, number)
+            case Next(value=Temp(step=step)):
+                return self._given_by_turn(key, number, step)
+            case Evaluate(value=Attr() as read):
+                return self._given_by_property(key, read)
+            case _:
+                return None
+
+    def behind(self, key: FunctionKey, value: Expr) -> str | None:
+        """Return what runs if a function that is handed on is called, where that makes a coroutine."""
+        if self._is_doubtful(key, value):
+            return None
+        callees = self._effects.types.reached(key, value)
+        names = [self._of_callee(callee) for callee in callees]
+        return names[0] if names and None not in names else None
+
+    def _made_by_call(self, key: FunctionKey, number: int, func: Expr) -> Made | None:
+        callees = self._effects.types.callees(key, number)
+        if all(isinstance(callee, UnresolvedCallee) for callee in callees):
+            return self._declared(key, func)
+        names = [self._of_callee(callee) for callee in callees]
+        if names and names[0] is not None and self._is_family(key, callees):
+            certain = None not in names and _is_one(callees)
+            return Made(names[0], Confidence.CERTAIN if certain else Confidence.LIKELY)
+        return self._handed_on(key, number, callees)
+
+    def _is_family(self, key: FunctionKey, callees: tuple[Callee, ...]) -> bool:
+        """Tell whether all callees make a coroutine, or are what subclasses make of the first, which does."""
+        first = callees[0]
+        if all(self._of_callee(callee) is not None for callee in callees):
+            return True
+        return isinstance(first, ProjectCallee) and all(
+            isinstance(each, ProjectCallee) and self._overrides(each.key, first.key) for each in callees[1:]
+        )
+
+    def _overrides(self, key: FunctionKey, overridden: FunctionKey) -> bool:
+        cls, base = self._program.class_of(key), self._program.class_of(overridden)
+        return cls is not None and base is not None and self._program.inherits(cls, base)
+
+    # ----------------------------------------------------------------- callees
+
+    def _of_callee(self, callee: Callee) -> str | None:
+        """Return what runs in the coroutine that a callee makes, None if it may make none."""
+        if isinstance(callee, ProjectCallee):
+            return None if callee.constructs else self._of_function(callee.key)
+        known = self._effects.operations.known(callee)
+        if known is None or known.confidence is not Confidence.CERTAIN:
+            return None
+        return known.name if _waits_in_vain(known.entry) else None
+
+    def _of_function(self, key: FunctionKey) -> str | None:
+        function = self._program.function(key)
+        if self._decorated.is_coroutine_function(key):
+            return function.qualname
+        if function.kind != "lambda":
+            return None
+        returned = self._program.scopes(key.module).bindings(key.function).returned
+        match returned:
+            case (Temp(step=step),) if isinstance(function.steps[step], Call):
+                made = self.made_by(key, step)
+                return None if made is None or made.place is not None else made.runs
+            case _:
+                return None
+
+    def _handed_on(self, key: FunctionKey, number: int, callees: tuple[Callee, ...]) -> Made | None:
+        """Return what a plain function of the project makes a coroutine of and returns."""
+        if not all(isinstance(each, ProjectCallee) and self._is_plain(each) for each in callees):
+            return None
+        found = self._effects.types.of(key, Temp(number))
+        runs = self._run_by(found)
+        if runs is not None:
+            return Made(runs, Confidence.CERTAIN if _is_one(callees) else Confidence.LIKELY)
+        match options(found):
+            case (TupleOf(items=items),):
+                inside = [(place, self._run_by(item)) for place, item in enumerate(items)]
+                places = [(place, name) for place, name in inside if name is not None]
+                if len(places) == 1:
+                    return Made(places[0][1], Confidence.LIKELY, places[0][0])
+            case _:
+                pass
+        return None
+
+    def _is_plain(self, callee: ProjectCallee) -> bool:
+        function = self._program.function(callee.key)
+        decorated = any(not self._decorated.keeps_kind(callee.key, each) for each in function.decorators)
+        return not (callee.constructs or decorated or function.is_async or function.is_generator)
+
+    def _run_by(self, found: Type) -> str | None:
+        """Return what runs in a value that can be nothing but a coroutine."""
+        names: list[str | None] = []
+        for each in options(found):
+            match each:
+                case Pending(site=site, task=False):
+                    made = self._effects.types.callees(site.function, site.step)
+                    names += [self._of_callee(callee) for callee in made]
+                case Instance(cls=cls) if cls == _COROUTINE:
+                    names.append("it")
+                case _:
+                    return None
+        return names[0] if names and None not in names else None
+
+    def _given_by_await(self, key: FunctionKey, number: int) -> Made | None:
+        """Return what an awaited coroutine of the project, or a thread, has made of a coroutine function."""
+        runs = self._run_by(self._effects.types.of(key, Temp(number)))
+        return None if runs is None else Made(runs, Confidence.LIKELY)
+
+    def _given_by_turn(self, key: FunctionKey, number: int, iterated: int) -> Made | None:
+        """Return what a generator of the project makes for each turn of a loop over it."""
+        if not isinstance(self._program.function(key).steps[iterated], Call):
+            return None
+        for callee in self._effects.types.callees(key, iterated):
+            if not isinstance(callee, ProjectCallee) or not self._is_plain_generator(callee.key):
+                return None
+        runs = self._run_by(self._effects.types.of(key, Temp(number)))
+        return None if runs is None else Made(runs, Confidence.LIKELY)
+
+    def _is_plain_generator(self, key: FunctionKey) -> bool:
+        function = self._program.function(key)
+        return function.is_generator and not function.is_async and not function.decorators
+
+    def _given_by_property(self, key: FunctionKey, read: Attr) -> Made | None:
+        """Return what runs in the coroutine that reading a property gives, if all it may be gives one."""
+        names: list[str | None] = []
+        for each in options(self._effects.types.of(key, read.base)):
+            if not isinstance(each, Instance) or self._program.cls(each.cls) is None:
+                return None
+            methods = self._program.methods(each.cls, read.name)
+            names += [self._of_property(method) for method in methods] or [None]
+        return None if None in names or not names else Made(names[0] or "", Confidence.LIKELY)
+
+    def _of_property(self, key: FunctionKey) -> str | None:
+        function = self._program.function(key)
+        plain = function.is_async and not function.is_generator
+        return function.qualname if plain and decorator_names(function) == ("property",) else None
+
+    # ----------------------------------------------------------------- doubts
+
+    def _declared(self, key: FunctionKey, func: Expr) -> Made | None:
+        """Return what a parameter makes that is declared to be a function that gives a coroutine."""
+        if not isinstance(func, Name):
+            return None
+        holder = self._program.scopes(key.module).scope(key.function, func.id)
+        if holder is None:
+            return None
+        owner = self._program.function(FunctionKey(key.module, holder))
+        annotation = next((each.annotation for each in owner.params if each.name == func.id), None)
+        assigned = any(isinstance(step, Assign) and step.target == func for step in owner.steps)
+        if annotation is None or assigned or not self._gives_coroutine(key, annotation):
+            return None
+        return Made(func.id, Confidence.LIKELY)
+
+    def _gives_coroutine(self, key: FunctionKey, annotation: Expr) -> bool:
+        """Tell whether an annotation is that of a function that gives a coroutine."""
+        match annotation:
+            case Item(base=Name(id="Callable") | Attr(name="Callable"), key=Build(items=(*_, given))):
+                found = self._effects.types.annotated(key, given)
+                return isinstance(found, Instance) and found.cls == _COROUTINE
+            case _:
+                return False
+
+    def _is_doubtful(self, key: FunctionKey, func: Expr) -> bool:
+        """Tell whether what is called may be something else than its name says."""
+        if isinstance(func, Attr) and self._methods_are_replaced:
+            return True
+        found = options(self._effects.types.of(key, func))
+        if len(found) > 1 and any(isinstance(each, Unknown) for each in found):
+            return True
+        replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
+        return replaced or self._is_of_other_object(key, func)
+
+    @cached_property
+    def _methods_are_replaced(self) -> bool:
+        """Tell whether the program sets wrappers on classes, under names that it finds at run time."""
+        return any(self._sets_wrapper(site) for site in self._program.calls.of_any(("setattr",)))
+
+    def _sets_wrapper(self, site: CallSite) -> bool:
+        match self._program.function(site.function).steps[site.step]:
+            case Call(args=(_, Name() | Attr() | Item(), value)):
+                found = self._effects.types.of(site.function, value)
+                if not isinstance(found, ProjectFunction) or found.bound:
+                    return False
+                return self._program.function(found.key).parent > 0
+            case _:
+                return False
+
+    def _is_of_other_object(self, key: FunctionKey, func: Expr) -> bool:
+        """Tell whether a method is called on a first parameter that a decorator may give something else."""
+        function = self._program.function(key)
+        first = first_parameter(function)
+        return (
+            isinstance(func, Attr)
+            and first is not None
+            and func.base == Name(first)
+            and any(not self._decorated.keeps_kind(key, each) for each in function.decorators)
+        )
+
+    def _is_replaced(self, key: FunctionKey, func: Expr) -> bool:
+        """Tell whether a method is called that the function has set on its object: a double, perhaps."""
+        steps = self._program.function(key).steps
+        return isinstance(func, Attr) and any(
+            isinstance(each, Assign) and each.target == func for each in steps
+        )
+
+    def _is_asked_for_kind(self, key: FunctionKey, func: Expr) -> bool:
+        """Tell whether a function asks if what it calls is a coroutine function, and so knows what to do."""
+        steps = self._program.function(key).steps
+        return any(
+            isinstance(step, Call)
+            and (func in step.args or Attr(func, "__call__") in step.args)
+            and self._asks_for_kind(key, number)
+            for number, step in enumerate(steps)
+        )
+
+    def _asks_for_kind(self, key: FunctionKey, number: int) -> bool:
+        known = (self._effects.operations.known(each) for each in self._effects.types.callees(key, number))
+        return any(each is not None and each.entry.true_of == "coroutine functions" for each in known)
+
+
+def _waits_in_vain(entry: Entry) -> bool:
+    """Tell whether a library call gives a coroutine: what it is to do begins only if that is awaited."""
+    return entry.coroutine and entry.awaitable
+
+
+def _is_one(callees: tuple[Callee, ...]) -> bool:
+    """Tell whether a call reaches one function only."""
+    return len({each.key if isinstance(each, ProjectCallee) else each for each in callees}) == 1
