@@ -1,6 +1,7 @@
 """The distribution for production code: built, installed alone, and used without the linter."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -39,15 +40,15 @@ def test_it_is_two_modules_and_needs_nothing(wheel: Path) -> None:
         names = {name for name in read.namelist() if name.startswith("cancellint_runtime/")}
         (metadata,) = (name for name in read.namelist() if name.endswith("METADATA"))
         said = read.read(metadata).decode()
-        for name in ("markers.py", "testing.py"):
-            assert read.read(f"cancellint_runtime/{name}") == (ROOT / "cancellint" / name).read_bytes()
+        texts = {name: read.read(name).decode() for name in names}
 
-    assert names == {
-        "cancellint_runtime/__init__.py",
-        "cancellint_runtime/markers.py",
-        "cancellint_runtime/py.typed",
-        "cancellint_runtime/testing.py",
-    }
+    linter = ROOT / "cancellint"
+    shared = ("markers.py", *(f"testing/{file.name}" for file in (linter / "testing").glob("*.py")))
+    assert names == {f"cancellint_runtime/{name}" for name in ("__init__.py", "py.typed", *shared)}
+    for name in shared:
+        text = (linter / name).read_text("utf-8")
+        assert len(texts[f"cancellint_runtime/{name}"].splitlines()) == len(text.splitlines())
+    assert not any(re.search(r"(?m)^\s*(?:from|import) cancellint\b", text) for text in texts.values())
     assert "Requires-Dist" not in said
 
 
@@ -69,6 +70,11 @@ from cancellint_runtime.markers import cancel_safe
 async def number() -> int:
     await asyncio.sleep(0)
     return 1
+
+async def scenario(injection):
+    return await injection.retry(number)
+
+assert testing.cancel_at_every_suspension(scenario).is_safe
 
 assert asyncio.run(number()) == 1
 loaded = {name.partition(".")[0] for name in sys.modules}

@@ -48,8 +48,11 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.queues.spawn_loops import SpawnLoops
+from cancellint.analysis.hazards.queues.spawned_messages import SpawnedMessages
 from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
+from cancellint.analysis.hazards.sharing.late_counts import LateCount, late_counts
 from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
@@ -300,6 +303,16 @@ class Project:
         return QueueSteps(self.effects, self.uses)
 
     @cached_property
+    def spawn_loops(self) -> SpawnLoops:
+        """Tasks that are started for everything that comes in."""
+        return SpawnLoops(self.effects, self.facts_of)
+
+    @cached_property
+    def spawned_messages(self) -> SpawnedMessages:
+        """Messages that are worked on by a task each, to the harm of their order."""
+        return SpawnedMessages(self.spawn_loops, self.facts_of)
+
+    @cached_property
     def lost_wakeups(self) -> LostWakeups:
         """Wake-ups that are forgotten, or given too early."""
         return LostWakeups(self.effects, self.uses, self.facts_of)
@@ -338,6 +351,10 @@ class Project:
     def checks_then_acts(self) -> ChecksThenActs:
         """Tests of shared state that a second task passes as well."""
         return ChecksThenActs(self.effects, self.facts_of, self.second_callers)
+
+    def late_counts(self, key: FunctionKey) -> Iterator[LateCount]:
+        """Yield the counters that several tasks may find below their limit."""
+        return late_counts(self.effects, self.facts_of, self.second_callers, key)
 
     def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
         """Return the shared attributes that a function writes by a value from before a wait."""

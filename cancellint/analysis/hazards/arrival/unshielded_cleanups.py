@@ -13,9 +13,12 @@ from cancellint.analysis.flow.cancellation_paths import cancellation_path, unshi
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.program.expressions import parts
 from cancellint.analysis.program.type_algebra import options
-from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Catch, Delete, Expr, Temp
+from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Catch, Const, Delete, Expr, Temp
 from cancellint.model.knowledge import Role, SourceKind
 from cancellint.model.types import CallSite, FunctionKey, Instance, LibraryCallee
+
+_SHIELD = ("shield", Const("bool", "True"))
+"""How a scope is told to shield its body, also by those who wrap one."""
 
 
 class UnshieldedCleanup(Struct, frozen=True):
@@ -94,11 +97,14 @@ class UnshieldedCleanups:
     def _is_shielded(self, facts: Facts, number: int) -> bool:
         """Tell whether a step stands in a scope that shields it, be it for some time only."""
         block = facts.function.blocks[facts.flow.block_of(number)]
-        found = (
-            self._effects.body_race(facts.key, facts.function.regions[region].value)
-            for region in block.regions
+        managers = [facts.function.regions[region].value for region in block.regions]
+        found = [self._effects.body_race(facts.key, manager) for manager in managers]
+        return any(known is not None and Role.SHIELDS in known.entry.roles for known in found) or any(
+            isinstance(manager, Temp)
+            and isinstance(made := facts.function.steps[manager.step], Call)
+            and _SHIELD in made.keywords
+            for manager in managers
         )
-        return any(known is not None and Role.SHIELDS in known.entry.roles for known in found)
 
     def _skipped(self, facts: Facts, cleanup: int, path: frozenset[int]) -> CallSite | None:
         """Return what is not undone if a cleanup ends at one of its waits."""

@@ -11,6 +11,7 @@ from cancellint.analysis.hazards.coroutines.decorated import Decorated
 from cancellint.analysis.hazards.coroutines.fates import Fate
 from cancellint.analysis.hazards.coroutines.grips import ITSELF, Grip, Hold
 from cancellint.analysis.hazards.coroutines.makers import Made, Makers
+from cancellint.analysis.hazards.coroutines.switches import Switches
 from cancellint.analysis.hazards.coroutines.trails import Trails
 from cancellint.model.finding import Confidence, weakest
 from cancellint.model.ir import Await, AwaitKind, Call, Evaluate, Expr, Function, Temp
@@ -40,6 +41,7 @@ class DroppedCoroutines:
         self._effects = effects
         self._program = effects.program
         decorated = Decorated(effects)
+        self._switches = Switches(effects.program)
         self._makers = Makers(effects, decorated)
         self._trails = Trails(effects, decorated, facts_of)
 
@@ -58,7 +60,7 @@ class DroppedCoroutines:
     def _dropped(self, key: FunctionKey, number: int, held: Expr, made: Made) -> Iterator[DroppedCoroutine]:
         how = ITSELF if made.place is None else Grip(Hold.INSIDE, made.place)
         ended = self._trails.follow(key, held, number, how)
-        if ended.fate is Fate.USED:
+        if ended.fate is Fate.USED or self._switches.are_off(key, number):
             return
         always = ended.fate is Fate.LOST and not ended.by_error
         yield DroppedCoroutine(

@@ -5,13 +5,17 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.graph import ENTRY
 from cancellint.analysis.engine.limits import Limit
+from cancellint.analysis.engine.reachability import reaches
 from cancellint.analysis.hazards.coroutines.decorated import Decorated
+from cancellint.analysis.program.expressions import last_name
 from cancellint.analysis.program.names import decorator_names, first_parameter
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import (
+    RETURN_EXIT,
     Assign,
     Attr,
     Await,
@@ -20,9 +24,11 @@ from cancellint.model.ir import (
     Call,
     Evaluate,
     Expr,
+    Function,
     Item,
     Name,
     Next,
+    Return,
     Temp,
 )
 from cancellint.model.knowledge import Entry
@@ -148,12 +154,13 @@ class Makers:
         if not all(isinstance(each, ProjectCallee) and self._is_plain(each) for each in callees):
             return None
         found = self._effects.types.of(key, Temp(number))
-        runs = self._run_by(found)
+        given_by = self._written(key, number)
+        runs = self._run_by(found, given_by)
         if runs is not None:
             return Made(runs, Confidence.CERTAIN if _is_one(callees) else Confidence.LIKELY)
         match options(found):
             case (TupleOf(items=items),):
-                inside = [(place, self._run_by(item)) for place, item in enumerate(items)]
+                inside = [(place, self._run_by(item, given_by)) for place, item in enumerate(items)]
                 places = [(place, name) for place, name in inside if name is not None]
                 if len(places) == 1:
                     return Made(places[0][1], Confidence.LIKELY, places[0][0])
@@ -164,10 +171,19 @@ class Makers:
     def _is_plain(self, callee: ProjectCallee) -> bool:
         function = self._program.function(callee.key)
         decorated = any(not self._decorated.keeps_kind(callee.key, each) for each in function.decorators)
-        return not (callee.constructs or decorated or function.is_async or function.is_generator)
+        at_once = not (callee.constructs or decorated or function.is_async or function.is_generator)
+        return at_once and not self._ends_without_return(callee.key, function)
 
-    def _run_by(self, found: Type) -> str | None:
-        """Return what runs in a value that can be nothing but a coroutine."""
+    def _ends_without_return(self, key: FunctionKey, function: Function) -> bool:
+        """Tell whether a function may come to the end of its body, and so gives nothing."""
+        flow = self._program.flow(key)
+        returning = {
+            flow.block_of(number) for number, step in enumerate(function.steps) if isinstance(step, Return)
+        }
+        return ENTRY not in returning and reaches(flow, ENTRY, RETURN_EXIT, avoiding=returning)
+
+    def _run_by(self, found: Type, given_by: str) -> str | None:
+        """Return what runs in a value that can be nothing but a coroutine; if only declared, who gives it."""
         names: list[str | None] = []
         for each in options(found):
             match each:
@@ -175,14 +191,14 @@ class Makers:
                     made = self._effects.types.callees(site.function, site.step)
                     names += [self._of_callee(callee) for callee in made]
                 case Instance(cls=cls) if cls == _COROUTINE:
-                    names.append("it")
+                    names.append(given_by)
                 case _:
                     return None
         return names[0] if names and None not in names else None
 
     def _given_by_await(self, key: FunctionKey, number: int) -> Made | None:
         """Return what an awaited coroutine of the project, or a thread, has made of a coroutine function."""
-        runs = self._run_by(self._effects.types.of(key, Temp(number)))
+        runs = self._run_by(self._effects.types.of(key, Temp(number)), self._written(key, number))
         return None if runs is None else Made(runs, Confidence.LIKELY)
 
     def _given_by_turn(self, key: FunctionKey, number: int, iterated: int) -> Made | None:
@@ -192,8 +208,19 @@ class Makers:
         for callee in self._effects.types.callees(key, iterated):
             if not isinstance(callee, ProjectCallee) or not self._is_plain_generator(callee.key):
                 return None
-        runs = self._run_by(self._effects.types.of(key, Temp(number)))
+        runs = self._run_by(self._effects.types.of(key, Temp(number)), self._written(key, iterated))
         return None if runs is None else Made(runs, Confidence.LIKELY)
+
+    def _written(self, key: FunctionKey, number: int) -> str:
+        """Return the name of what a step calls, or of what made what it awaits."""
+        steps = self._program.function(key).steps
+        match steps[number]:
+            case Await(value=Temp(step=made)) if isinstance(steps[made], Call):
+                return self._written(key, made)
+            case Call(func=func):
+                return last_name(func) or "it"
+            case _:
+                return "it"
 
     def _is_plain_generator(self, key: FunctionKey) -> bool:
         function = self._program.function(key)
@@ -243,11 +270,15 @@ class Makers:
         """Tell whether what is called may be something else than its name says."""
         if isinstance(func, Attr) and self._methods_are_replaced:
             return True
-        found = options(self._effects.types.of(key, func))
-        if len(found) > 1 and any(isinstance(each, Unknown) for each in found):
+        if self._is_vague(key, func) or (isinstance(func, Attr) and self._is_vague(key, func.base)):
             return True
         replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
         return replaced or self._is_of_other_object(key, func)
+
+    def _is_vague(self, key: FunctionKey, value: Expr) -> bool:
+        """Tell whether a value may be something else than what is known."""
+        found = options(self._effects.types.of(key, value))
+        return len(found) > 1 and any(isinstance(each, Unknown) for each in found)
 
     @cached_property
     def _methods_are_replaced(self) -> bool:

@@ -2,9 +2,9 @@
 
 Used is whatever may be awaited by somebody: what is returned, stored where it outlives the call, handed to
 code of which nobody knows better, or driven by hand. Each path is followed with the variables and containers
-that have the coroutine on it. Where a choice made at run time may fall on it or on another (an element of a
-list, an arm of a conditional expression), it is followed twice: as the one that is always chosen, and as the
-one that never is.
+that have the coroutine on it; a cancellation is followed only where a scope ends it. Where a choice made at
+run time may fall on it or on another (an element of a list, an arm of a conditional expression), it is
+followed twice: as the one that is always chosen, and as the one that never is.
 """
 
 import enum
@@ -12,7 +12,7 @@ import enum
 from msgspec import Struct, structs
 
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.engine.graph import ALL, NORMAL, EdgeClass
+from cancellint.analysis.engine.graph import ALL, CANCELLED, NORMAL, EdgeClass
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.flow.facts import Facts, FactsOf
@@ -92,8 +92,11 @@ class Trails:
         calm = self._over(facts, held, made, how, NORMAL)
         if calm.fate is not Fate.USED:
             return calm
-        rough = self._over(facts, held, made, how, ALL)
-        return structs.replace(rough, by_error=True)
+        for taken in (ALL - CANCELLED, ALL - {Leaves.CAUGHT}):
+            rough = self._over(facts, held, made, how, taken)
+            if rough.fate is not Fate.USED:
+                return structs.replace(rough, by_error=True)
+        return calm
 
     def _over(self, facts: Facts, held: Expr, made: int, how: Grip, taken: EdgeClass) -> Ended:
         first = _Walk(facts, self._givens, self._truths, held, made, _Choice.FALLS_ON_IT)
@@ -130,6 +133,7 @@ class _Walk:
         self._is_used = False
         self._last_name = ""
         self._left_by: FunctionKey | None = None
+        self._forgotten: set[int] = set()
 
     def follow(self, how: Grip, taken: EdgeClass) -> Ended:
         if isinstance(self._held, Name) and self._held.id in self._shared:
@@ -151,11 +155,10 @@ class _Walk:
         found = search.run([PathPoint(block, state, first, known)])
         if found.outcome is Outcome.UNKNOWN:
             return Ended(Fate.USED)
-        lost = found.step if found.step is not None else -1
-        is_lost = found.step is not None or any(end.exit == RETURN_EXIT for end in found.ends)
-        if not is_lost:
+        if not self._forgotten and all(end.exit != RETURN_EXIT for end in found.ends):
             return Ended(Fate.USED)
         fate = Fate.SOMETIMES if self._is_used else Fate.LOST
+        lost = min(self._forgotten, default=-1)
         return Ended(fate, lost, self._last_name, left_by=self._left_by)
 
     # ----------------------------------------------------------------- steps
@@ -164,14 +167,17 @@ class _Walk:
         state = here.state
         if number == self._made:
             state = _without(state, Temp(number))
-            if not state.holders:
-                return Halt.FOUND
-            return state
+            return state if state.holders else self._forget(number)
         found = self._after(state, number, self._function.steps[number])
         if found is None:
             self._is_used = True
             return Halt.STOP
-        return found if found.holders else Halt.FOUND
+        return found if found.holders else self._forget(number)
+
+    def _forget(self, number: int) -> Halt:
+        """End a path on which nothing has hold of the coroutine any more."""
+        self._forgotten.add(number)
+        return Halt.STOP
 
     def _after(self, state: _State, number: int, step: Step) -> _State | None:
         """Return what has hold of the coroutine after a step, None where that uses it."""
@@ -359,6 +365,8 @@ class _Walk:
         block, state = self._facts.flow.blocks[here.block], here.state
         last = self._facts.flow.last_step(here.block)
         if edge.leaves is Leaves.RAISED and not self._is_to_be_expected(block, last):
+            return None
+        if edge.leaves is Leaves.CAUGHT and self._facts.handlers.is_for_cancellations_only(edge.to):
             return None
         if last is not None and self._iterates(state, last):
             return self._turn(state, last, edge)

@@ -6,6 +6,7 @@ from cancellint.model.ir import Build, Call, Const, Expr, Function, Op, Temp
 from cancellint.model.types import ClassObject, FunctionKey, LibraryCallee
 
 _NONE = Const("none", "None")
+_AWAIT = Const("str", "__await__")
 _AWAITABLE = frozenset(
     {"object", "collections.abc.Awaitable", "collections.abc.Coroutine", "types.CoroutineType"}
 )
@@ -53,6 +54,8 @@ class Truths:
                 return self._is_instance(key, callee.args[1:])
             if held.hold is not Hold.ITSELF:
                 return None
+            if callee.name == "builtins.hasattr":
+                return True if callee.args[1:] == (_AWAIT,) else None
             known = self._effects.operations.known(callee)
             return True if known is not None and known.entry.true_of == "awaitables" else None
         return None

@@ -13,7 +13,7 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE, Effects
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
-from cancellint.analysis.engine.reachability import behind
+from cancellint.analysis.engine.reachability import behind, leads_to, precedes
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.locks.leaf_waits import LeafWait, LeafWaits
 from cancellint.analysis.hazards.locks.lock_homes import LockHomes, Taken
@@ -77,7 +77,10 @@ class LockWaits:
             ending = self._ending(home, wait)
             if ending is None:
                 continue
-            if ending and all(self._needs(each, taken.home) for each in ending):
+            if ending and all(
+                self._needs(each, taken.home) or self._takes_first(facts, step, taken, each)
+                for each in ending
+            ):
                 yield LockWait(step, taken, wait, ending, (), timed, Confidence.LIKELY)
                 continue
             others = tuple(self._others(facts, taken, wait, home)) if not timed else ()
@@ -100,6 +103,41 @@ class LockWaits:
     def _needs(self, at: CallSite, lock: Home) -> bool:
         """Tell whether a step is only ever reached with a lock in hand."""
         return lock in self._locks.homes_at(at.function, at.step)
+
+    # ----------------------------------------------------------------- who answers
+
+    def _takes_first(self, facts: Facts, step: int, taken: Taken, ending: CallSite) -> bool:
+        """Tell whether a step answers what only holders of a lock ask, and takes the lock in between."""
+        flow = self._program.flow(ending.function)
+        takings = {
+            each.step for each in self._locks.takings.get(taken.home, ()) if each.function == ending.function
+        }
+        for home, cls in self._asked(facts, taken.step, step):
+            heard = {
+                each.step
+                for each in self._sites(home, cls, Role.CONSUMES)
+                if each.function == ending.function
+            }
+            if (
+                heard
+                and not leads_to(flow, None, ending.step, avoiding=heard)
+                and not any(leads_to(flow, each, ending.step, avoiding=takings) for each in heard)
+                and all(self._needs(each, taken.home) for each in self._sites(home, cls, Role.STORES))
+            ):
+                return True
+        return False
+
+    def _asked(self, facts: Facts, taken: int, step: int) -> Iterator[tuple[Home, str]]:
+        """Yield the queues into which a function puts something between the taking of a lock and a wait."""
+        for number, node in enumerate(facts.function.steps):
+            if not isinstance(node, Call) or not isinstance(node.func, Attr):
+                continue
+            if precedes(facts.flow, taken, number) and precedes(facts.flow, number, step):
+                for callee in self._effects.types.callees(facts.key, number):
+                    known = self._effects.operations.known(callee)
+                    home = self._locks.homes.of(facts.key, node.func.base)
+                    if known is not None and home is not None and Role.STORES in known.entry.roles:
+                        yield home, known.name.rpartition(".")[0]
 
     # ----------------------------------------------------------------- who ends a wait
 

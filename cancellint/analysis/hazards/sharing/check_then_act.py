@@ -13,7 +13,7 @@ from cancellint.analysis.engine.reachability import after_step, may_follow, reac
 from cancellint.analysis.flow.cancellation_paths import only_fails
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
-from cancellint.analysis.hazards.sharing.replacing import replacements
+from cancellint.analysis.hazards.sharing.replacing import comes_from, replacements
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
@@ -24,7 +24,6 @@ from cancellint.model.ir import (
     Call,
     Const,
     Delete,
-    Element,
     Expr,
     Leaves,
     Name,
@@ -230,8 +229,8 @@ class ChecksThenActs:
         return own is not None and any(
             isinstance(step, Assign)
             and _is_attribute(step.target, own)
-            and self._gets_its_value(facts, awaited, number)
-            for number, step in enumerate(facts.function.steps)
+            and comes_from(facts, step.value, awaited)
+            for step in facts.function.steps
         )
 
     def _is_family(self, cls: str | None, other: str | None) -> bool:
@@ -254,19 +253,6 @@ class ChecksThenActs:
         facts = self._facts_of(key)
         waits = [step for _, step in facts.awaits()]
         return bool(waits) and not any(is_marked(facts, facts.flow.block_of(each), each) for each in waits)
-
-    def _gets_its_value(self, facts: Facts, awaited: int, written: int) -> bool:
-        """Tell whether what is written is what the await has given, or a part of it."""
-        step = facts.function.steps[written]
-        value = step.value if isinstance(step, Assign) else None
-        while isinstance(value, Element | Attr):
-            value = value.value if isinstance(value, Element) else value.base
-        if isinstance(value, Name):
-            bound = facts.frame.value_of(value.id)
-            while isinstance(bound, Element | Attr):
-                bound = bound.value if isinstance(bound, Element) else bound.base
-            value = bound
-        return value == Temp(awaited)
 
     def _spends(self, written: CallSite) -> bool:
         """Tell whether the method that writes replaces what its request was made of."""

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import anyio
 
+SYNCHRONOUS = False
+
 async def work(number=0):
     await asyncio.sleep(number)
     return number
@@ -110,6 +112,14 @@ class Service:
     def start(self):
         return self.run()
 
+    def start_if(self):
+        if self.jobs:
+            return self.run()
+        print("nothing to do")
+
+    def made_vaguely(self):
+        return Service() if self.jobs else self.jobs[0]
+
 class Quiet:
     async def __call__(self):
         pass
@@ -155,6 +165,7 @@ def confidences(body: str, head: str = "async def f(given, wanted, queue: asynci
         "threading.Thread(target=work).start()",
         "async with anyio.create_task_group() as group:\n    group.start_soon(work(1))",
         "await asyncio.wait([work(1)])",
+        "if not SYNCHRONOUS:\n    work()",
         "job = Job('a', work())\nreturn job.name",
     ],
 )
@@ -169,6 +180,7 @@ def test_what_nobody_uses_is_certainly_lost(body: str) -> None:
         "x = work(1)\nx = work(2) if wanted else x\nreturn await x",
         "for number in given:\n    x = work(number)\n    if number:\n        continue\n    await x",
         "x = work()\nreturn await (x if wanted else work(2))",
+        "x = None\nfor number in given:\n    x = work(number)\nif x is not None:\n    await x",
         "jobs = [work(number) for number in given]\nif wanted:\n    return 1\nawait asyncio.gather(*jobs)",
         "jobs = [work(number) for number in given]\nawait asyncio.gather(*jobs[:3])",
         "jobs = [work(number) for number in given]\nfor job in jobs:\n    return await job",
@@ -230,6 +242,12 @@ def test_what_is_lost_on_some_path_is_likely(body: str) -> None:
         "x = work()\ntry:\n    await awaits(x)\nexcept ValueError:\n    return 1",
         "x = work()\ntry:\n    job = asyncio.create_task(x)\nexcept ValueError:\n    return 1\nawait job",
         "x = work()\nraise ValueError(x)",
+        "if SYNCHRONOUS:\n    work()",
+        "if SYNCHRONOUS and wanted:\n    work()",
+        "x = work()\nif hasattr(x, '__await__'):\n    await x",
+        "x = work()\ntry:\n    await asyncio.sleep(1)\nexcept asyncio.CancelledError:\n    return\nawait x",
+        "Service().made_vaguely().run()",
+        "Service().start_if()",
         "asyncio.get_running_loop().run_in_executor(None, plain)",
     ],
 )
