@@ -187,9 +187,17 @@ class UnendedQueues:
         awaited = self._uses.waiting_for(site)
         if awaited < 0:
             return False
-        if site.function != consumer.at.function:
-            return True
-        return not precedes(self._program.flow(site.function), consumer.at.step, awaited)
+        flow = self._program.flow(site.function)
+        return not any(precedes(flow, step, awaited) for step in self._waits_in(site.function, consumer))
+
+    def _waits_in(self, key: FunctionKey, consumer: Get) -> Iterator[int]:
+        """Yield the steps of a function that wait for the end of a queue, by a call of the consumer or itself."""
+        if key == consumer.at.function:
+            yield consumer.at.step
+            return
+        for reference in self._uses.of(consumer.at.function):
+            if reference.site.function == key and reference.use is not Use.GIVEN:
+                yield reference.site.step
 
     # ----------------------------------------------------------------- the error
 
