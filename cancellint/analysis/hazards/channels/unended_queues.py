@@ -191,7 +191,7 @@ class UnendedQueues:
         return not any(precedes(flow, step, awaited) for step in self._waits_in(site.function, consumer))
 
     def _waits_in(self, key: FunctionKey, consumer: Get) -> Iterator[int]:
-        """Yield the steps of a function that wait for the end of a queue, by a call of the consumer or itself."""
+        """Yield the steps of a function that wait for the end of a queue, by the consumer or themselves."""
         if key == consumer.at.function:
             yield consumer.at.step
             return
