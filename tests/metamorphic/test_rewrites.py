@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from cancellint.model.finding import Confidence
+from cancellint.own_pages import Example, wants_in
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import catalogue
 from tests.analysed import Analysed
@@ -21,7 +22,7 @@ from tests.metamorphic.helpers import HELPERS
 from tests.metamorphic.names import NAMES
 from tests.metamorphic.shapes import SHAPES
 from tests.metamorphic.values import VALUES
-from tests.rules.test_pages import EXAMPLES, Example, wants_in
+from tests.rules.test_pages import EXAMPLES
 
 EDITS = (*NAMES, *VALUES, *SHAPES, *HELPERS)
 
