@@ -50,6 +50,7 @@ def check(
     min_confidence: Confidence | None = None,
     pedantic: bool = False,
     assume_raced: AssumeRaced | None = None,
+    own_rules: bool = False,
     baseline: str | os.PathLike[str] | None = None,
     changed_since: str | None = None,
     force_exclude: bool = False,
@@ -72,6 +73,8 @@ def check(
             raise Mistake(f"there is no file or folder {path}")
     if config is not None and isolated:
         raise Mistake("`config` and `isolated` contradict each other")
+    if own_rules and isolated:
+        raise Mistake("`own_rules` and `isolated` contradict each other")
     overrides = Overrides(
         tuple(select),
         tuple(extend_select),
@@ -79,6 +82,7 @@ def check(
         None if min_confidence is None else min_confidence.value,
         pedantic,
         None if assume_raced is None else assume_raced.value,
+        own_rules=own_rules,
     )
     settings = SettingsFrom(None if config is None else Path(config), isolated, overrides)
     order = Order(

@@ -75,6 +75,10 @@ class Config(Struct, frozen=True, kw_only=True):
     """codes of other tools that count in `noqa` comments, and which rules they silence"""
     baseline: Path | None = None
     """findings that are known and not told"""
+    own_rules: tuple[Path, ...] = ()
+    """folders with rules of the project's own"""
+    runs_own_rules: bool = False
+    """whether whoever runs the tool consents to running them: no file can say so"""
 
     @property
     def weakest_shown(self) -> Confidence:
@@ -189,6 +193,7 @@ def values(config: Config) -> Mapping[str, Value]:
         "unsafe-fixes": config.unsafe_fixes,
         "noqa-aliases": dict(config.noqa_aliases),
         "baseline": _relative(config.baseline, config.root) if config.baseline is not None else "",
+        "own-rules": tuple(_relative(path, config.root) for path in config.own_rules),
     }
 
 
@@ -293,6 +298,7 @@ KEYS = (
     "unsafe-fixes",
     "noqa-aliases",
     "baseline",
+    "own-rules",
 )
 
 
@@ -374,6 +380,7 @@ def _config(table: _Table, root: Path, project: Mapping[str, object]) -> Config:
         unsafe_fixes=table.flag("unsafe-fixes"),
         noqa_aliases=_noqa_aliases(table),
         baseline=_baseline(table),
+        own_rules=_own_rules(table),
     )
 
 
@@ -406,6 +413,25 @@ def _baseline(table: _Table) -> Path | None:
     if "\0" in name or not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(repository)):
         raise table.error("baseline", f"names {_shown(name)}, which lies outside of {repository}")
     return file
+
+
+MAX_RULE_FOLDERS = 20
+"""How many folders of its own rules a project may have."""
+
+
+def _own_rules(table: _Table) -> tuple[Path, ...]:
+    """The folders of rules that are named, in the repository of the file that names them."""
+    names = tuple(dict.fromkeys(table.strings("own-rules")))
+    if len(names) > MAX_RULE_FOLDERS:
+        raise table.error("own-rules", f"names more than {MAX_RULE_FOLDERS} folders")
+    folder = (table.owner("own-rules") or table).file.parent
+    repository = _repository(folder) or folder
+    for name in names:
+        if "\0" in name or not os.path.isdir(folder / name):
+            raise table.error("own-rules", f"names {_shown(name)}, and there is no such folder")
+        if not Path(os.path.realpath(folder / name)).is_relative_to(os.path.realpath(repository)):
+            raise table.error("own-rules", f"names {_shown(name)}, which lies outside of {repository}")
+    return tuple(folder / name for name in names)
 
 
 MAX_PATTERNS = 1_000

@@ -84,7 +84,9 @@ def _as_text(report: Report, look: Look) -> str:
 def _as_html(report: Report) -> str:
     from cancellint.reporters import html
 
-    pages = {code: short(page(name)) for code, name in {(each.code, each.name) for each in report.findings}}
+    own = {rule.code: rule.page for rule in report.own_rules}
+    found = {(each.code, each.name) for each in report.findings}
+    pages = {code: short(own[code] if code in own else page(name)) for code, name in found}
     return html.render(report, pages)
 
 
@@ -97,5 +99,9 @@ def _as_sarif(report: Report) -> str:
         [
             sarif.Described(rule.code, rule.name, rule.severity, rule.summary, page(rule.name), rule.pedantic)
             for rule in catalogue()
+        ]
+        + [
+            sarif.Described(rule.code, rule.name, rule.severity, rule.summary, rule.page, rule.pedantic)
+            for rule in report.own_rules
         ],
     )

@@ -7,9 +7,13 @@ DOCUMENTATION = "documentation"
 """The address under `[project.urls]` below which the pages lie, each as `rules/<name>/`."""
 
 
-def rule_url(name: str) -> str | None:
-    """The address of the page of a rule."""
-    base = _documentation()
+OURS = "CAN"
+"""Begins the codes of all rules that have a page there."""
+
+
+def rule_url(code: str, name: str) -> str | None:
+    """The address of the page of a rule; those of projects' own have none."""
+    base = _documentation() if code.startswith(OURS) else None
     return None if base is None else f"{base.rstrip('/')}/rules/{name}/"
 
 

@@ -7,6 +7,7 @@ from time import perf_counter
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cancellint import own_rules
 from cancellint.cache import Store
 from cancellint.frontend.discover import Listing, Source, listed, read_listed
 from cancellint.model.report import Report
@@ -29,7 +30,7 @@ class Memory(Struct, frozen=True):
 def memory_of(project: Project, store: Store, *, force_exclude: bool, with_edits: bool) -> Memory:
     """The report of last time, if names, sizes and times are those of then, or else the contents are."""
     started = perf_counter()
-    listing = _listing(project, force_exclude=force_exclude)
+    listing = listing_of(project, force_exclude=force_exclude)
     configurations = project.configurations
     for path in listing.explicit:
         configurations.settings_of(path.parent)
@@ -42,7 +43,7 @@ def memory_of(project: Project, store: Store, *, force_exclude: bool, with_edits
             force_exclude,
             with_edits,
         ),
-        configurations.config.knowledge,
+        (*configurations.config.knowledge, *own_rules.sources(configurations.config.own_rules)),
         listing,
     )
     if asked is None:
@@ -65,7 +66,8 @@ def keep(store: Store, memory: Memory, report: Report) -> None:
     remember(store, memory.keys, report)
 
 
-def _listing(project: Project, *, force_exclude: bool) -> Listing:
+def listing_of(project: Project, *, force_exclude: bool) -> Listing:
+    """The files of a project, before any of them has been read."""
     config = project.configurations.config
 
     def excluded(folder: Path) -> Sequence[str]:

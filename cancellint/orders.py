@@ -191,6 +191,7 @@ def merged(reports: Sequence[Report], paths: Sequence[Path], warnings: Iterable[
         stages=_together(chain.from_iterable(report.stages for report in reports)),
         read=tuple(chain.from_iterable(report.read for report in reports)),
         reported=tuple(chain.from_iterable(report.reported for report in reports)),
+        own_rules=tuple({rule.code: rule for report in reports for rule in report.own_rules}.values()),
         left_out=_together(chain.from_iterable(report.left_out for report in reports)),
     )
 

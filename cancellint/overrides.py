@@ -18,6 +18,8 @@ class Overrides(msgspec.Struct, frozen=True):
     pedantic: bool = False
     assume_raced: str | None = None
     unsafe_fixes: bool | None = None
+    own_rules: bool = False
+    """whether the projects' own rules may be run"""
 
     def applied_to(self, config: Config) -> Config:
         """The configuration with these settings before its own."""
@@ -30,6 +32,7 @@ class Overrides(msgspec.Struct, frozen=True):
             min_confidence=None if self.pedantic else config.min_confidence,
             assume_raced=AssumeRaced(self.assume_raced) if self.assume_raced else config.assume_raced,
             unsafe_fixes=config.unsafe_fixes if self.unsafe_fixes is None else self.unsafe_fixes,
+            runs_own_rules=self.own_rules,
         )
         if self.min_confidence is None:
             return chosen

@@ -44,9 +44,10 @@ from cancellint.model.finding import Finding, Fix
 from cancellint.model.report import Failure, Report, SymbolSummary
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
+from cancellint.own_rules import described, loaded
 from cancellint.recall import read_keys
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
-from cancellint.selection import UNREADABLE, Choices, catalogue
+from cancellint.selection import UNREADABLE, Choices, Listed, catalogue
 from cancellint.stopwatch import Stopwatch
 from cancellint.suppressions import Commented, invalid, silence, unused
 from cancellint.workers import Died, NotStarted, map_in_processes
@@ -73,6 +74,10 @@ def _nothing_else(_folder: Path) -> Config | None:
     return None
 
 
+def _go_on() -> None:
+    """Nobody wants a run to end early."""
+
+
 class Request(Struct, frozen=True):
     """What is to be checked, and how."""
 
@@ -92,6 +97,8 @@ class Request(Struct, frozen=True):
     """the files as they are on the disk, if they have been read already"""
     held: Held | None = None
     """what earlier runs of this process over the same project have left"""
+    checkpoint: Callable[[], None] = _go_on
+    """called again and again; what it raises ends the run, if that is no Exception"""
 
     def excluded(self, folder: Path) -> Sequence[str]:
         """What a folder inside of the project leaves out of itself."""
@@ -104,6 +111,8 @@ class Examined(Struct, frozen=True):
 
     report: Report
     reading: Reading
+    project: Project | None = None
+    """where the run is one of several over a project that stays in memory"""
 
 
 def examine(
@@ -129,10 +138,11 @@ def examine(
         give_back_freed()
         watch.lap("parsing and lowering")
         notebooks = {shown_path(each.path): each.cells for each in sources if each.cells}
-        project = _analyse(reading, config, failures, held)
+        project = _analyse(reading, request, failures)
         watch.lap("summaries")
-        commented = _commented(reading, choices, failures, held)
-        found = _check(project, reading, choices, failures, held) if project else ()
+        listed = catalogue(config)
+        commented = _commented(reading, choices, listed, failures, held)
+        found = _check(project, reading, choices, request, failures) if project else ()
         checked = without_copies(found, lambda each: (each.code, each.raw))
         drafts = tuple(each for each in checked if each.is_shown or each.raw.at.module in commented)
         watch.lap("rules")
@@ -143,8 +153,8 @@ def examine(
         told = (
             *_refusals(reading, choices),
             *finish(_with_possible_fixes(shown, fixes), places),
-            *invalid(commented, catalogue()),
-            *(() if failures else unused(silenced, commented, catalogue())),
+            *invalid(commented, listed),
+            *(() if failures else unused(silenced, commented, listed)),
         )
         findings = tuple(told_by_cell(each, notebooks) for each in in_order(told))
         if request.with_edits:
@@ -161,8 +171,9 @@ def examine(
         stages=watch.laps,
         read=tuple(shown_path(each.path) for each in sources if each.data is not None),
         reported=tuple(shown_path(each.path) for each in sources if each.is_reported),
+        own_rules=described(config.own_rules) if config.runs_own_rules else (),
     )
-    return Examined(report, reading)
+    return Examined(report, reading, project if request.held is not None else None)
 
 
 def summaries(
@@ -171,21 +182,30 @@ def summaries(
     """What is believed of the functions of this name, what failed, and which names there are."""
     failures: list[Failure] = []
     with collector_off():
-        reading = _read(discover(paths, config.exclude), Request(config, tuple(paths), jobs), failures, [])
-        project = _analyse(reading, config, failures)
+        request = Request(config, tuple(paths), jobs)
+        reading = _read(discover(paths, config.exclude), request, failures, [])
+        project = _analyse(reading, request, failures)
         if project is None:
             return (), tuple(failures), ()
         keys = [(key, project.program.symbol(key)) for key in project.program.all_functions()]
         names = tuple(dict.fromkeys(name for _, name in keys))
-        described: list[Description] = []
-        for key, name in keys:
-            if is_named(name, symbol):
-                with _boundary(name, failures):
-                    described.append(project.describe(key))
-        places = _place(
-            group_by_module(site for each in described for site in sites_of(each)), reading, failures
-        )
-    return tuple(summary_of(each, places) for each in described), tuple(failures), names
+        wanted = [key for key, name in keys if is_named(name, symbol)]
+        described, failed = beliefs(project, reading, wanted)
+    return described, (*failures, *failed), names
+
+
+def beliefs(
+    project: Project, reading: Reading, keys: Iterable[FunctionKey]
+) -> tuple[tuple[SymbolSummary, ...], tuple[Failure, ...]]:
+    """What is believed of functions of an analysed project, and what failed."""
+    failures: list[Failure] = []
+    described: list[Description] = []
+    for key in keys:
+        with _boundary(project.program.symbol(key), failures):
+            described.append(project.describe(key))
+    sites = group_by_module(site for each in described for site in sites_of(each))
+    places = _place(sites, reading, failures)
+    return tuple(summary_of(each, places) for each in described), tuple(failures)
 
 
 # --------------------------------------------------------------------------- the boundary
@@ -268,6 +288,7 @@ def _read(
     wanted = tuple(source for source in chosen if source.module not in modules)
     refusals = dict(unreadable(sources))
     for done, (source, outcome) in enumerate(_remembered_outcomes(wanted, request, warnings), 1):
+        request.checkpoint()
         if outcome.module is not None:
             modules[source.module] = outcome.module if held is None else held.same(source, outcome.module)
         elif outcome.refusal is not None:
@@ -348,9 +369,8 @@ def _outcomes(sources: Sequence[Source], jobs: int, warnings: list[str]) -> Iter
 # --------------------------------------------------------------------------- checking
 
 
-def _analyse(
-    reading: Reading, config: Config, failures: list[Failure], held: Held | None = None
-) -> Project | None:
+def _analyse(reading: Reading, request: Request, failures: list[Failure]) -> Project | None:
+    config, held = request.config, request.held
     known = knowledge.load(config.knowledge) if held is None else held.tables(config.knowledge)
     settings = AnalysisSettings(
         assume_raced_public=config.assume_raced is AssumeRaced.PUBLIC,
@@ -364,6 +384,7 @@ def _analyse(
     paths = {module: shown_path(reading.sources[module].path) for module in reading.modules}
 
     def boundary(module: str) -> AbstractContextManager[None]:
+        request.checkpoint()
         return _boundary(paths[module], failures)
 
     def analysed(kept: FormsKept | None = None, before: Project | None = None) -> Project | None:
@@ -382,10 +403,11 @@ def _analyse(
 
 
 def _check(
-    project: Project, reading: Reading, choices: Choices, failures: list[Failure], held: Held | None
+    project: Project, reading: Reading, choices: Choices, request: Request, failures: list[Failure]
 ) -> Iterator[Draft]:
-    found_by = findings if held is None else held.findings
-    every = all_rules()
+    found_by = findings if request.held is None else request.held.findings
+    own = loaded(request.config.own_rules) if request.config.runs_own_rules else ()
+    every = (*all_rules(), *own)
     for module, keys in _by_module(project):
         found: list[Draft] = []
         path = reading.sources[module].path
@@ -394,6 +416,7 @@ def _check(
         rules = tuple(rule for rule in every if rule.code in choice.codes and (is_reported or rule.elsewhere))
         with _boundary(shown_path(path), failures):
             for key in keys:
+                request.checkpoint()
                 subject = Subject(project, key)
                 for rule in rules:
                     for raw in found_by(rule, subject):
@@ -494,12 +517,16 @@ def _refusals(reading: Reading, choices: Choices) -> Iterator[Finding]:
 
 
 def _commented(
-    reading: Reading, choices: Choices, failures: list[Failure], held: Held | None
+    reading: Reading,
+    choices: Choices,
+    listed: Iterable[Listed],
+    failures: list[Failure],
+    held: Held | None,
 ) -> Mapping[str, Commented]:
     """The files with comments for this tool, of those that are reported on."""
     kept = NothingKept[Comments]() if held is None else held.comments
     found: dict[str, Commented] = {}
-    names = frozenset(rule.name for rule in catalogue())
+    names = frozenset(rule.name for rule in listed)
     for module, source in reading.sources.items():
         if source.is_reported:
             path = shown_path(source.path)

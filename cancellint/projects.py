@@ -18,6 +18,7 @@ OF_THE_PROGRAM = (
     "cancel-safe-decorators",
     "unsafe-fixes",
     "baseline",
+    "own-rules",
 )
 """Settings that are about the project as a whole, and not about what is shown of one of its files."""
 
@@ -105,7 +106,10 @@ class Configurations:
 
     def warnings(self) -> Iterator[str]:
         """What folders inside of the project say in vain, of those that were looked at."""
-        outer = values(self.config)
+        config = self.config
+        if config.own_rules and not config.runs_own_rules:
+            yield "own-rules: these are code of the project and run only with --own-rules"
+        outer = values(config)
         for settings in self.inner:
             own = values(settings.config)
             for key in OF_THE_PROGRAM:

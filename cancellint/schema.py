@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from cancellint.config import EXTEND, KNOWN_PYTHONS, MAX_PATTERNS, MAX_TABLES, AssumeRaced, Profile
+from cancellint.config import (
+    EXTEND,
+    KNOWN_PYTHONS,
+    MAX_PATTERNS,
+    MAX_RULE_FOLDERS,
+    MAX_TABLES,
+    AssumeRaced,
+    Profile,
+)
 from cancellint.model.finding import Confidence, Severity
 
 Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"]
@@ -74,6 +82,7 @@ def _properties() -> Object:
             **_table("Codes of other tools that count in noqa comments, and the rules they mean", _RULES),
             "propertyNames": {"pattern": "^(?![Cc][Aa][Nn])[A-Za-z]+[0-9]+$"},
         },
+        "own-rules": _strings("Folders with rules of your own, run with --own-rules only", MAX_RULE_FOLDERS),
         "baseline": {"description": "A file of findings that are not told again", "type": "string"},
         EXTEND: {"description": "What is not said here is taken from this file", "type": "string"},
     }

@@ -10,6 +10,7 @@ from pathspec import GitIgnoreSpec
 from cancellint.config import Config, ConfigError, Profile, Settings, nearest
 from cancellint.mistakes import Mistake
 from cancellint.model.finding import Severity
+from cancellint.own_rules import stated
 from cancellint.patterns import spec_of
 from cancellint.printable import shortened
 
@@ -115,7 +116,7 @@ class Choices:
 
 def check_words(settings: Settings) -> None:
     """Raises ConfigError where a setting names a rule that does not exist."""
-    rules = catalogue()
+    rules = catalogue(settings.config)
     for key, words in _named_rules(settings.config):
         for word in words:
             if not _is_known(word, rules) and key in settings.said:
@@ -133,17 +134,22 @@ def _named_rules(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield from (("noqa-aliases", words) for _, words in config.noqa_aliases)
 
 
-def catalogue() -> tuple[Listed, ...]:
-    """Every rule, by code."""
+def catalogue(config: Config | None = None) -> tuple[Listed, ...]:
+    """Every rule, by code; with a configuration, those of its project's own too, be they run or not."""
     from cancellint.rules.rule import all_rules  # with all of the analysis, which not every run needs
 
     rules = (Listed(rule.code, rule.name, rule.severity, rule.pedantic, rule.summary) for rule in all_rules())
-    return tuple(sorted((*OWN_RULES, *rules)))
+    return tuple(sorted((*OWN_RULES, *rules, *_own(config))))
 
 
-def find(word: str) -> Listed:
+def _own(config: Config | None) -> Iterator[Listed]:
+    for each in stated(config.own_rules) if config is not None else ():
+        yield Listed(each.code, each.name, each.severity, each.pedantic, each.summary)
+
+
+def find(word: str, config: Config | None = None) -> Listed:
     """The rule of this code or name. Raises UnknownRule."""
-    rules = catalogue()
+    rules = catalogue(config)
     for rule in rules:
         if word.casefold() in (rule.code.casefold(), rule.name):
             return rule
@@ -156,15 +162,16 @@ def find(word: str) -> Listed:
 
 def selected(config: Config) -> Choice:
     """What the configuration shows. Raises UnknownRule."""
-    rules = catalogue()
+    rules = catalogue(config)
     pedantic = config.profile is Profile.PEDANTIC
     if config.select:
         chosen = _codes(config.select, rules, pedantic)
     else:
         chosen = frozenset(rule.code for rule in rules if pedantic or not rule.pedantic)
     chosen |= _codes(config.extend_select, rules, pedantic)
+    not_run = frozenset() if config.runs_own_rules else frozenset(rule.code for rule in _own(config))
     return Choice(
-        codes=chosen - _codes(config.ignore, rules, True),
+        codes=chosen - _codes(config.ignore, rules, True) - not_run,
         severities=_severities(config.severity, rules),
         file_ignores=tuple(
             FileIgnores(spec_of([pattern]), _codes(words, rules, True))

@@ -1,6 +1,6 @@
 """Projects that stay in memory while their files change, as an editor has it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -11,12 +11,19 @@ from cancellint.frontend.discover import absolute
 from cancellint.held import Held
 from cancellint.model.report import Report
 from cancellint.orders import Order, merged
-from cancellint.pipeline import examine
+from cancellint.pipeline import Examined, examine
 from cancellint.projects import Project, SettingsFrom, projects
 
 
+def _go_on() -> None:
+    """Nobody wants an answer to end early."""
+
+
 class Workspace:
-    """The projects of some paths, and what earlier answers have left of them. For one thread at a time."""
+    """The projects of some paths, and what earlier answers have left of them.
+
+    For one thread at a time, but for `update`, which may be called by another one meanwhile.
+    """
 
     def __init__(
         self,
@@ -24,18 +31,18 @@ class Workspace:
         settings: SettingsFrom | None = None,
         *,
         store: Store | None = None,
+        checkpoint: Callable[[], None] = _go_on,
     ) -> None:
         self._order = Order(tuple(map(absolute, paths)), settings or SettingsFrom(), store=store)
+        self._checkpoint = checkpoint
         self._texts: dict[Path, bytes] = {}
         self._held: dict[Path, Held] = {}
 
     def update(self, path: Path, text: bytes | None) -> None:
         """Put a text in the place of what is on the disk; None: what is there counts again."""
         place = absolute(path)
-        if text is None:
-            self._texts.pop(place, None)
-        else:
-            self._texts[place] = text
+        others = {known: data for known, data in self._texts.items() if known != place}
+        self._texts = others if text is None else {**others, place: text}
 
     def findings(self, asked: Sequence[Path] = ()) -> Report:
         """The report on these files or folders, or on all paths, as a run of its own would give it.
@@ -45,15 +52,29 @@ class Workspace:
         paths = tuple(map(absolute, asked)) or self._order.paths
         found = projects(paths, self._order.settings)
         analyses = self._analyses()
-        reports = [self._report(each) for each in found]
+        reports = [each.report for each in self._examined(found)]
         if self._analyses() != analyses:
             collect()
         return merged(reports, paths, (each for one in found for each in one.configurations.warnings()))
 
+    def examined(self) -> tuple[Examined, ...]:
+        """What there is in each project of all paths, with the project as it was analysed.
+
+        Raises what a check raises, and what the checkpoint does, which is called again and again meanwhile.
+        """
+        analyses = self._analyses()
+        found = tuple(self._examined(projects(self._order.paths, self._order.settings)))
+        if self._analyses() != analyses:
+            collect()
+        return found
+
     def _analyses(self) -> int:
         return sum(each.analyses for each in self._held.values())
 
-    def _report(self, project: Project) -> Report:
-        held = self._held.setdefault(project.root, Held())
-        texts = {path: text for path, text in self._texts.items() if path.is_relative_to(project.folder)}
-        return examine(replace(self._order.request(project), held=held), texts).report
+    def _examined(self, found: Sequence[Project]) -> Iterator[Examined]:
+        every = self._texts
+        for project in found:
+            held = self._held.setdefault(project.root, Held())
+            texts = {path: text for path, text in every.items() if path.is_relative_to(project.folder)}
+            request = replace(self._order.request(project), held=held, checkpoint=self._checkpoint)
+            yield examine(request, texts)

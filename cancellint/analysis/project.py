@@ -10,8 +10,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cancellint.analysis.callgraph.cancellers import Cancellers
+from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.handles import Handles
+from cancellint.analysis.callgraph.tasks_of import TasksOf
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import Operations
 from cancellint.analysis.engine.components import groups
@@ -21,10 +23,19 @@ from cancellint.analysis.explain.traces import Traces
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
+from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
+from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
+from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
+from cancellint.analysis.hazards.channels.split_paths import SplitPaths
+from cancellint.analysis.hazards.channels.uncounted_jobs import UncountedJobs
+from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
+from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
+from cancellint.analysis.hazards.futures.leaders import Leaders
 from cancellint.analysis.hazards.futures.lost_grants import LostGrants
 from cancellint.analysis.hazards.futures.shared_futures import SharedFutures
 from cancellint.analysis.hazards.futures.unmarked_waiters import UnmarkedWaiters
@@ -33,7 +44,6 @@ from cancellint.analysis.hazards.locks.lock_homes import LockHomes
 from cancellint.analysis.hazards.locks.lock_orders import LockOrders
 from cancellint.analysis.hazards.locks.lock_waits import LockWaits
 from cancellint.analysis.hazards.locks.reentries import Reentries
-from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.analysis.hazards.locks.thread_locks import ThreadLocks
 from cancellint.analysis.hazards.obligations.debts import Debts
 from cancellint.analysis.hazards.obligations.obligations import Debt
@@ -41,7 +51,11 @@ from cancellint.analysis.hazards.promises.outstanding import Outstanding, orphan
 from cancellint.analysis.hazards.promises.proofs import Proofs
 from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
+from cancellint.analysis.hazards.queues.spawn_loops import SpawnLoops
+from cancellint.analysis.hazards.queues.spawned_messages import SpawnedMessages
+from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
+from cancellint.analysis.hazards.sharing.late_counts import LateCount, late_counts
 from cancellint.analysis.hazards.sharing.replacing import Replacement
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.hazards.sharing.stale_writes import stale_writes
@@ -151,6 +165,11 @@ class Project:
         return UnobservedTasks(self.effects, self.facts_of, self.handles)
 
     @cached_property
+    def dropped_coroutines(self) -> DroppedCoroutines:
+        """Coroutines that nobody awaits."""
+        return DroppedCoroutines(self.effects, self.facts_of)
+
+    @cached_property
     def gathered_errors(self) -> GatheredErrors:
         """Errors that gatherings return, and that nobody looks at."""
         return GatheredErrors(self.effects)
@@ -166,9 +185,14 @@ class Project:
         return Contenders(self.effects, self.handles)
 
     @cached_property
+    def exposure(self) -> Exposure:
+        """Which functions users can call themselves."""
+        return Exposure(self.program)
+
+    @cached_property
     def cancellers(self) -> Cancellers:
         """Who can cancel a function, and what lives on then."""
-        return Cancellers(self.effects, self.uses)
+        return Cancellers(self.effects, self.uses, self.exposure)
 
     @cached_property
     def older_versions(self) -> OlderVersions:
@@ -207,12 +231,22 @@ class Project:
     @cached_property
     def shared_futures(self) -> SharedFutures:
         """Awaits of futures that others wait for too."""
-        return SharedFutures(self.futures, self.facts_of)
+        return SharedFutures(self.futures, self.facts_of, self.exposure)
 
     @cached_property
     def lost_grants(self) -> LostGrants:
         """Waits that keep what they were given when they are cancelled."""
-        return LostGrants(self.futures, Futures(self.effects, self.uses, EVENTS))
+        return LostGrants(self.futures, self._events)
+
+    @cached_property
+    def leaders(self) -> Leaders:
+        """Functions that work for all who ask for the same meanwhile."""
+        return Leaders(self.facts_of, self.futures, self._events)
+
+    @cached_property
+    def _events(self) -> Futures:
+        """Events that are made for one wait each."""
+        return Futures(self.effects, self.uses, EVENTS)
 
     @cached_property
     def unmarked_waiters(self) -> UnmarkedWaiters:
@@ -228,7 +262,7 @@ class Project:
     def lock_homes(self) -> LockHomes:
         """Whose lock is held where."""
         takers = frozenset(key for key, result in self._results.items() if result.takes_lock)
-        return LockHomes(self.effects, self.uses, self.facts_of, takers)
+        return LockHomes(self.effects, self.uses, self.facts_of, self.exposure, takers)
 
     @cached_property
     def lock_orders(self) -> LockOrders:
@@ -239,7 +273,7 @@ class Project:
     def thread_locks(self) -> ThreadLocks:
         """Locks of threads that are held across an await, and who takes them."""
         takers = frozenset(key for key, result in self._results.items() if result.takes_thread_lock)
-        homes = LockHomes(self.effects, self.uses, self.facts_of, takers, LockKind.THREAD)
+        homes = LockHomes(self.effects, self.uses, self.facts_of, self.exposure, takers, LockKind.THREAD)
         return ThreadLocks(self.effects, homes, self._tasks_of, self.facts_of)
 
     @cached_property
@@ -259,7 +293,47 @@ class Project:
     @cached_property
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
-        return Backlogs(self.effects, self.uses)
+        return Backlogs(self.effects, self.uses, self.exposure)
+
+    @cached_property
+    def unended_queues(self) -> UnendedQueues:
+        """Queues whose end is told only when nothing fails."""
+        steps, tasks = self._queue_steps, self._lone_tasks
+        return UnendedQueues(self.effects, self.facts_of, self.cancellers, steps, tasks)
+
+    @cached_property
+    def uncounted_jobs(self) -> UncountedJobs:
+        """Jobs of queues that are counted as done only when nothing fails."""
+        return UncountedJobs(self.effects, self.facts_of, self._queue_steps, self._lone_tasks)
+
+    @cached_property
+    def _lone_tasks(self) -> LoneTasks:
+        return LoneTasks(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def split_paths(self) -> SplitPaths:
+        """Messages that a later one of the same sender may overtake."""
+        return SplitPaths(self.effects, self.facts_of, self._queue_steps)
+
+    @cached_property
+    def _queue_steps(self) -> QueueSteps:
+        """What is put into queues, and taken out of them."""
+        return QueueSteps(self.effects, self.uses)
+
+    @cached_property
+    def spawn_loops(self) -> SpawnLoops:
+        """Tasks that are started for everything that comes in."""
+        return SpawnLoops(self.effects, self.facts_of)
+
+    @cached_property
+    def spawned_messages(self) -> SpawnedMessages:
+        """Messages that are worked on by a task each, to the harm of their order."""
+        return SpawnedMessages(self.spawn_loops, self.facts_of)
+
+    @cached_property
+    def lost_wakeups(self) -> LostWakeups:
+        """Wake-ups that are forgotten, or given too early."""
+        return LostWakeups(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def scoped_yields(self) -> ScopedYields:
@@ -272,19 +346,33 @@ class Project:
         return SwallowedCancellations(self.effects, self.uses, self.facts_of, self.cancellers)
 
     @cached_property
+    def unshielded_cleanups(self) -> UnshieldedCleanups:
+        """Cleanups that a cancelled scope ends at their first wait."""
+        return UnshieldedCleanups(self.effects, self.facts_of)
+
+    @cached_property
     def blocking_calls(self) -> BlockingCalls:
         """Calls of coroutines that block the event loop."""
-        return BlockingCalls(self.effects, self.uses)
+        return BlockingCalls(self.effects, self.uses, self.exposure)
 
     @cached_property
     def second_callers(self) -> SecondCallers:
         """Which functions two tasks may be in at a time."""
-        return SecondCallers(self.effects, self.uses, self.facts_of)
+        return SecondCallers(self.effects, self.uses, self.facts_of, self.exposure)
+
+    @cached_property
+    def changed_iterations(self) -> ChangedIterations:
+        """Loops over what others change while they wait."""
+        return ChangedIterations(self.effects, self.facts_of, self._tasks_of)
 
     @cached_property
     def checks_then_acts(self) -> ChecksThenActs:
         """Tests of shared state that a second task passes as well."""
         return ChecksThenActs(self.effects, self.facts_of, self.second_callers)
+
+    def late_counts(self, key: FunctionKey) -> Iterator[LateCount]:
+        """Yield the counters that several tasks may find below their limit."""
+        return late_counts(self.effects, self.facts_of, self.second_callers, key)
 
     def stale_writes(self, key: FunctionKey) -> tuple[Replacement, ...]:
         """Return the shared attributes that a function writes by a value from before a wait."""

@@ -12,6 +12,7 @@ from cancellint.cli.check import check
 from cancellint.cli.doctor import doctor
 from cancellint.cli.kept import cache
 from cancellint.cli.pages import explain, rules
+from cancellint.cli.server import server
 from cancellint.cli.settings import show_config
 from cancellint.cli.show import show
 from cancellint.cli.summary import summary
@@ -123,5 +124,5 @@ def cli() -> None:
     """Finds what Python async code loses, leaks or leaves half done when an await is cancelled."""
 
 
-for each in (check, show, explain, rules, summary, show_config, doctor, cache):
+for each in (check, show, explain, rules, summary, show_config, doctor, server, cache):
     cli.add_command(each)

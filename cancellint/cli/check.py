@@ -72,6 +72,7 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
     verbose: bool
     quiet: bool
     stdin_filename: Path | None
+    watch: bool
 
     def look_for_contradictions(self) -> None:
         """Raises UsageError where options do not go together."""
@@ -88,6 +89,9 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
         changing = self._changing()
         if len(changing) > 1 and changing != ["--fix", "--diff"]:
             raise click.UsageError(f"{changing[0]} and {changing[1]} contradict each other")
+        if self.watch and (changing or self.statistics or self.show_files or Path("-") in self.paths):
+            what = (*changing, *(["--statistics"] if self.statistics else []), "--show-files", "-")[0]
+            raise click.UsageError(f"--watch reports findings again and again; it does not go with {what}")
         if self.changed_since is not None and set(changing) - {"--add-ignore"}:
             raise click.UsageError(f"--changed-since reports findings; it does not go with {changing[0]}")
 
@@ -156,20 +160,32 @@ class CheckOptions(SettingsOptions, frozen=True, kw_only=True):
 @QUIET
 @DEBUG_OPTION
 @STDIN_FILENAME
+@click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 def check(**options: object) -> int:
     """Check files and folders; without any, the project around the working folder.
 
     The whole project is read, so that calls are followed across files; only PATHS are reported on.
     """
-    from cancellint.orders import Order, carry_out
-
     asked = given(options, CheckOptions)
     asked.look_for_contradictions()
     outputs = [output_named(word, asked.output_format) for word in asked.output_files]
     paths, stdin = inputs(asked.paths, asked.stdin_filename)
-    settings = asked.settings()
     if asked.show_files:
-        return list_files(paths, settings, stdin, asked.force_exclude)
+        return list_files(paths, asked.settings(), stdin, asked.force_exclude)
+    if asked.watch:
+        from cancellint.cli.watch import watch
+
+        return watch(paths, asked.settings(), lambda: _checked(asked, paths, stdin, outputs))
+    return _checked(asked, paths, stdin, outputs)
+
+
+def _checked(
+    asked: CheckOptions, paths: tuple[Path, ...], stdin: Stdin | None, outputs: Sequence[Output]
+) -> int:
+    """Checks once; the exit code."""
+    from cancellint.orders import Order, carry_out
+
+    settings = asked.settings()
     formats = (asked.output_format, *(output.format for output in outputs))
     is_anew = asked.no_cache or asked.verbose  # the course of a run is that of one that looks at everything
     folder = None if is_anew else asked.cache_dir or default_folder()

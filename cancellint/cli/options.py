@@ -89,6 +89,12 @@ _SETTINGS: Final = (
         type=click.Choice([each.value for each in AssumeRaced]),
         help="Treat every public coroutine as raced by a caller who reads on.",
     ),
+    click.option(
+        "--own-rules",
+        is_flag=True,
+        envvar="CANCELLINT_OWN_RULES",
+        help="Run the rules that the project itself brings along [env: CANCELLINT_OWN_RULES].",
+    ),
 )
 _FILES: Final = (
     click.option(
@@ -127,6 +133,7 @@ class SettingsOptions(Struct, frozen=True):
     pedantic: bool = False
     assume_raced: str | None = None
     unsafe_fixes: bool | None = None
+    own_rules: bool = False
     config: Path | None = None
     isolated: bool = False
 
@@ -141,6 +148,7 @@ class SettingsOptions(Struct, frozen=True):
             self.pedantic,
             self.assume_raced,
             self.unsafe_fixes,
+            self.own_rules,
         )
 
     def settings(self) -> "SettingsFrom":
@@ -149,6 +157,8 @@ class SettingsOptions(Struct, frozen=True):
 
         if self.config is not None and self.isolated:
             raise click.UsageError("--config and --isolated contradict each other")
+        if self.isolated and self.own_rules:
+            raise click.UsageError("--isolated and --own-rules contradict each other")
         return SettingsFrom(self.config, self.isolated, self.overrides)
 
 

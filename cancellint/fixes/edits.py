@@ -15,7 +15,12 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 def edits_of(data: bytes, fix: Fix) -> tuple[TextEdit, ...]:
     """The edits that make a fix; none where the text does not admit it."""
     changed = mended(data, (fix,))
-    return () if changed is None else tuple(_edits(source_text(data), source_text(changed.data)))
+    return () if changed is None else edits_between(data, changed.data)
+
+
+def edits_between(before: bytes, after: bytes) -> tuple[TextEdit, ...]:
+    """The edits that make one text of a file into another."""
+    return tuple(_edits(source_text(before), source_text(after)))
 
 
 def _edits(before: str, after: str) -> Iterator[TextEdit]:

@@ -1,9 +1,14 @@
-"""Which files are worth parsing: those with hazards, and what they import, directly or not."""
+"""Which files are worth parsing: those with hazards, and what they import, directly or not.
+
+Threads that hand each other messages by queues have the order of these as a hazard, without any coroutine.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
 
-_VOCABULARY = re.compile(rb"\b(?:async|await|coroutine|create_future|\w+_threadsafe|yield\s+from)\b")
+_VOCABULARY = re.compile(
+    rb"\b(?:async|await|coroutine|create_future|\w+_threadsafe|yield\s+from|(?:from|import)\s+queue)\b"
+)
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(?P<source>[.\w][. \t\w]*?)[ \t]+import[ \t]*"

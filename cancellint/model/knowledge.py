@@ -204,6 +204,8 @@ class Entry(_Table, frozen=True):
     roles: tuple[Role, ...] = ()
     awaitable: bool = False
     """calling it gives something to await; the roles act when that is awaited"""
+    coroutine: bool = False
+    """of what is awaitable: calling it gives a coroutine, which does nothing until it is awaited"""
     suspends: Suspends = Suspends.MAYBE
     fails: bool = True
     """it may raise an ordinary exception, be it that of what it waits for"""
@@ -234,6 +236,14 @@ class Entry(_Table, frozen=True):
     calls: str | None = None
     """a callable that it runs itself, now or later, with the positional arguments after it; a spawner
     (`start_soon`) starts that call as a task"""
+    plainly: str | None = None
+    """a callable that it calls, now or later, as a plain function: a coroutine that this gives is dropped"""
+    keeps_kind: bool = False
+    """of a decorator: it makes a coroutine function of a coroutine function, a plain one of a plain one"""
+    true_of: Literal["awaitables", "coroutine functions"] | None = None
+    """of a test: what it holds for"""
+    tasks_only: str | None = None
+    """of what takes awaitables: a specifier of the Python versions in which it refuses coroutines"""
     in_thread: bool = False
     """of what has `calls`: it calls that in another thread"""
     in_loop: bool = False

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cancellint.model.finding import Finding, Note
+from cancellint.model.finding import Finding, Note, Severity
 from cancellint.model.source import Place
 
 
@@ -16,6 +16,17 @@ class Failure(Struct, frozen=True):
     error: str
     trace: str = ""
     """where it happened, as Python tells it; for whoever mends it"""
+
+
+class OwnRule(Struct, frozen=True):
+    """A rule of a project's own, which only its own pages tell of."""
+
+    code: str
+    name: str
+    severity: Severity
+    pedantic: bool
+    summary: str
+    page: str
 
 
 class Report(Struct, frozen=True):
@@ -42,6 +53,8 @@ class Report(Struct, frozen=True):
     """those of them that were reported on, and what could not be read"""
     left_out: tuple[tuple[str, int], ...] = ()
     """how many findings are not shown, by the reason"""
+    own_rules: tuple[OwnRule, ...] = ()
+    """the projects' own rules that were run"""
 
 
 class Rewritten(Struct, frozen=True):

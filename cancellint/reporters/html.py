@@ -45,7 +45,8 @@ def render(report: Report, pages: Mapping[str, str]) -> str:
             {"subject": printable(each.subject), "error": printable(each.error)} for each in report.failures
         ],
         "rules": {
-            code: {"page": text, "url": rule_url(_title(text)) or ""} for code, text in sorted(pages.items())
+            code: {"page": text, "url": rule_url(code, _title(text)) or ""}
+            for code, text in sorted(pages.items())
         },
         "findings": [
             _finding(finding, print_, report) for finding, print_ in zip(report.findings, prints, strict=True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from cancellint.links import rule_url
 from cancellint.model.finding import Finding, Fix, Note
 from cancellint.model.report import Failure, Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place
@@ -71,6 +72,7 @@ def finding_as_json(finding: Finding, fingerprint: str) -> Mapping[str, Json]:
         "fix": _fix(finding.fix) if finding.fix else None,
         "canceller": finding.canceller.value if finding.canceller else None,
         "help": finding.help,
+        "url": rule_url(finding.code, finding.name),
         "fingerprint": fingerprint,
     }
 

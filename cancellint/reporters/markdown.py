@@ -50,7 +50,7 @@ def _head(report: Report) -> Iterator[str]:
 
 def _finding(finding: Finding, report: Report) -> Iterator[str]:
     """What is wrong and where, with the steps inside."""
-    url = rule_url(finding.name)
+    url = rule_url(finding.code, finding.name)
     rule = f"[{finding.code}]({url})" if url else finding.code
     certainty = "" if finding.confidence is Confidence.CERTAIN else f", {finding.confidence.value}"
     yield f"**{rule}** {finding.name} ({finding.severity.value}{certainty}): {_plain(finding.message)}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 _SECTION = re.compile(r"(?m)^## (.+?)[ \t]*$")
 _FENCE = re.compile(r"(?ms)^```python\n(?P<code>.*?)^```$")
-_WANT = re.compile(r"(?m)[ \t]*#[ \t]*want[ \t]+(?:possible )?(?:CAN\d{3}\b|[\w.]+:)[ \t]*\".*$")
+_WANT = re.compile(r"(?m)[ \t]*#[ \t]*want[ \t]+(?:possible )?(?:[A-Z]{2,10}\d{1,5}\b|[\w.]+:)[ \t]*\".*$")
 
 SHORT_SECTIONS = ("What it finds", "Why it matters", "Bad", "Good", "How to fix")
 

@@ -25,7 +25,7 @@ def render(report: Report) -> str:
 
 
 def _diagnostic(finding: Finding, sources: Sources) -> Json:
-    url = rule_url(finding.name)
+    url = rule_url(finding.code, finding.name)
     cell = f" (cell {finding.place.cell})" if finding.place.cell else ""
     help_ = f"\nhelp: {printable(finding.help)}" if finding.help else ""
     diagnostic: dict[str, Json] = {

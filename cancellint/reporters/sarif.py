@@ -127,7 +127,7 @@ def _rule(rule: Described) -> Object:
             "text": " ".join(told.get("What it finds", rule.summary).split("\n\n")[0].split())
         },
         "help": {"text": _help(told, ""), "markdown": _help(told, "## ")},
-        **({"helpUri": url} if (url := rule_url(rule.name)) else {}),
+        **({"helpUri": url} if (url := rule_url(rule.code, rule.name)) else {}),
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {
             "tags": ["async", "cancellation"],

@@ -1,13 +1,16 @@
 """A report for people: code frames, the story of each finding, the cure."""
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
+from cancellint.links import rule_url
 from cancellint.model.finding import SAME_CAUSE, Confidence, Finding, Note, Severity
 from cancellint.model.report import Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Span
@@ -93,7 +96,16 @@ def _to_string(lines: Iterable[Text], color: bool) -> str:
     with console.capture() as capture:
         for line in lines:
             console.print(line, soft_wrap=True)
-    return no_commands(capture.get())
+    return no_commands(_LINK_ID.sub("\x1b]8;;", capture.get()))
+
+
+_LINK_ID = re.compile("\x1b]8;id=[0-9-]+;")
+"""What tells links of one output apart, by chance: the same report shall be the same text."""
+
+
+def _linked(style: str, finding: Finding) -> Style:
+    """A style with the address of the rule's page, which terminals open."""
+    return Style.parse(style) + Style(link=rule_url(finding.code, finding.name))
 
 
 # --------------------------------------------------------------------------- one finding, step by step
@@ -107,7 +119,7 @@ def render_story(finding: Finding, sources: Sources, *, color: bool) -> str:
     style = _SEVERITY[finding.severity]
     lines = [
         Text.assemble(
-            (f"{finding.severity.value}[{finding.code}]", style),
+            (f"{finding.severity.value}[{finding.code}]", _linked(style, finding)),
             (f" {finding.name}", "bold"),
             f" ({finding.confidence.value})",
         ),
@@ -145,7 +157,7 @@ def _scene(title: str, place: Place, sources: Sources, style: str) -> Iterator[T
 def _finding(finding: Finding, sources: Sources, unsafe_fixes: bool, in_full: bool) -> Iterator[Text]:
     style = _SEVERITY[finding.severity]
     yield Text.assemble(
-        (f"{finding.severity.value}[{finding.code}]", style),
+        (f"{finding.severity.value}[{finding.code}]", _linked(style, finding)),
         (f" {finding.name}", "bold"),
         ": ",
         (printable(finding.message), "bold"),

@@ -25,6 +25,18 @@ def check_await_act(subject: Subject) -> Iterator[RawFinding]:
             ),
             help=_CURE,
         )
+    for late in subject.project.late_counts(subject.function):
+        yield RawFinding(
+            at=subject.site(late.awaited),
+            message=f"others find `self.{late.attribute}` below its limit while this waits, "
+            "and it goes up only afterwards",
+            confidence=Confidence.LIKELY,
+            notes=(
+                SiteNote(subject.site(late.tested), f"`self.{late.attribute}` is compared here"),
+                SiteNote(subject.site(late.counted), "and goes up here, after the wait"),
+            ),
+            help="count before the wait, and take it back if that fails, or wait for a permit of a semaphore",
+        )
 
 
 def _harm(found: CheckThenAct) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cancellint.analysis.explain.cancelling import cancelled_by
 from cancellint.analysis.hazards.arrival.going_on import Goes, Onward
-from cancellint.analysis.hazards.arrival.swallowed_cancellations import Swallowed
+from cancellint.analysis.hazards.arrival.swallowed_cancellations import Kind, Swallowed
 from cancellint.analysis.hazards.arrival.swallows import By
 from cancellint.model.finding import Canceller, Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.types import CallSite, FunctionKey, site_of
@@ -43,6 +43,9 @@ def _confidence(found: Swallowed) -> Confidence:
 
 
 def _message(subject: Subject, found: Swallowed) -> str:
+    if found.kind is Kind.ANSWERED:
+        name = _name(subject, found.within)
+        return f"this handler swallows a cancellation and `{name}` returns, so whoever called goes on"
     if found.goes is None:
         error = f"`{found.error.rpartition('.')[2]}`" if found.error is not None else "an ordinary error"
         return f"this handler turns a cancellation into {error}, so whoever cancels takes it for a failure"

@@ -1,7 +1,5 @@
 """The page of findings, in a real browser: filters, walks, keys, both themes, a phone."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,10 +12,6 @@ from cancellint.reporters import html
 from tests.reporters.test_formats import HOSTILE_REPORT
 from tests.reporters.test_reporters import REPORT, finding
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
 RULES = {"CAN101": "# unsafe-await-in-race (CAN101)\n\nwhat it finds"}
 WARNING = msgspec.structs.replace(
     finding(Span(4, 5, 4, 9)),
@@ -26,14 +20,6 @@ WARNING = msgspec.structs.replace(
     code="CAN401",
     name="dropped-task",
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Opened:

@@ -26,10 +26,10 @@ from cancellint.frontend.positions import spans
 from cancellint.mending import Mending, mend
 from cancellint.model.finding import Finding
 from cancellint.model.report import Report
+from cancellint.own_pages import Example, fences
 from cancellint.pipeline import Request, examine
 from cancellint.resources import rule_pages
 from cancellint.selection import catalogue
-from tests.rules.test_pages import Example, fences
 from tests.test_cli import Command
 
 ROOT = Path(__file__).resolve().parents[2]

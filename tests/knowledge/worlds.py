@@ -99,7 +99,7 @@ def _case(world: World, scenario: Scenario, expected: object, number: int, momen
 def within(world: World, scenario: Callable[[], Coroutine[object, object, T]]) -> T:
     """Runs an async function undisturbed, where time passes only if nothing else can happen."""
     if world.is_asyncio:
-        return anyio.run(scenario, backend_options={"loop_factory": _HurryingLoop})
+        return anyio.run(scenario, backend_options={"loop_factory": HurryingLoop})
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
     trio._core._run._r.seed(0)
     return trio.run(scenario, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -242,7 +242,7 @@ def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None
     """What a cancellation leaves behind is what the trials are about."""
 
 
-class _HurryingLoop(asyncio.SelectorEventLoop):
+class HurryingLoop(asyncio.SelectorEventLoop):
     """An event loop with real sockets whose clock jumps to the next timer as soon as nothing is ready."""
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from cancellint.model.finding import Confidence
+from cancellint.own_pages import Example, wants_in
 from cancellint.rules.rule import Subject, all_rules, findings, without_copies
 from cancellint.selection import catalogue
 from tests.analysed import Analysed
@@ -21,7 +22,7 @@ from tests.metamorphic.helpers import HELPERS
 from tests.metamorphic.names import NAMES
 from tests.metamorphic.shapes import SHAPES
 from tests.metamorphic.values import VALUES
-from tests.rules.test_pages import EXAMPLES, Example, wants_in
+from tests.rules.test_pages import EXAMPLES
 
 EDITS = (*NAMES, *VALUES, *SHAPES, *HELPERS)
 
@@ -115,7 +116,8 @@ def _is_apt(example: Example) -> bool:
     """Tell whether an example is read at all, and what is found in it does not hang on its comments."""
     texts = [text for _, text in example.files]
     speaks = any("cancellint:" in text and "cancel-safe" not in text for text in texts)
-    return "mini_redis" not in example.name and not example.name.startswith("unreadable") and not speaks
+    is_package = example.name.startswith("fixtures/") and len(example.files) > 1
+    return not is_package and not example.name.startswith("unreadable") and not speaks
 
 
 def _is_loud(example: Example) -> bool:

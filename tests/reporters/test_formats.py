@@ -11,6 +11,7 @@ from junitparser import Failure as FailedTest
 from junitparser import JUnitXml
 from markdown_it import MarkdownIt
 
+from cancellint.links import rule_url
 from cancellint.model.finding import Confidence, Finding, Note, Severity, TextEdit
 from cancellint.model.report import Failure, Report
 from cancellint.model.source import Place, Span
@@ -200,12 +201,17 @@ def test_markdown_tells_the_worst_and_fits_into_a_comment() -> None:
     assert re.search(r"\n\d+ findings more did not fit into a comment\.\n$", shown)
 
 
+PAGE = rule_url("CAN101", "unsafe-await-in-race")
+"""The only address that a report leads to, if somebody asks it to."""
+
+
 def test_markdown_is_prose_whatever_the_repository_says() -> None:
     read = MarkdownIt("commonmark", {"html": True}).render(markdown.render(HOSTILE_REPORT))
 
     assert set(re.findall(r"<(\w+)", read)) == {
-        "h3", "p", "strong", "code", "pre", "details", "summary", "ol", "li", "blockquote"
+        "h3", "p", "strong", "code", "pre", "details", "summary", "ol", "li", "blockquote", "a"
     }  # fmt: skip
+    assert set(re.findall(r"<a ([^>]*)>", read)) == {f'href="{PAGE}"'}
     assert read.count("<pre>") == 2
     assert "```" in read
 
@@ -248,7 +254,7 @@ def test_the_page_is_whole_and_asks_nobody() -> None:
     (data,) = re.findall(r'(?s)<script type="application/json" id="data">(.*?)</script>', shown)
     assert json.loads(data)["findings"][0]["steps"][0]["lines"][1] == "</script>"
     assert shown.count("</script>") == 2
-    assert not re.search(r"(?:src|href)=|https?:|@import|url\(", shown)
+    assert not re.search(r"(?:src|href)=|https?:|@import|url\(", shown.replace(f'"url": "{PAGE}"', "", 1))
     assert "default-src 'none'" in shown
 
 

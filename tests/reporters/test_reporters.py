@@ -6,6 +6,7 @@ from textwrap import dedent
 import msgspec
 import pytest
 
+from cancellint.links import rule_url
 from cancellint.model.finding import Confidence, Edit, Finding, Fix, Note, Severity
 from cancellint.model.report import Report, ReportedFact, SymbolSummary
 from cancellint.model.source import Place, Site, Span
@@ -218,6 +219,7 @@ def test_the_json_form_has_exactly_the_promised_keys() -> None:
                 "fix": None,
                 "canceller": None,
                 "help": "Keep what was read in `self`.",
+                "url": rule_url("CAN101", "unsafe-await-in-race"),
                 "fingerprint": by_trace(REPORT)[0],
             }
         ],
@@ -286,3 +288,13 @@ def test_summaries_tell_facts_with_their_places() -> None:
     (only,) = json.loads(json_reporter.render_summaries([summary]))["summaries"]
     assert only["symbol"] == "pkg.b.Client.read"
     assert only["facts"][0]["via"][0]["line"] == 2
+
+
+def test_a_terminal_is_told_where_the_page_of_the_rule_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "rule_url", lambda code, name: f"https://docs/{code}/{name}/")
+
+    shown = text.render(REPORT, color=True)
+
+    assert "\x1b]8;;https://docs/CAN101/unsafe-await-in-race/\x1b\\" in shown
+    assert shown == text.render(REPORT, color=True)
+    assert "\x1b" not in text.render(REPORT, color=False)

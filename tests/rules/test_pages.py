@@ -2,24 +2,21 @@
 
 `# want CAN101 "regex"` at the end of a line expects exactly one finding of that code there, whose message
 matches; several may stand on one line. Anything else that is reported is a failure. With `# want possible
-CAN101 "regex"` it is one that `--pedantic` adds. `# want f: "regex"` is matched against the facts that are
-believed of the function `f`. A fence or a folder may hold several files.
+CAN101 "regex"` it is one that `--pedantic` adds. `# want pedantic CAN113 "regex"` stands in fixtures for what
+pedantic rules bring about: tests/fixtures looks for it. `# want f: "regex"` is matched against the facts
+that are believed of the function `f`. A fence or a folder may hold several files.
 """
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from msgspec import structs
 
 from cancellint.cli import main
 from cancellint.config import Config
-from cancellint.model.finding import SAME_CAUSE, Confidence, Finding
-from cancellint.model.source import Place
-from cancellint.pipeline import run, summaries
+from cancellint.own_pages import Example, PageError, differences, fences, wants_in
 from cancellint.resources import rule_pages
 from cancellint.selection import Listed, catalogue
 
@@ -35,67 +32,6 @@ SECTIONS = [
     "Known limits",
     "Sources",
 ]
-
-
-class Want(NamedTuple):
-    """An expected finding."""
-
-    path: str
-    line: int
-    code: str
-    message: str
-
-
-class Example(NamedTuple):
-    """Files that are checked together."""
-
-    name: str
-    files: tuple[tuple[str, str], ...]
-
-
-# --------------------------------------------------------------------------- reading examples
-
-WANT_COMMENT = re.compile(r"#\s*want\s+(?P<wants>.+?)\s*$")
-WANT = re.compile(r'(?P<subject>(?:possible )?CAN\d{3}\b|[\w.]+:)\s*"(?P<regex>(?:[^"\\]|\\.)*)"\s*')
-
-
-def wants_in(path: str, text: str) -> Iterator[tuple[int, str, str]]:
-    """Line, subject and regex of every expectation of a file. One that cannot be read is an error."""
-    for number, line in enumerate(text.split("\n"), 1):
-        comment = WANT_COMMENT.search(line)
-        if comment is None:
-            continue
-        rest = comment["wants"]
-        while rest:
-            want = WANT.match(rest)
-            assert want is not None, f"{path}:{number}: cannot read the expectation {rest!r}"
-            yield number, want["subject"], want["regex"]
-            rest = rest[want.end() :]
-
-
-def fences(page: Path) -> Iterator[Example]:
-    """Every Python fence of a page, named by its line."""
-    lines: list[str] = []
-    start = 0
-    for number, line in enumerate(page.read_text("utf-8").split("\n"), 1):
-        if not start and line.rstrip() in ("```python", "```py"):
-            start, lines = number, []
-        elif start and line.rstrip() == "```":
-            yield Example(f"{page.name}:{start}", tuple(files_in("\n".join(lines) + "\n")))
-            start = 0
-        elif start:
-            lines.append(line)
-    assert not start, f"{page.name}:{start}: the fence is not closed"
-
-
-def files_in(text: str) -> Iterator[tuple[str, str]]:
-    """The files of a fence, each begun by a line `# file: name.py`; without any, one file."""
-    parts = re.split(r"(?m)^# file: (\S+)[ \t]*\n", text)
-    if len(parts) == 1:
-        yield "example.py", text
-        return
-    assert not parts[0].strip(), f"text before the first file: {parts[0]!r}"
-    yield from zip(parts[1::2], parts[2::2], strict=True)
 
 
 def fixtures() -> Iterator[Example]:
@@ -114,28 +50,8 @@ def read(path: Path) -> str:
     return path.read_text("utf-8")
 
 
-# --------------------------------------------------------------------------- holding them to it
-
-
-def differences(example: Example, folder: Path) -> list[str]:
-    """What is reported and not wanted, or wanted and not reported; what is believed and what was wanted."""
-    for name, text in example.files:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    config = Config(root=folder, select=selected_for(example))
-    report = run(config, [folder])
-    everything = run(structs.replace(config, min_confidence=Confidence.POSSIBLE), [folder])
-    wanted = [(name, *want) for name, text in example.files for want in wants_in(name, text)]
-    findings = [want for want in wanted if want[2].startswith("CAN")]
-    possible = [Want(*want) for want in wanted if want[2].startswith("possible ")]
-    facts = [want for want in wanted if want[2].endswith(":")]
-    return [
-        *(f"failed on {failure.subject}: {failure.error}" for failure in report.failures),
-        *unmatched(report.findings, [Want(*want) for want in findings], folder),
-        *missing_among(everything.findings, possible, folder),
-        *(line for want in facts if (line := unbelieved(config, folder, *want))),
-    ]
+def config_for(example: Example, folder: Path) -> Config:
+    return Config(root=folder, select=selected_for(example))
 
 
 def selected_for(example: Example) -> tuple[str, ...]:
@@ -145,58 +61,6 @@ def selected_for(example: Example) -> tuple[str, ...]:
     )
 
 
-def missing_among(findings: Iterable[Finding], wants: Iterable[Want], folder: Path) -> Iterator[str]:
-    """What is wanted with `--pedantic` and not reported as possible."""
-    told = [
-        (Path(place.path).resolve().relative_to(folder.resolve()).as_posix(), place.span.line, code, message)
-        for finding in findings
-        if finding.confidence is Confidence.POSSIBLE
-        for code, message, place in told_by(finding)
-    ]
-    for want in wants:
-        where = (want.path, want.line, want.code.removeprefix("possible "))
-        if not any(each[:3] == where and re.search(want.message, each[3]) for each in told):
-            yield f"not reported as possible: {want.path}:{want.line}: {where[2]} {want.message!r}"
-
-
-def unmatched(findings: Iterable[Finding], wants: Iterable[Want], folder: Path) -> Iterator[str]:
-    left = list(wants)
-    for code, message, place in (told for finding in findings for told in told_by(finding)):
-        path = Path(place.path).resolve().relative_to(folder.resolve()).as_posix()
-        line = place.span.line
-        match = next(
-            (
-                want
-                for want in left
-                if (want.path, want.line, want.code) == (path, line, code)
-                and re.search(want.message, message)
-            ),
-            None,
-        )
-        if match is None:
-            yield f"not wanted: {path}:{line}: {code} {message}"
-        else:
-            left.remove(match)
-    for want in left:
-        yield f"not reported: {want.path}:{want.line}: {want.code} {want.message!r}"
-
-
-def told_by(finding: Finding) -> Iterator[tuple[str, str, Place]]:
-    """What a finding says of its own place, and of the other places of its cause."""
-    yield finding.code, finding.message, finding.place
-    for note in finding.notes:
-        if note.message.startswith(SAME_CAUSE):
-            yield finding.code, note.message.removeprefix(SAME_CAUSE), note.place
-
-
-def unbelieved(config: Config, folder: Path, name: str, line: int, subject: str, regex: str) -> str | None:
-    described, _, _ = summaries(config, [folder], subject.removesuffix(":"))
-    believed = " ".join(fact.text for each in described for fact in each.facts)
-    if re.search(regex, believed):
-        return None
-    return f"not believed: {name}:{line}: {subject} {regex!r} in {believed!r}"
-
-
 EXAMPLES = [*(fence for page in rule_pages() for fence in fences(page)), *fixtures()]
 
 
@@ -204,7 +68,7 @@ EXAMPLES = [*(fence for page in rule_pages() for fence in fences(page)), *fixtur
 def test_exactly_what_is_wanted_is_reported(example: Example, tmp_path: Path) -> None:
     (tmp_path / "cancellint.toml").touch()
 
-    assert differences(example, tmp_path) == []
+    assert differences(example, tmp_path, config_for(example, tmp_path)) == []
 
 
 def test_the_reference_program_wants_nothing_and_suppresses_nothing() -> None:
@@ -221,7 +85,8 @@ def test_every_broken_fixture_has_one_fault() -> None:
 
     assert broken
     for example in broken:
-        assert len(list(wants_in(*example.files[0]))) == 1, example.name
+        faults = [subject for _, subject, _ in wants_in(*example.files[0]) if subject.startswith("CAN")]
+        assert len(faults) == 1, example.name
 
 
 def test_pages_and_rules_match_one_to_one() -> None:
@@ -263,7 +128,8 @@ def test_a_page_shows_its_rule_at_work_and_silent(rule: Listed) -> None:
     ],
 )
 def test_a_wrong_expectation_fails(line: str, difference: str, tmp_path: Path) -> None:
-    found = differences(Example("", (("example.py", line + "\n"),)), tmp_path)
+    example = Example("", (("example.py", line + "\n"),))
+    found = differences(example, tmp_path, config_for(example, tmp_path))
 
     assert any(text.startswith(difference) for text in found), found
 
@@ -271,11 +137,13 @@ def test_a_wrong_expectation_fails(line: str, difference: str, tmp_path: Path) -
 def test_a_right_expectation_holds(tmp_path: Path) -> None:
     text = 'def f(:  # want CAN001 "does not parse"\n'
 
-    assert differences(Example("", (("pkg/example.py", text), ("clean.py", "x = 1\n"))), tmp_path) == []
+    example = Example("", (("pkg/example.py", text), ("clean.py", "x = 1\n")))
+
+    assert differences(example, tmp_path, config_for(example, tmp_path)) == []
 
 
 def test_an_expectation_that_cannot_be_read_is_an_error() -> None:
-    with pytest.raises(AssertionError, match="cannot read the expectation"):
+    with pytest.raises(PageError, match="cannot read the expectation"):
         list(wants_in("a.py", "x = 1  # want CAN101 lost"))
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.names import External
 from cancellint.analysis.program.program import Program
-from cancellint.model.ir import Expr
+from cancellint.model.ir import Assign, Call, Expr, Return, Temp
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
 _TESTS = frozenset({"test", "tests", "conftest"})
@@ -124,17 +124,29 @@ class Exposure:
 
     @cached_property
     def _handed_out(self) -> frozenset[str]:
-        """The classes of what exported ones say that they return, whatever their names, with their bases."""
+        """The classes of what exported ones return, whatever their names, with their bases."""
         found: dict[str, None] = {}
         for key in self._program.functions():
-            function = self._program.function(key)
-            if function.returns is None or not _is_public(function.name):
+            if not _is_public(self._program.function(key).name):
                 continue
             if self._program.class_of(key) in self._exported_classes or key in self._exported_functions:
-                for each in self._program.denotes(self._program.around(key), function.returns):
+                for each in self._returned(key):
                     if isinstance(each, ClassObject):
                         found[each.cls] = None
         return frozenset(base for name in found for base in (name, *self._program.bases(name)))
+
+    def _returned(self, key: FunctionKey) -> Iterator[object]:
+        """Yield what a function says that it returns, or else the classes of which it returns new objects."""
+        function = self._program.function(key)
+        if function.returns is not None:
+            yield from self._program.denotes(self._program.around(key), function.returns)
+            return
+        made = {step.target: step.value for step in function.steps if isinstance(step, Assign)}
+        for step in function.steps:
+            value = made.get(step.value, step.value) if isinstance(step, Return) else None
+            call = function.steps[value.step] if isinstance(value, Temp) else None
+            if isinstance(call, Call):
+                yield from self._program.denotes(key, call.func)
 
 
 def _is_public(name: str) -> bool:

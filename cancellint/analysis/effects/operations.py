@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.library.exceptions import Exceptions
-from cancellint.analysis.library.knowledge import Knowledge, argument, call_shape
+from cancellint.analysis.library.knowledge import NEWEST, Knowledge, argument, call_shape, meets
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.types.types import Types
 from cancellint.model.finding import Confidence
@@ -91,6 +91,10 @@ class Operations:
         shape = call_shape(callee.args, callee.keywords, self._python)
         entry = self.knowledge.facts(name, shape)
         return Known(self.knowledge.canonical(name), entry, confidence) if entry else None
+
+    def refuses_coroutines(self, entry: Entry) -> bool:
+        """Tell whether a library call takes no coroutine among the awaitables that it is given."""
+        return entry.tasks_only is not None and meets(self._python or NEWEST, entry.tasks_only)
 
     def lock_kind(self, cls: str) -> LockKind | None:
         """Return who waits for the objects of a library class, None if they are no locks."""

@@ -181,7 +181,7 @@ class _Search:
         return take.into == RESULT and isinstance(step, Call) and not step.used
 
     def _is_closing(self, number: int) -> bool:
-        """Tell whether a step closes the object that has the source: what that still reads, it throws away."""
+        """Tell whether a step closes the object that has the source: what it still reads is thrown away."""
         steps = self._facts.function.steps
         step = steps[number]
         if isinstance(step, Await) and isinstance(step.value, Temp):

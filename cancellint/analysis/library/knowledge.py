@@ -124,9 +124,9 @@ def _holds(condition: Condition, entry: Entry, call: CallShape) -> bool:
 
 
 def _applies(variant: Variant, entry: Entry, call: CallShape, library: Version) -> bool:
-    if variant.python is not None and not _meets(call.python or NEWEST, variant.python):
+    if variant.python is not None and not meets(call.python or NEWEST, variant.python):
         return False
-    if variant.version is not None and not _meets(library, variant.version):
+    if variant.version is not None and not meets(library, variant.version):
         return False
     return all(_holds(condition, entry, call) for condition in _conditions(variant))
 
@@ -137,7 +137,7 @@ def _conditions(variant: Variant) -> Iterator[Condition]:
     yield from variant.also
 
 
-def _meets(version: Version, specifier: str) -> bool:
+def meets(version: Version, specifier: str) -> bool:
     return SpecifierSet(specifier).contains(version, prereleases=True)
 
 
@@ -511,7 +511,19 @@ MAX_TYPE = 1_000
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound", "permits", "guards")
+_OPERAND_KEYS = (
+    "of",
+    "into",
+    "spawned",
+    "calls",
+    "plainly",
+    "raced",
+    "timeout",
+    "enters",
+    "bound",
+    "permits",
+    "guards",
+)
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
@@ -576,6 +588,7 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         entry.into,
         entry.spawned,
         entry.calls,
+        entry.plainly,
         entry.raced,
         entry.timeout,
         entry.enters,
@@ -588,6 +601,10 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
             yield key, problem
     if entry.returns is not None and not _is_type(entry.returns):
         yield "returns", f'"{shortened(entry.returns)}" is not a type'
+    if entry.coroutine and not entry.awaitable:
+        yield "coroutine", "only what is awaitable is a coroutine; add awaitable = true"
+    if entry.tasks_only is not None and not _is_specifier(entry.tasks_only):
+        yield "tasks-only", f'"{shortened(entry.tasks_only)}" is not a version specifier such as ">=3.11"'
     if entry.since is not None and not _is_version(entry.since):
         yield "since", f'"{shortened(entry.since)}" is not a version'
     for position, variant in enumerate(entry.when):

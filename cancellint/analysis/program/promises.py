@@ -8,7 +8,7 @@ from cancellint.analysis.program.program import Program
 from cancellint.model.ir import Expr, Function
 from cancellint.model.types import ClassObject, FunctionKey, ProjectFunction
 
-MARKERS = ("cancellint.markers.cancel_safe",)
+MARKERS = ("cancellint.markers.cancel_safe", "cancellint_runtime.markers.cancel_safe")
 """Decorators that always state the promise."""
 
 

@@ -38,6 +38,14 @@ class Types:
             )
         return found
 
+    def reached(self, function: FunctionKey, func: ir.Expr) -> tuple[Callee, ...]:
+        """What calling a value would reach, at least one."""
+        return self._callees.of(function, ir.Call(func, (), (), True), self.of(function, func))
+
+    def annotated(self, function: FunctionKey, annotation: ir.Expr) -> Type:
+        """The type that an annotation speaks of, in the frame of a function."""
+        return self._inference.demand(lambda: self._inference.annotations.read(function, annotation))
+
     def awaited(self, function: FunctionKey, step: int) -> Type:
         """The type of the value that an await step awaits, enters, leaves or iterates over."""
         match self._program.function(function).steps[step]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import may_follow
 from cancellint.analysis.program.expressions import last_name, parts
 from cancellint.model.ir import (
@@ -25,8 +26,7 @@ from cancellint.model.ir import (
 from cancellint.model.knowledge import Role
 from cancellint.model.types import CallSite, FunctionKey
 
-_DEEPEST = 4
-"""Wrappers within wrappers that are looked through."""
+_DEEPEST = Limit(4, "values within values that are awaited together")
 _WRAPS = frozenset({Role.SPAWNS, Role.SHIELDS, Role.GATHERS, Role.RACES})
 
 
@@ -89,7 +89,7 @@ class AwaitedHandles:
                     yield from self._bound_to(key, value)
                 case Star(value=inner):
                     waiting.append((inner, depth))
-                case Temp(step=made) if depth:
+                case Temp(step=made) if _DEEPEST.leaves(depth):
                     waiting.extend((each, depth - 1) for each in self._given(key, made))
                 case _:
                     waiting.extend((each, depth - 1) for each in parts(value) if each != value and depth)

@@ -35,7 +35,7 @@ from cancellint.model.ir import (
 
 MOST_PLACES = Limit(2000, "places after a swallowed cancellation")
 """Places that are visited of one function after one cancellation."""
-_DEEPEST_VALUE = 4
+_DEEPEST_VALUE = Limit(4, "values within values that a test asks")
 
 
 class Onward(enum.IntEnum):
@@ -246,12 +246,12 @@ class GoingOn:
 
     def _values(self, expr: Expr) -> Iterator[Expr]:
         """Yield the parts of an expression, and of what the calls in it are made of."""
-        waiting = [(expr, _DEEPEST_VALUE)]
+        waiting: list[tuple[Expr, int]] = [(expr, _DEEPEST_VALUE)]
         while waiting:
             current, depth = waiting.pop()
             for part in parts(current):
                 yield part
-                if isinstance(part, Temp) and depth:
+                if isinstance(part, Temp) and _DEEPEST_VALUE.leaves(depth):
                     waiting.extend((each, depth - 1) for each in self._made_of(part.step))
 
     def _made_of(self, step: int) -> tuple[Expr, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.model.ir import Await, Yield
 from cancellint.model.knowledge import RaceKind
@@ -13,8 +14,7 @@ from cancellint.model.types import FunctionKey, ProjectCallee
 _TIMEOUTS = (RaceKind.CANCELS_RAISES, RaceKind.CANCELS_FALLS_THROUGH)
 
 
-DEEPEST = 5
-"""Coroutines that await one another: how many levels are followed before one is taken to wait."""
+DEEPEST = Limit(5, "calls in the body of a scope that may not suspend")
 
 
 class IdleScope(Struct, frozen=True):
@@ -79,7 +79,7 @@ def _is_idle(effects: Effects, key: FunctionKey, depth: int = DEEPEST) -> bool:
     """Tell whether a coroutine of the project runs from its start to its end, whoever overrides it."""
     program = effects.program
     function = program.function(key)
-    if depth == 0 or not function.is_async or function.is_generator or function.decorators:
+    if not function.is_async or function.is_generator or function.decorators or not DEEPEST.leaves(depth):
         return False
     if effects.is_abstract(ProjectCallee(key, None, False, (), ())):
         return False

@@ -6,14 +6,14 @@ from msgspec import Struct
 
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Await, AwaitKind, Yield
 from cancellint.model.knowledge import RaceKind
 from cancellint.model.types import FunctionKey, ProjectCallee
 
-_DEEPEST = 2
-"""Context managers of the project that enter others: how many levels are followed."""
+_DEEPEST = Limit(2, "context managers of the project that enter others")
 
 
 class ScopedYield(Struct, frozen=True):
@@ -68,7 +68,11 @@ class ScopedYields:
         if race is not None:
             return race[1], race[0] is RaceKind.SCOPE
         entered = self._program.function(key).regions[region]
-        exits = self._effects.exits(key, entered.value, is_async=entered.is_async) if depth else ()
+        exits = (
+            self._effects.exits(key, entered.value, is_async=entered.is_async)
+            if _DEEPEST.leaves(depth)
+            else ()
+        )
         for callee in exits:
             if isinstance(callee, ProjectCallee) and self._program.function(callee.key).is_generator:
                 for _, _, name, group in self._suspended(callee.key, depth - 1):

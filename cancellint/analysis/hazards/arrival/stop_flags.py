@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from cancellint.analysis.callgraph.cancellers import Cancellation
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.expressions import last_name
 from cancellint.model.finding import Canceller
 from cancellint.model.ir import Assign, Attr, Call, Delete
 from cancellint.model.types import FunctionKey
 
-DEEPEST_CALLER = 2
-"""Callers of what cancels that may set the flag."""
+DEEPEST_CALLER = Limit(2, "callers of whoever cancels")
 _SETS = frozenset({"set", "clear", "cancel", "close", "set_result"})
 
 
@@ -37,7 +37,7 @@ class StopFlags:
         while waiting:
             current = waiting.pop()
             yield current
-            if seen[current] == DEEPEST_CALLER:
+            if not DEEPEST_CALLER.leaves(DEEPEST_CALLER - seen[current]):
                 continue
             for reference in self._uses.of(current):
                 if reference.site.function not in seen:

@@ -1,7 +1,7 @@
 """Cancellations that a task swallows, and goes on: with what, and who waits for its end then."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TypeAlias
 
@@ -10,7 +10,9 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.cancellers import Cancellation, Cancellers
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.engine.graph import ERROR
+from cancellint.analysis.engine.graph import ERROR, NORMAL
+from cancellint.analysis.engine.limits import Limit
+from cancellint.analysis.engine.reachability import reachable
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.arrival.awaited_handles import AwaitedHandles
 from cancellint.analysis.hazards.arrival.caught_tests import CaughtTests
@@ -26,15 +28,17 @@ from cancellint.model.ir import (
     Await,
     AwaitKind,
     Call,
+    Const,
     Expr,
     Imported,
     Leaves,
+    Return,
     Temp,
 )
 from cancellint.model.knowledge import Role
 from cancellint.model.types import CallSite, FunctionKey
 
-DEEPEST = 3
+DEEPEST = Limit(3, "callers of callers that go on when a cancellation has been swallowed")
 """Callers of callers that go on in the place of a function that has swallowed a cancellation."""
 
 
@@ -44,6 +48,8 @@ class Kind(enum.Enum):
     SWALLOWED = enum.auto()
     CONVERTED = enum.auto()
     """it reaches the caller as an ordinary error"""
+    ANSWERED = enum.auto()
+    """it reaches the caller as an answer"""
 
 
 class Swallowed(Struct, frozen=True):
@@ -126,7 +132,35 @@ class SwallowedCancellations:
             found = self._of_goes(key, facts, swallow, goes, within, through, course.raises_again)
             if found is not None and (best is None or _rank(found) < _rank(best)):
                 best = found
+        answered = self._answered(key, facts, swallow, course)
+        if answered is not None and (best is None or _rank(answered) < _rank(best)):
+            return answered
         return best
+
+    def _answered(self, key: FunctionKey, facts: Facts, swallow: Swallow, course: Course) -> Swallowed | None:
+        """Return what a caller from outside takes for an answer, where a handler names cancellations.
+
+        Who waits for no answer is told of the end of something, and ends as well.
+        """
+        if not course.returns or course.raises_again or swallow.by is not By.HANDLER or not swallow.sure:
+            return None
+        if not facts.handlers.names_cancellation(facts.flow.block_of(swallow.catch)):
+            return None
+        block = facts.flow.block_of(swallow.await_)
+        if not _answers(facts, facts.flow.targets(block, frozenset({Leaves.RESUMED}))):
+            return None
+        if self._handles.may_be_cancelled(key, swallow.await_):
+            return None
+        cancellation = self._cancellers.of(key, owned=False, steps=(swallow.await_, swallow.at))
+        if cancellation.canceller not in (Canceller.PUBLIC, Canceller.RACE):
+            return None
+        said = any(
+            isinstance(facts.function.steps[each], Return) for each in _following(facts, swallow.start)
+        )
+        firm = Confidence.POSSIBLE if said else Confidence.LIKELY
+        if self._finishes(facts, swallow) or self._is_delivered_again(key) or self._cleans_up(facts, swallow):
+            firm = Confidence.POSSIBLE
+        return Swallowed(Kind.ANSWERED, swallow, None, key, (), cancellation, None, firm)
 
     def _going_on(self, key: FunctionKey, course: Course) -> Iterator[_Going]:
         """Yield how a function goes on, and whoever awaits it."""
@@ -137,7 +171,7 @@ class SwallowedCancellations:
         self, key: FunctionKey, course: Course, through: tuple[CallSite, ...], depth: int
     ) -> Iterator[_Going]:
         """Yield how those go on who await a function that returns as if nothing had happened."""
-        if not course.returns or depth == 0:
+        if not course.returns or not DEEPEST.leaves(depth):
             return
         for reference in self._uses.of(key):
             site = reference.site
@@ -327,8 +361,17 @@ class SwallowedCancellations:
         return Swallowed(Kind.CONVERTED, swallow, None, key, (), cancellation, None, firm, error)
 
 
+def _answers(facts: Facts, starts: Iterable[int]) -> bool:
+    """Tell whether a function may return something, not just nothing, from some blocks on."""
+    steps = (facts.function.steps[number] for number in _following(facts, *starts))
+    return any(isinstance(step, Return) and step.value != Const("none", "None") for step in steps)
+
+
+def _following(facts: Facts, *starts: int) -> Iterator[int]:
+    return facts.flow.steps_of(reachable(facts.flow, starts, NORMAL))
+
+
 _ENDS_ONE = (Canceller.RACE, Canceller.CANCEL_SITE, Canceller.OWNER_ENDS)
-"""Those who mean to end what they cancel, and are somewhere in the program."""
 
 
 def _rank(found: Swallowed) -> tuple[int, int, int]:

@@ -31,6 +31,7 @@ from cancellint.model.ir import (
     Item,
     Leaves,
     Name,
+    Next,
     Step,
     Temp,
 )
@@ -452,7 +453,9 @@ class AbandonedFutures:
                 continue
             flow = self._program.flow(at.function)
             cycle = flow.cycle(flow.block_of(at.step))
-            if any(isinstance(function.steps[each], Await) for each in flow.steps_of(cycle)):
+            turns = [function.steps[each] for each in flow.steps_of(cycle)]
+            goes_over_some = any(isinstance(each, Next) for each in turns)
+            if any(isinstance(each, Await) for each in turns) or (turns and not goes_over_some):
                 yield Harm.LOOP, at
             elif cycle:
                 yield Harm.OTHERS, at

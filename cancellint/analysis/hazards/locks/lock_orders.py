@@ -6,9 +6,9 @@ from functools import cached_property
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home
+from cancellint.analysis.callgraph.tasks_of import TasksOf
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.hazards.locks.lock_homes import LockHomes, Taken
-from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.analysis.hazards.locks.ways_in import Reach, WayIn
 from cancellint.model.finding import Confidence
 from cancellint.model.knowledge import LockKind

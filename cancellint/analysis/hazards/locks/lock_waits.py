@@ -6,18 +6,20 @@ next message, whenever that comes, and others need the lock meanwhile for someth
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import chain, repeat
 
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE, Effects
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
+from cancellint.analysis.engine.reachability import behind, leads_to, precedes
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.locks.leaf_waits import LeafWait, LeafWaits
 from cancellint.analysis.hazards.locks.lock_homes import LockHomes, Taken
 from cancellint.analysis.program.expressions import last_name
 from cancellint.model.finding import Confidence
-from cancellint.model.ir import Attr, Await, AwaitKind, Call
+from cancellint.model.ir import Attr, Await, AwaitKind, Call, Step, Temp
 from cancellint.model.knowledge import RaceKind, Role, SourceKind
 from cancellint.model.types import CallSite, FunctionKey
 
@@ -75,12 +77,16 @@ class LockWaits:
             ending = self._ending(home, wait)
             if ending is None:
                 continue
-            if ending and all(self._needs(each, taken.home) for each in ending):
+            if ending and all(
+                self._needs(each, taken.home) or self._takes_first(facts, step, taken, each)
+                for each in ending
+            ):
                 yield LockWait(step, taken, wait, ending, (), timed, Confidence.LIKELY)
                 continue
-            others = tuple(self._others(facts, step, taken, wait, home)) if not timed else ()
+            others = tuple(self._others(facts, taken, wait, home)) if not timed else ()
             if others:
-                yield LockWait(step, taken, wait, (), others, timed, Confidence.LIKELY)
+                firmness = Confidence.LIKELY if len(wait.hops) == 1 else Confidence.POSSIBLE
+                yield LockWait(step, taken, wait, (), others, timed, firmness)
 
     def _home(self, wait: LeafWait) -> Home | None:
         if wait.receiver is None:
@@ -97,6 +103,41 @@ class LockWaits:
     def _needs(self, at: CallSite, lock: Home) -> bool:
         """Tell whether a step is only ever reached with a lock in hand."""
         return lock in self._locks.homes_at(at.function, at.step)
+
+    # ----------------------------------------------------------------- who answers
+
+    def _takes_first(self, facts: Facts, step: int, taken: Taken, ending: CallSite) -> bool:
+        """Tell whether a step answers what only holders of a lock ask, and takes the lock in between."""
+        flow = self._program.flow(ending.function)
+        takings = {
+            each.step for each in self._locks.takings.get(taken.home, ()) if each.function == ending.function
+        }
+        for home, cls in self._asked(facts, taken.step, step):
+            heard = {
+                each.step
+                for each in self._sites(home, cls, Role.CONSUMES)
+                if each.function == ending.function
+            }
+            if (
+                heard
+                and not leads_to(flow, None, ending.step, avoiding=heard)
+                and not any(leads_to(flow, each, ending.step, avoiding=takings) for each in heard)
+                and all(self._needs(each, taken.home) for each in self._sites(home, cls, Role.STORES))
+            ):
+                return True
+        return False
+
+    def _asked(self, facts: Facts, taken: int, step: int) -> Iterator[tuple[Home, str]]:
+        """Yield the queues into which a function puts something between the taking of a lock and a wait."""
+        for number, node in enumerate(facts.function.steps):
+            if not isinstance(node, Call) or not isinstance(node.func, Attr):
+                continue
+            if precedes(facts.flow, taken, number) and precedes(facts.flow, number, step):
+                for callee in self._effects.types.callees(facts.key, number):
+                    known = self._effects.operations.known(callee)
+                    home = self._locks.homes.of(facts.key, node.func.base)
+                    if known is not None and home is not None and Role.STORES in known.entry.roles:
+                        yield home, known.name.rpartition(".")[0]
 
     # ----------------------------------------------------------------- who ends a wait
 
@@ -157,13 +198,11 @@ class LockWaits:
 
     # ----------------------------------------------------------------- who else needs the lock
 
-    def _others(
-        self, facts: Facts, step: int, taken: Taken, wait: LeafWait, home: Home
-    ) -> Iterator[CallSite]:
+    def _others(self, facts: Facts, taken: Taken, wait: LeafWait, home: Home) -> Iterator[CallSite]:
         """Yield where others take the lock, if the wait is for the next message and nothing asks for it."""
-        if len(wait.hops) > 1 or not self._is_for_next(facts, wait, home):
+        if not self._is_for_next(self._facts_of(wait.leaf.function), wait, home):
             return
-        if self._asks_first(facts, taken.step, step):
+        if self._asks_first(taken, wait):
             return
         for site in self._locks.takings.get(taken.home, ()):
             if site.function != facts.key and not self._waits_too(site.function, home):
@@ -183,16 +222,28 @@ class LockWaits:
             for each in facts.function.steps
         )
 
-    def _asks_first(self, facts: Facts, taken: int, step: int) -> bool:
+    def _asks_first(self, taken: Taken, wait: LeafWait) -> bool:
         """Tell whether every path from the taking to the wait may ask for what is waited for."""
+        starts = chain((taken.step,), repeat(None))
+        return any(
+            self._asks_between(self._facts_of(hop.function), start, hop.step, hop != wait.leaf)
+            for start, hop in zip(starts, wait.hops, strict=False)
+        )
+
+    def _asks_between(self, facts: Facts, start: int | None, step: int, enters: bool) -> bool:
+        """Tell whether every path to an await, from behind a step or the entry, may ask for something.
+
+        Of an await that `enters` a function of the project its call does not count: that one is looked at.
+        """
+        entering = _call_of(facts.function.steps[step]) if enters else None
 
         def passed(_here: PathPoint[tuple[()]], at: int) -> tuple[()] | Halt:
             if at == step:
                 return Halt.FOUND
-            return Halt.STOP if self._may_ask(facts, at) else ()
+            return Halt.STOP if at != entering and self._may_ask(facts, at) else ()
 
-        start = PathPoint(facts.block_of(taken), (), taken + 1)
-        return PathSearch(facts.flow, passed).run([start]).outcome is not Outcome.FOUND
+        search = PathSearch(facts.flow, passed)
+        return search.run([behind(facts.flow, start)]).outcome is not Outcome.FOUND
 
     def _may_ask(self, facts: Facts, at: int) -> bool:
         node = facts.function.steps[at]
@@ -220,3 +271,12 @@ class LockWaits:
             if any(race is not None and race[0] is not RaceKind.SCOPE for race in races):
                 return True
         return False
+
+
+def _call_of(step: Step) -> int | None:
+    """Return the call whose coroutine a step awaits."""
+    match step:
+        case Await(value=Temp(step=call)):
+            return call
+        case _:
+            return None

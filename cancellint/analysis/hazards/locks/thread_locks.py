@@ -1,11 +1,11 @@
 """Locks of threads that are held across an await, and who on the same event loop would block on them."""
 
+from cancellint.analysis.callgraph.tasks_of import TasksOf
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldAcross
 from cancellint.analysis.hazards.locks.lock_homes import LockHomes
 from cancellint.analysis.hazards.locks.lock_objects import lock_objects, taken_at
-from cancellint.analysis.hazards.locks.tasks_of import TasksOf
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Assign
 from cancellint.model.knowledge import LockKind

@@ -2,16 +2,18 @@
 
 import enum
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_step, may_follow, reachable
 from cancellint.analysis.flow.cancellation_paths import only_fails
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
-from cancellint.analysis.hazards.sharing.replacing import replacements
+from cancellint.analysis.hazards.sharing.replacing import comes_from, replacements
 from cancellint.analysis.hazards.sharing.second_callers import SecondCallers
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
@@ -22,7 +24,6 @@ from cancellint.model.ir import (
     Call,
     Const,
     Delete,
-    Element,
     Expr,
     Leaves,
     Name,
@@ -33,12 +34,11 @@ from cancellint.model.knowledge import Role
 from cancellint.model.summary import Locks
 from cancellint.model.types import CallSite, FunctionKey, ProjectCallee
 
-DEEPEST = 3
+DEEPEST = Limit(3, "methods between a test and what it decides")
 """Methods that call one another between a test and the write."""
 
 
 _RESETS = (Const("none", "None"), Const("bool", "False"))
-"""What an attribute is given when its object ends."""
 
 
 class Harm(enum.Enum):
@@ -117,11 +117,10 @@ class ChecksThenActs:
                     waiting.extend(operands)
                 case Op(op="is" | "is not" | "==" | "!=", operands=(asked, Const())):
                     waiting.append(asked)
-                case (
-                    Op(op="<" | ">" | "<=" | ">=", operands=(Attr() as asked, Temp(step=step)))
-                    | Op(op="<" | ">" | "<=" | ">=", operands=(Temp(step=step), Attr() as asked))
-                ) if isinstance(facts.function.steps[step], Call):
-                    waiting.append(asked)
+                case Op(op="<" | ">" | "<=" | ">=", operands=(one, other)):
+                    for asked, limit in ((one, other), (other, one)):
+                        if _is_told_by_a_call(facts, limit):
+                            found += [part.name for part in parts(asked) if _is_attribute(part, own)]
                 case _:
                     pass
         return tuple(dict.fromkeys(found))
@@ -174,9 +173,11 @@ class ChecksThenActs:
         """Return where a method of the same object writes an attribute after a wait, and looks not again."""
         cls, function = self._program.class_of(caller), self._program.function(key)
         owner = self._program.class_of(key)
-        if depth == 0 or cls is None or owner is None or not function.params or not function.is_async:
+        if cls is None or owner is None or not function.params or not function.is_async:
             return None
-        if owner != cls and not (self._program.inherits(cls, owner) or self._program.inherits(owner, cls)):
+        if not DEEPEST.leaves(depth):
+            return None
+        if not self._is_family(cls, owner):
             return None
         facts = self._facts_of(key)
         own = Name(function.params[0].name)
@@ -203,16 +204,40 @@ class ChecksThenActs:
     def _harm(self, facts: Facts, awaited: int, written: CallSite) -> Harm | None:
         if self._spends(written):
             return Harm.SPENDS
-        if self._keeps_what_is_opened(facts, awaited, written) and self._opens(facts.key, awaited, DEEPEST):
+        if self._opens_and_keeps(facts, awaited, DEEPEST):
             return Harm.OPENS
         return Harm.BEGINS if self._begins(facts, awaited) else None
 
-    def _keeps_what_is_opened(self, facts: Facts, awaited: int, written: CallSite) -> bool:
-        """Tell whether what is written may be what the await has opened: a mere flag is not."""
-        if written.function == facts.key:
-            return self._gets_its_value(facts, awaited, written.step)
-        step = self._program.function(written.function).steps[written.step]
-        return isinstance(step, Assign) and not isinstance(step.value, Const)
+    def _opens_and_keeps(self, facts: Facts, awaited: int, depth: int) -> bool:
+        """Tell whether what an await opens is put into an attribute of the object, here or in its method."""
+        if self._is_kept(facts, awaited):
+            return self._opens(facts.key, awaited, depth)
+        if not DEEPEST.leaves(depth):
+            return False
+        cls = self._program.class_of(facts.key)
+        return any(
+            self._opens_and_keeps(below, number, depth - 1)
+            for callee in self._effects.callees(facts.key, awaited)
+            if self._is_family(cls, self._program.class_of(callee)) and callee != facts.key
+            for below in (self._facts_of(callee),)
+            for _, number in below.awaits()
+        )
+
+    def _is_kept(self, facts: Facts, awaited: int) -> bool:
+        """Tell whether an attribute of the object is given what an await has given, or a part of it."""
+        own = Name(facts.function.params[0].name) if facts.function.params else None
+        return own is not None and any(
+            isinstance(step, Assign)
+            and _is_attribute(step.target, own)
+            and comes_from(facts, step.value, awaited)
+            for step in facts.function.steps
+        )
+
+    def _is_family(self, cls: str | None, other: str | None) -> bool:
+        """Tell whether an object may have the methods of two classes."""
+        if cls is None or other is None:
+            return False
+        return cls == other or self._program.inherits(cls, other) or self._program.inherits(other, cls)
 
     def _begins(self, facts: Facts, awaited: int) -> bool:
         """Tell whether what is awaited is named for the beginning of its object, and does not look again."""
@@ -229,19 +254,6 @@ class ChecksThenActs:
         waits = [step for _, step in facts.awaits()]
         return bool(waits) and not any(is_marked(facts, facts.flow.block_of(each), each) for each in waits)
 
-    def _gets_its_value(self, facts: Facts, awaited: int, written: int) -> bool:
-        """Tell whether what is written is what the await has given, or a part of it."""
-        step = facts.function.steps[written]
-        value = step.value if isinstance(step, Assign) else None
-        while isinstance(value, Element | Attr):
-            value = value.value if isinstance(value, Element) else value.base
-        if isinstance(value, Name):
-            bound = facts.frame.value_of(value.id)
-            while isinstance(bound, Element | Attr):
-                bound = bound.value if isinstance(bound, Element) else bound.base
-            value = bound
-        return value == Temp(awaited)
-
     def _spends(self, written: CallSite) -> bool:
         """Tell whether the method that writes replaces what its request was made of."""
         return any(not each.adds for each in replacements(self._facts_of(written.function)))
@@ -250,7 +262,7 @@ class ChecksThenActs:
         """Tell whether an await opens something that somebody has to close."""
         for operation in self._effects.awaited(key, awaited):
             if isinstance(operation.callee, ProjectCallee):
-                if depth and any(
+                if DEEPEST.leaves(depth) and any(
                     self._opens(operation.callee.key, number, depth - 1)
                     for number, step in enumerate(self._program.function(operation.callee.key).steps)
                     if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION
@@ -263,22 +275,59 @@ class ChecksThenActs:
         return False
 
 
+def _is_attribute(part: Expr, own: Name) -> TypeGuard[Attr]:
+    return isinstance(part, Attr) and part.base == own
+
+
+def _is_told_by_a_call(facts: Facts, value: Expr) -> bool:
+    """Tell whether a value is made of what a call gives: the time that it is."""
+    return any(
+        isinstance(part, Temp) and isinstance(facts.function.steps[part.step], Call) for part in parts(value)
+    )
+
+
 def is_marked(facts: Facts, start: int, awaited: int) -> bool:
     """Tell whether an attribute that was tested is written before an await: it keeps others away."""
     own = Name(facts.function.params[0].name)
     goal = facts.flow.block_of(awaited)
-    asked = {
-        part
-        for number, block in enumerate(facts.function.blocks)
-        if block.test is not None and facts.flow.dominance.dominates(number, start)
-        for part in parts(block.test)
-        if isinstance(part, Attr) and part.base == own
-    }
     before = reachable(facts.flow, (ENTRY,), NORMAL, avoiding=(goal,))
     steps = (*facts.flow.steps_of(before), *range(facts.flow.steps(goal).start, awaited))
-    return any(
-        isinstance(step := facts.function.steps[at], Assign | Delete)
-        and step.target in asked
-        and may_follow(facts.flow, at, awaited, NORMAL)
+    marks = [
+        step
         for at in steps
+        if isinstance(step := facts.function.steps[at], Assign | Delete)
+        and _is_attribute(step.target, own)
+        and may_follow(facts.flow, at, awaited, NORMAL)
+    ]
+    return any(
+        any(part == mark.target for part in parts(block.test)) and not _lets_in(facts, number, start, mark)
+        for number, block in enumerate(facts.function.blocks)
+        if block.test is not None and facts.flow.dominance.dominates(number, start)
+        for mark in marks
     )
+
+
+def _lets_in(facts: Facts, number: int, start: int, mark: Assign | Delete) -> bool:
+    """Tell whether a test comes out for whoever finds the mark just as it did for whoever has set it."""
+    block = facts.function.blocks[number]
+    if not isinstance(mark, Assign) or not isinstance(mark.value, Const) or mark.op or block.test is None:
+        return False
+    outcome = _outcome(block.test, mark.target, mark.value)
+    taken = {
+        edge.leaves for edge in block.edges if edge.to >= 0 and facts.flow.dominance.dominates(edge.to, start)
+    }
+    return outcome is not None and taken == {Leaves.TRUE if outcome else Leaves.FALSE}
+
+
+def _outcome(test: Expr, attribute: Expr, value: Const) -> bool | None:
+    """Return how a test comes out if an attribute has a value, None where that is not known."""
+    match test:
+        case Op(op="not", operands=(inner,)):
+            found = _outcome(inner, attribute, value)
+            return None if found is None else not found
+        case Op(op="==" | "is", operands=(asked, Const() as wanted)) if asked == attribute:
+            return wanted == value
+        case Op(op="!=" | "is not", operands=(asked, Const() as wanted)) if asked == attribute:
+            return wanted != value
+        case _:
+            return None

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import may_follow
 from cancellint.analysis.flow.facts import Facts
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import Assign, Attr, Await, Call, Const, Expr, Load, Name, Return, Temp
 
-_DEEPEST = 4
-"""Variables and calls between an await and what is made of its outcome."""
+_DEEPEST = Limit(10, "values within values that are written back")
 
 
 class Replacement(Struct, frozen=True):
@@ -37,7 +37,7 @@ def replacements(facts: Facts) -> Iterator[Replacement]:
         if not isinstance(step, Assign) or not isinstance(step.target, Attr) or step.target.base != own:
             continue
         for wait in waits:
-            if not may_follow(facts.flow, wait, at, NORMAL) or not _comes_from(facts, step.value, wait):
+            if not may_follow(facts.flow, wait, at, NORMAL) or not comes_from(facts, step.value, wait):
                 continue
             if step.op and step.read >= 0 and facts.flow.block_of(step.read) != facts.flow.block_of(at):
                 yield Replacement(step.target.name, wait, at, adds=True)
@@ -56,7 +56,7 @@ def _replaced_by(facts: Facts, own: Name, awaited: int) -> frozenset[Expr]:
         if isinstance(step, Assign)
         and isinstance(step.target, Attr)
         and step.target.base == own
-        and _comes_from(facts, step.value, awaited)
+        and comes_from(facts, step.value, awaited)
     )
 
 
@@ -79,15 +79,15 @@ def given(facts: Facts, awaited: int) -> Iterator[Expr]:
         yield read.value if isinstance(read, Load) else value
 
 
-def _comes_from(facts: Facts, value: Expr, awaited: int) -> bool:
+def comes_from(facts: Facts, value: Expr, awaited: int) -> bool:
     """Tell whether a value is made of what an await has given."""
-    waiting = [(value, _DEEPEST)]
+    waiting: list[tuple[Expr, int]] = [(value, _DEEPEST)]
     while waiting:
         current, depth = waiting.pop()
         for part in parts(current):
             if part == Temp(awaited):
                 return True
-            if depth:
+            if _DEEPEST.leaves(depth):
                 waiting.extend((each, depth - 1) for each in _made_of(facts, part))
     return False
 
@@ -96,5 +96,10 @@ def _made_of(facts: Facts, part: Expr) -> tuple[Expr, ...]:
     if isinstance(part, Name):
         bound = facts.frame.value_of(part.id)
         return () if bound is None else (bound,)
-    made = facts.function.steps[part.step] if isinstance(part, Temp) else None
-    return (made.func, *made.args) if isinstance(made, Call) else ()
+    match facts.function.steps[part.step] if isinstance(part, Temp) else None:
+        case Call(func=func, args=args):
+            return (func, *args)
+        case Await(value=value):
+            return (value,)
+        case _:
+            return ()

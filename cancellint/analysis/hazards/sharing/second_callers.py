@@ -3,23 +3,23 @@
 from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Use
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.flow.facts import FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
 from cancellint.model.types import FunctionKey
 
-DEEPEST = 3
-"""Callers of callers that may be entered by a second task."""
+DEEPEST = Limit(3, "callers of callers that may come at once")
 
 
 class SecondCallers:
     """Answers by who awaits a method, and who may call that."""
 
-    def __init__(self, effects: Effects, uses: FunctionUses, facts_of: FactsOf) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses, facts_of: FactsOf, exposure: Exposure) -> None:
         self._effects = effects
         self._program = effects.program
         self._uses = uses
         self._facts_of = facts_of
-        self._exposure = Exposure(effects.program)
+        self._exposure = exposure
 
     def may_be(self, key: FunctionKey, depth: int = DEEPEST) -> bool:
         """Tell whether two tasks may run a method of one object, and no caller's lock keeps them apart.
@@ -29,7 +29,7 @@ class SecondCallers:
         """
         if self._is_called_by_many(key):
             return True
-        if depth == 0:
+        if not DEEPEST.leaves(depth):
             return False
         return any(
             self.may_be(reference.site.function, depth - 1)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.effects.operations import operands
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
 from cancellint.model.ir import Call, Expr, Name, Temp
@@ -19,8 +20,7 @@ from cancellint.model.types import (
     ProjectFunction,
 )
 
-DEEPEST = 4
-"""Plain functions that call one another in a thread."""
+DEEPEST = Limit(4, "plain functions between a thread and what it touches")
 _CALLBACK = "concurrent.futures.Future.add_done_callback"
 _BY_LOOP = "asyncio.run_coroutine_threadsafe"
 
@@ -104,7 +104,7 @@ class TouchedLoops:
         while waiting:
             key, chain = waiting.pop(0)
             yield key, chain
-            for number, callee in self._called_by(key) if len(chain) < DEEPEST else ():
+            for number, callee in self._called_by(key) if DEEPEST.leaves(DEEPEST - len(chain)) else ():
                 if callee not in seen:
                     seen.add(callee)
                     waiting.append((callee, (*chain, CallSite(key, number))))

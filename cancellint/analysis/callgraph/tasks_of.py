@@ -19,6 +19,7 @@ class TasksOf:
         self._effects = effects
         self._uses = uses
         self._found: dict[FunctionKey, frozenset[FunctionKey] | None] = {}
+        self._entries: dict[FunctionKey, frozenset[FunctionKey]] = {}
 
     def may_overlap(self, one: FunctionKey, other: FunctionKey) -> bool:
         """Tell whether two functions may run at once: not if both run in the program's only task."""
@@ -30,6 +31,33 @@ class TasksOf:
     def may_meet_itself(self, key: FunctionKey) -> bool:
         """Tell whether two runs of a function may overlap in one event loop."""
         return self._main_tasks(key) is None
+
+    def may_interrupt(self, one: FunctionKey, other: FunctionKey) -> bool:
+        """Tell whether another task, or a callback, may come to one function while `other` waits."""
+        return len(self.entries(one) | self.entries(other)) > 1
+
+    def entries(self, key: FunctionKey) -> frozenset[FunctionKey]:
+        """Return the functions by which tasks, callbacks and users come to a function, itself perhaps."""
+        if key not in self._entries:
+            self._entries[key] = frozenset(self._find_entries(key))
+        return self._entries[key]
+
+    def _find_entries(self, key: FunctionKey) -> Iterator[FunctionKey]:
+        seen = {key}
+        waiting = [(key, 0)]
+        while waiting:
+            current, depth = waiting.pop()
+            references = self._uses.of(current)
+            if not references or _DEEPEST.is_exceeded_by(depth):
+                yield current
+                continue
+            for each in references:
+                own = each.use is Use.CALLED and not self._is_awaited_here(current, each.site)
+                if each.use is Use.GIVEN or own:
+                    yield current
+                elif each.site.function not in seen:
+                    seen.add(each.site.function)
+                    waiting.append((each.site.function, depth + 1))
 
     def _main_tasks(self, key: FunctionKey) -> frozenset[FunctionKey] | None:
         """Return the coroutines that a program is run by and that come to a function, None if others do."""

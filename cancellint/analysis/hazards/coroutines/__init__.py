@@ -1,0 +1,1 @@
+"""Coroutines that are made and never awaited."""

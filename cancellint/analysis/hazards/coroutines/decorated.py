@@ -1,0 +1,92 @@
+"""What a decorator makes of a function: whether calling it gives a coroutine."""
+
+from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.program.expressions import decorating
+from cancellint.analysis.program.names import External
+from cancellint.model.ir import Call, Closure, Expr, Function, Name, Op, Temp
+from cancellint.model.types import FunctionKey, ProjectFunction
+
+
+class Decorated:
+    """Sees through the decorators of project functions."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._program = effects.program
+        self._knowledge = effects.operations.knowledge
+        self._known: dict[FunctionKey, bool] = {}
+
+    def is_coroutine_function(self, key: FunctionKey) -> bool:
+        """Tell whether calling a function surely gives a coroutine; a doubt means that it does not."""
+        if key not in self._known:
+            function = self._program.function(key)
+            gives: bool | None = function.is_async and not function.is_generator
+            for decorator in reversed(function.decorators):
+                gives = self._after(key, decorator, gives)
+            self._known[key] = gives is True
+        return self._known[key]
+
+    def keeps_kind(self, key: FunctionKey, decorator: Expr) -> bool:
+        """Tell whether a decorator leaves what calling the function gives as it was."""
+        return self._after(key, decorator, True) is True and self._after(key, decorator, False) is False
+
+    def _after(self, key: FunctionKey, decorator: Expr, gives: bool | None) -> bool | None:
+        """Tell whether what a decorator returns gives a coroutine, None where nobody knows."""
+        found = self._program.denotes(self._program.around(key), decorating(decorator))
+        called = isinstance(decorator, Op)
+        answers = {self._by(each, called, gives) for each in found}
+        return answers.pop() if len(answers) == 1 else None
+
+    def _by(self, denoted: object, called: bool, gives: bool | None) -> bool | None:
+        match denoted:
+            case External(name=name):
+                entry = self._knowledge.entry(name)
+                return gives if entry is not None and entry.keeps_kind else None
+            case ProjectFunction(key=key):
+                wrapper = self._returned(key, 2 if called else 1)
+                return None if wrapper is None else self._wrapper_gives(wrapper, gives)
+            case _:
+                return None
+
+    def _returned(self, key: FunctionKey, levels: int) -> FunctionKey | None:
+        """Return the nested function that a function returns, so many levels deep."""
+        for _ in range(levels):
+            function = self._program.function(key)
+            returned = set(self._program.scopes(key.module).bindings(key.function).returned)
+            if function.is_async or function.is_generator or len(returned) != 1:
+                return None
+            nested = self._nested(key, returned.pop())
+            if nested is None:
+                return None
+            key = nested
+        return key
+
+    def _nested(self, key: FunctionKey, value: Expr) -> FunctionKey | None:
+        if isinstance(value, Name):
+            assigned = [each for _, each in self._program.assigned(key, value.id)]
+            value = assigned[0] if len(assigned) == 1 else value
+        return FunctionKey(key.module, value.function) if isinstance(value, Closure) else None
+
+    def _wrapper_gives(self, key: FunctionKey, gives: bool | None) -> bool | None:
+        """Tell what a wrapper gives: a coroutine if it is async, else what it returns of the wrapped one."""
+        function = self._program.function(key)
+        for decorator in function.decorators:
+            if self._after(key, decorator, True) is not True:
+                return None
+        if function.is_generator:
+            return False if not function.is_async else None
+        if function.is_async:
+            return True
+        outer = self._program.function(self._program.around(key))
+        wrapped = {param.name for param in outer.params}
+        returned = self._program.scopes(key.module).bindings(key.function).returned
+        if returned and all(self._is_call_of(function, value, wrapped) for value in returned):
+            return gives
+        return None
+
+    def _is_call_of(self, function: Function, value: Expr, names: set[str]) -> bool:
+        match value:
+            case Temp(step=step):
+                made = function.steps[step]
+                return isinstance(made, Call) and isinstance(made.func, Name) and made.func.id in names
+            case _:
+                return False

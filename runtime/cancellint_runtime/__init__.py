@@ -1,0 +1,1 @@
+"""What code under check uses of cancellint, without the linter: `markers` and `testing`."""
