@@ -52,11 +52,16 @@ def _early(subject: Subject, found: LostWakeup) -> RawFinding:
 
 def _unchecked(subject: Subject, found: LostWakeup) -> RawFinding:
     condition = shown(found.signal)
+    if found.is_taken:
+        message = (
+            f"another task may have taken what `{condition}` announces: it is not asked again after the wait"
+        )
+    else:
+        message = f"a `notify` of `{condition}` before this wait, or for something else, is not noticed"
     return RawFinding(
         at=subject.site(found.at),
-        message=f"another task may have taken what `{condition}` announces: "
-        "it is not asked again after the wait",
-        confidence=Confidence.LIKELY,
-        notes=(SiteNote(site_of(found.other), "it is taken here"),),
+        message=message,
+        confidence=Confidence.LIKELY if found.is_taken else Confidence.POSSIBLE,
+        notes=(SiteNote(site_of(found.other), "it is taken here"),) if found.is_taken else (),
         help=f"`await {condition}.wait_for(...)`, or wait in `while not ...:`",
     )

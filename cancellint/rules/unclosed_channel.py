@@ -41,8 +41,6 @@ def _uncounted(subject: Subject) -> Iterator[RawFinding]:
 def _deserted(subject: Subject) -> Iterator[RawFinding]:
     """Yield the leaders that end before they have told their followers."""
     for found in subject.project.leaders.in_function(subject.function):
-        if not found.fails and _is_told_of(subject, found.awaited):
-            continue
         how = "fails or is cancelled" if found.fails else "is cancelled"
         raw = RawFinding(
             at=subject.site(found.awaited),
@@ -57,11 +55,6 @@ def _deserted(subject: Subject) -> Iterator[RawFinding]:
             help="complete or cancel it in `finally`, or in `except BaseException`, too",
         )
         yield raw if found.fails else subject.cancelled(raw, RESULT, found.awaited)
-
-
-def _is_told_of(subject: Subject, awaited: int) -> bool:
-    """Tell whether a cancelled await leaves something else undone: whoever mends that, mends this."""
-    return any(debt.cancelled == awaited for debt in subject.project.debts(subject.function))
 
 
 def _unended(subject: Subject) -> Iterator[RawFinding]:

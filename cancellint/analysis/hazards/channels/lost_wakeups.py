@@ -30,7 +30,7 @@ class Losing(enum.Enum):
     EARLY = enum.auto()
     """the event is set, and what it announces is there only after an await"""
     UNCHECKED = enum.auto()
-    """a condition is waited for, and what it stands for is taken without asking again"""
+    """a condition is waited for, and what it stands for is not asked again"""
 
 
 class LostWakeup(Struct, frozen=True):
@@ -43,6 +43,8 @@ class LostWakeup(Struct, frozen=True):
     other: CallSite
     announced: str = ""
     """the attribute that the one who wakes has changed; empty where the wake-up alone is the message"""
+    is_taken: bool = False
+    """of a condition: what is there is taken after the wait, and may be gone"""
 
 
 class LostWakeups:
@@ -237,8 +239,8 @@ class LostWakeups:
                 for number, step in enumerate(facts.function.steps)
                 if may_follow(facts.flow, wait, number, NORMAL) and _takes(step, tested)
             ]
-            if taken:
-                yield LostWakeup(Losing.UNCHECKED, wait, condition, wait, CallSite(key, taken[0]))
+            other = CallSite(key, taken[0] if taken else wait)
+            yield LostWakeup(Losing.UNCHECKED, wait, condition, wait, other, is_taken=bool(taken))
 
     # ----------------------------------------------------------------- signals
 
