@@ -272,6 +272,12 @@ def test_in_a_running_loop_it_says_what_to_do() -> None:
         trio.run(test)
 
 
+def test_a_trio_of_old_is_asked_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(trio.lowlevel, "in_trio_run")
+
+    assert cancel_at_every_suspension(sleeps).is_safe
+
+
 def test_what_it_says_works() -> None:
     async def test() -> Outcomes:
         return await asyncio.to_thread(cancel_at_every_suspension, sleeps)
