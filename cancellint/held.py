@@ -43,6 +43,8 @@ class Held:
         self.comments: Kept[Comments] = Kept()
         self.validity: Kept[bool] = Kept()
         self.places: Kept[LookedUp] = Kept()
+        self.analyses = 0
+        """how often the project has been analysed: what an earlier one has left is garbage then"""
         self._forms = FormsKept()
         self._tables: Tables | None = None
         self._project: Project | None = None
@@ -72,6 +74,7 @@ class Held:
         """The project as it was analysed, if it is the same program, else what `analyse` makes of it."""
         if self._project is not None and self._read is not None and self._is_same(reading, settings):
             return self._project
+        self.analyses += 1
         self._forms.turn()
         self._project = analyse(self._forms, self._project)
         self._read = reading, settings

@@ -51,7 +51,10 @@ class Workspace:
         """
         paths = tuple(map(absolute, asked)) or self._order.paths
         found = projects(paths, self._order.settings)
+        analyses = self._analyses()
         reports = [each.report for each in self._examined(found)]
+        if self._analyses() != analyses:
+            collect()
         return merged(reports, paths, (each for one in found for each in one.configurations.warnings()))
 
     def examined(self) -> tuple[Examined, ...]:
@@ -59,7 +62,14 @@ class Workspace:
 
         Raises what a check raises, and what the checkpoint does, which is called again and again meanwhile.
         """
-        return tuple(self._examined(projects(self._order.paths, self._order.settings)))
+        analyses = self._analyses()
+        found = tuple(self._examined(projects(self._order.paths, self._order.settings)))
+        if self._analyses() != analyses:
+            collect()
+        return found
+
+    def _analyses(self) -> int:
+        return sum(each.analyses for each in self._held.values())
 
     def _examined(self, found: Sequence[Project]) -> Iterator[Examined]:
         every = self._texts
@@ -68,4 +78,3 @@ class Workspace:
             texts = {path: text for path, text in every.items() if path.is_relative_to(project.folder)}
             request = replace(self._order.request(project), held=held, checkpoint=self._checkpoint)
             yield examine(request, texts)
-        collect()

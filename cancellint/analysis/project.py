@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cancellint.analysis.callgraph.cancellers import Cancellers
+from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.function_uses import FunctionUses
 from cancellint.analysis.callgraph.handles import Handles
 from cancellint.analysis.callgraph.tasks_of import TasksOf
@@ -24,9 +25,11 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
 from cancellint.analysis.hazards.channels.split_paths import SplitPaths
+from cancellint.analysis.hazards.channels.uncounted_jobs import UncountedJobs
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
 from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
@@ -182,9 +185,14 @@ class Project:
         return Contenders(self.effects, self.handles)
 
     @cached_property
+    def exposure(self) -> Exposure:
+        """Which functions users can call themselves."""
+        return Exposure(self.program)
+
+    @cached_property
     def cancellers(self) -> Cancellers:
         """Who can cancel a function, and what lives on then."""
-        return Cancellers(self.effects, self.uses)
+        return Cancellers(self.effects, self.uses, self.exposure)
 
     @cached_property
     def older_versions(self) -> OlderVersions:
@@ -223,7 +231,7 @@ class Project:
     @cached_property
     def shared_futures(self) -> SharedFutures:
         """Awaits of futures that others wait for too."""
-        return SharedFutures(self.futures, self.facts_of)
+        return SharedFutures(self.futures, self.facts_of, self.exposure)
 
     @cached_property
     def lost_grants(self) -> LostGrants:
@@ -254,7 +262,7 @@ class Project:
     def lock_homes(self) -> LockHomes:
         """Whose lock is held where."""
         takers = frozenset(key for key, result in self._results.items() if result.takes_lock)
-        return LockHomes(self.effects, self.uses, self.facts_of, takers)
+        return LockHomes(self.effects, self.uses, self.facts_of, self.exposure, takers)
 
     @cached_property
     def lock_orders(self) -> LockOrders:
@@ -265,7 +273,7 @@ class Project:
     def thread_locks(self) -> ThreadLocks:
         """Locks of threads that are held across an await, and who takes them."""
         takers = frozenset(key for key, result in self._results.items() if result.takes_thread_lock)
-        homes = LockHomes(self.effects, self.uses, self.facts_of, takers, LockKind.THREAD)
+        homes = LockHomes(self.effects, self.uses, self.facts_of, self.exposure, takers, LockKind.THREAD)
         return ThreadLocks(self.effects, homes, self._tasks_of, self.facts_of)
 
     @cached_property
@@ -285,12 +293,22 @@ class Project:
     @cached_property
     def backlogs(self) -> Backlogs:
         """Queues of the whole program that nothing bounds."""
-        return Backlogs(self.effects, self.uses)
+        return Backlogs(self.effects, self.uses, self.exposure)
 
     @cached_property
     def unended_queues(self) -> UnendedQueues:
         """Queues whose end is told only when nothing fails."""
-        return UnendedQueues(self.effects, self.uses, self.facts_of, self.cancellers, self._queue_steps)
+        steps, tasks = self._queue_steps, self._lone_tasks
+        return UnendedQueues(self.effects, self.facts_of, self.cancellers, steps, tasks)
+
+    @cached_property
+    def uncounted_jobs(self) -> UncountedJobs:
+        """Jobs of queues that are counted as done only when nothing fails."""
+        return UncountedJobs(self.effects, self.facts_of, self._queue_steps, self._lone_tasks)
+
+    @cached_property
+    def _lone_tasks(self) -> LoneTasks:
+        return LoneTasks(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def split_paths(self) -> SplitPaths:
@@ -335,12 +353,12 @@ class Project:
     @cached_property
     def blocking_calls(self) -> BlockingCalls:
         """Calls of coroutines that block the event loop."""
-        return BlockingCalls(self.effects, self.uses)
+        return BlockingCalls(self.effects, self.uses, self.exposure)
 
     @cached_property
     def second_callers(self) -> SecondCallers:
         """Which functions two tasks may be in at a time."""
-        return SecondCallers(self.effects, self.uses, self.facts_of)
+        return SecondCallers(self.effects, self.uses, self.facts_of, self.exposure)
 
     @cached_property
     def changed_iterations(self) -> ChangedIterations:

@@ -30,6 +30,7 @@ def iteration_across_await(subject: Subject) -> Iterator[RawFinding]:
                 SiteNote(subject.site(found.awaited), "it waits here, and goes on to the next item"),
                 SiteNote(site_of(found.changed), _BY[found.changing]),
             ),
+            cause=".".join(found.home),
             help="go over a copy: `for … in list(…)`",
         )
 

@@ -19,9 +19,10 @@ _CURE = (
 @rule("CAN108", Severity.ERROR, elsewhere=True)
 def torn_exchange(subject: Subject) -> Iterator[RawFinding]:
     """A request is sent and its reply never read, and the connection is used again."""
-    if _has_handler_that_closes(subject):
+    decided = subject.project.torn_exchanges.decided_in(subject.function)
+    if not decided or _has_handler_that_closes(subject):
         return
-    for torn in subject.project.torn_exchanges.decided_in(subject.function):
+    for torn in decided:
         name = subject.project.traces.shown(subject.function, torn.connection)
         found = RawFinding(
             at=site_of(torn.at),

@@ -14,7 +14,28 @@ from cancellint.rules.rule import Subject, rule
 def unclosed_channel(subject: Subject) -> Iterator[RawFinding]:
     """A receiver waits for an end that its sender does not tell when it fails or is cancelled."""
     yield from _unended(subject)
+    yield from _uncounted(subject)
     yield from _deserted(subject)
+
+
+def _uncounted(subject: Subject) -> Iterator[RawFinding]:
+    """Yield the workers that do not tell that a job is done when it fails."""
+    for found in subject.project.uncounted_jobs.of(subject.function):
+        after = "the next job is taken" if found.goes_on else "it ends the worker"
+        yield RawFinding(
+            at=subject.site(found.done),
+            message=f"an error before this leaves `{_qualname(subject, found.waiting)}` waiting for ever: "
+            f"a job of `{shown(found.queue)}` is counted as done only if nothing fails",
+            confidence=Confidence.LIKELY if found.is_near or found.goes_on else Confidence.POSSIBLE,
+            notes=(
+                SiteNote(site_of(found.started), "this runs in a task of its own"),
+                SiteNote(subject.site(found.failing), f"an error here, and {after}"),
+                SiteNote(
+                    site_of(found.waiting), "until all jobs are done is waited here, without a time limit"
+                ),
+            ),
+            help="call `task_done` in `finally`",
+        )
 
 
 def _deserted(subject: Subject) -> Iterator[RawFinding]:

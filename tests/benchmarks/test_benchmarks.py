@@ -162,7 +162,7 @@ def test_the_log_of_public_reports_is_well_formed() -> None:
     assert len({each.address for each in log}) == len(log)
     for each in log:
         assert re.fullmatch(r"https://github\.com/[^/]+/[^/]+/(issues|pull)/\d+", each.address), each.address
-        assert re.fullmatch(r"CAN[1-4]\d\d|none", each.rule), each.address
+        assert re.fullmatch(r"CAN[1-8]\d\d|none", each.rule), each.address
         assert all(re.fullmatch(r"[\w/]+\.py:[\w.]+", place) for place in each.places), each.address
         assert each.buggy != each.fixed, each.address
         for found, fixed in ((each.first, each.first_fixed), (each.now, each.now_fixed)):
@@ -197,3 +197,28 @@ def test_recording_what_is_found_now_leaves_the_first_figures() -> None:
     assert (row["now"], row["now_fixed"]) == ("certain", "reported")
     assert (row["first"], row["first_fixed"]) == (one.first, one.first_fixed)
     assert others == tomllib.loads(log)["report"][1:]
+
+
+def test_ratios_are_measured_and_sizes_drawn(tmp_path: Path) -> None:
+    tree, plot = tmp_path / "tree", tmp_path / "sizes.svg"
+    tree.mkdir()
+    for number in range(8):
+        (tree / f"module{number}.py").write_text(MODULE * 8)
+
+    said = run(
+        "ratios.py",
+        tree,
+        "--repeat",
+        1,
+        "--only",
+        "peak,edits,sizes",
+        "--edit",
+        tree / "module1.py",
+        "--plot",
+        plot,
+    )
+
+    assert re.search(r"peak of a cold check: [1-9]\d* MB", said)
+    assert re.search(r"module1.py edited: all files \d+\.\d\d s, it alone", said)
+    assert re.search(r"exponents: time -?\d\.\d\d, memory", said)
+    assert plot.read_text().count("<circle") == 12

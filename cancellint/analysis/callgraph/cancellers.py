@@ -86,11 +86,11 @@ class _Place(Struct, frozen=True):
 class Cancellers:
     """Finds, for any function, who cancels it; solved when asked for, once."""
 
-    def __init__(self, effects: Effects, uses: FunctionUses) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses, exposure: Exposure) -> None:
         self._effects = effects
         self._program = effects.program
         self._uses = uses
-        self._exposure = Exposure(effects.program)
+        self._exposure = exposure
         self._found: dict[_Place, Cancellation] = {}
 
     def of(self, key: FunctionKey, *, owned: bool = True, steps: Iterable[int] = ()) -> Cancellation:

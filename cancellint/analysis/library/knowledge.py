@@ -511,7 +511,19 @@ MAX_TYPE = 1_000
 
 _OPERAND = re.compile(r"self|result(?:\.\d+)?|args|item|body|arg:(?P<arg>\d+|[A-Za-z_]\w*)")
 _ARGUMENT_TYPE = re.compile(r"\b(?:(?:awaited:|task:)?arg:\w+|self:\d+)")
-_OPERAND_KEYS = ("of", "into", "spawned", "calls", "raced", "timeout", "enters", "bound", "permits", "guards")
+_OPERAND_KEYS = (
+    "of",
+    "into",
+    "spawned",
+    "calls",
+    "plainly",
+    "raced",
+    "timeout",
+    "enters",
+    "bound",
+    "permits",
+    "guards",
+)
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
 
@@ -576,6 +588,7 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         entry.into,
         entry.spawned,
         entry.calls,
+        entry.plainly,
         entry.raced,
         entry.timeout,
         entry.enters,
@@ -588,6 +601,10 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
             yield key, problem
     if entry.returns is not None and not _is_type(entry.returns):
         yield "returns", f'"{shortened(entry.returns)}" is not a type'
+    if entry.coroutine and not entry.awaitable:
+        yield "coroutine", "only what is awaitable is a coroutine; add awaitable = true"
+    if entry.tasks_only is not None and not _is_specifier(entry.tasks_only):
+        yield "tasks-only", f'"{shortened(entry.tasks_only)}" is not a version specifier such as ">=3.11"'
     if entry.since is not None and not _is_version(entry.since):
         yield "since", f'"{shortened(entry.since)}" is not a version'
     for position, variant in enumerate(entry.when):

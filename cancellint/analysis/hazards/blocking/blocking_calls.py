@@ -43,11 +43,11 @@ class Blocking(Struct, frozen=True):
 class BlockingCalls:
     """Finds what blocks first, and then who calls that, outwards."""
 
-    def __init__(self, effects: Effects, uses: FunctionUses) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses, exposure: Exposure) -> None:
         self._effects = effects
         self._program = effects.program
         self._uses = uses
-        self._exposure = Exposure(effects.program)
+        self._exposure = exposure
 
     def of(self, key: FunctionKey) -> tuple[Blocking, ...]:
         """Return the steps of a coroutine that block the thread."""

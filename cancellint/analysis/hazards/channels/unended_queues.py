@@ -1,18 +1,16 @@
 """Queues whose consumer waits for an end that their producer tells only when all goes well."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 from msgspec import Struct
 
 from cancellint.analysis.callgraph.cancellers import Cancellers
-from cancellint.analysis.callgraph.function_uses import FunctionUses, Reference, Use
 from cancellint.analysis.effects.effects import Effects
-from cancellint.analysis.effects.operations import Known
 from cancellint.analysis.engine.graph import ERROR, NOT_CANCELLED
-from cancellint.analysis.engine.reachability import after_block, leads_to, precedes
+from cancellint.analysis.engine.reachability import after_block, leads_to
 from cancellint.analysis.flow.facts import FactsOf
-from cancellint.analysis.flow.outcomes import Outcomes
+from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.objects import Meant
 from cancellint.analysis.hazards.channels.queue_steps import PUTS, Get, Put, QueueSteps
 from cancellint.analysis.program.expressions import last_name
@@ -21,14 +19,9 @@ from cancellint.model.ir import (
     RETURN_EXIT,
     Attr,
     Await,
-    AwaitKind,
     Call,
     Expr,
-    Next,
-    Raise,
-    Temp,
 )
-from cancellint.model.knowledge import RaceKind, Role
 from cancellint.model.types import CallSite, FunctionKey, ProjectFunction
 
 _ENDS = frozenset({*PUTS, "shutdown", "close", "aclose"})
@@ -59,18 +52,17 @@ class UnendedQueues:
     def __init__(
         self,
         effects: Effects,
-        uses: FunctionUses,
         facts_of: FactsOf,
         cancellers: Cancellers,
         steps: QueueSteps,
+        tasks: LoneTasks,
     ) -> None:
         self._effects = effects
         self._program = effects.program
-        self._uses = uses
         self._facts_of = facts_of
         self._cancellers = cancellers
         self._steps = steps
-        self._outcomes = Outcomes(effects)
+        self._tasks = tasks
 
     def of(self, key: FunctionKey) -> Iterator[UnendedQueue]:
         """Yield the queues to which a producer tells their end only when nothing fails, each once."""
@@ -94,26 +86,21 @@ class UnendedQueues:
             get
             for gets in self._steps.gets.values()
             for get in gets
-            if get.is_plain and not self._is_timed(get.key, get.at.step)
+            if get.is_plain and not self._tasks.is_timed(get.at)
         )
-
-    def _is_timed(self, key: FunctionKey, awaited: int) -> bool:
-        flow, unwinding = self._program.flow(key), self._facts_of(key).unwinding
-        raced = [unwinding.race(region) for region in flow.blocks[flow.block_of(awaited)].regions]
-        return any(race is not None and race[0] is not RaceKind.SCOPE for race in raced)
 
     # ----------------------------------------------------------------- judging one
 
     def _judged(self, put: Put, meant: Meant, consumer: Get) -> UnendedQueue | None:
         key = put.at.function
-        started = self._started(key, consumer)
+        started = self._tasks.started(key, consumer.at)
         if started is None or self._is_told_by_callback(meant):
             return None
         failing = self._failing(put, meant, in_thread=started[1])
         if failing is None:
             return None
         reference, in_thread = started
-        near = self._is_near(reference.site.function, consumer.at.function)
+        near = self._tasks.is_near(reference.site.function, consumer.at.function)
         if not near and any(True for _ in self._cancellers.cancel_sites(consumer.at.function)):
             return None
         others = {
@@ -125,13 +112,6 @@ class UnendedQueues:
         }
         return UnendedQueue(
             put.at.step, failing, put.queue, consumer.at, reference.site, in_thread, near, bool(others)
-        )
-
-    def _is_near(self, starting: FunctionKey, waiting: FunctionKey) -> bool:
-        """Tell whether the function that starts a producer waits for its end, be it in what it calls."""
-        return starting == waiting or any(
-            reference.site.function == starting and reference.use is not Use.GIVEN
-            for reference in self._uses.of(waiting)
         )
 
     def _is_told_by_callback(self, meant: Meant) -> bool:
@@ -146,51 +126,6 @@ class UnendedQueues:
                     return True
         return False
 
-    # ----------------------------------------------------------------- the producer's own task
-
-    def _started(self, key: FunctionKey, consumer: Get) -> tuple[Reference, bool] | None:
-        """Return where a producer is started by itself, and whether in a thread, None if it has company.
-
-        Company is whoever is ended together with it: the task group that it is in, or the caller who waits
-        for it before the end is waited for.
-        """
-        found: tuple[Reference, bool] | None = None
-        for reference in self._uses.of(key):
-            known = self._starter(reference)
-            if known is None or self._is_waited_for_first(reference.site, consumer):
-                return None
-            owner = self._effects.operations.knowledge.entry(known.name.rpartition(".")[0])
-            if owner is not None and owner.race is RaceKind.SCOPE:
-                return None
-            found = found or (reference, known.entry.in_thread)
-        return found
-
-    def _starter(self, reference: Reference) -> Known | None:
-        """Return what makes a task, or a call in a thread, of what a step refers to."""
-        site = reference.site
-        steps = self._program.function(site.function).steps
-        calls: Iterable[int] = (site.step,)
-        if reference.use is Use.CALLED:
-            calls = [
-                number
-                for number, step in enumerate(steps)
-                if isinstance(step, Call) and Temp(site.step) in step.args
-            ]
-        for number in calls:
-            for callee in self._effects.types.callees(site.function, number):
-                known = self._effects.operations.known(callee)
-                if known is not None and (Role.SPAWNS in known.entry.roles or known.entry.in_thread):
-                    return known
-        return None
-
-    def _is_waited_for_first(self, site: CallSite, consumer: Get) -> bool:
-        awaited = self._uses.waiting_for(site)
-        if awaited < 0:
-            return False
-        if site.function != consumer.at.function:
-            return True
-        return not precedes(self._program.flow(site.function), consumer.at.step, awaited)
-
     # ----------------------------------------------------------------- the error
 
     def _failing(self, put: Put, meant: Meant, *, in_thread: bool) -> int | None:
@@ -202,7 +137,7 @@ class UnendedQueues:
         blocks = {facts.flow.block_of(number) for number in telling}
         ends = [each.at.step for each in self._steps.puts.get(key, ()) if each.item == put.item]
         for number in range(len(steps)):
-            if number in telling or not self._may_fail(key, number, in_thread=in_thread):
+            if number in telling or not self._tasks.may_fail(key, number, in_thread=in_thread):
                 continue
             if not leads_to(facts.flow, None, number, avoiding=ends):
                 continue
@@ -231,17 +166,3 @@ class UnendedQueues:
             for callee in self._effects.callees(key, number)
             for each in self._steps.puts.get(callee, ())
         )
-
-    def _may_fail(self, key: FunctionKey, number: int, *, in_thread: bool) -> bool:
-        match self._program.function(key).steps[number]:
-            case Raise():
-                return True
-            case Await(kind=AwaitKind.NEXT):
-                return True
-            case Await(kind=AwaitKind.EXPRESSION):
-                operations = self._effects.awaited(key, number)
-                return not operations or self._outcomes.of_operations(operations).may_fail
-            case Next(value=Temp()):
-                return in_thread
-            case _:
-                return False

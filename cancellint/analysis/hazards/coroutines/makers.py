@@ -1,7 +1,5 @@
 """Which calls make a coroutine: of coroutine functions, through decorators, wrappers and helpers."""
 
-from functools import cached_property
-
 from msgspec import Struct
 
 from cancellint.analysis.effects.effects import Effects
@@ -9,8 +7,9 @@ from cancellint.analysis.engine.graph import ENTRY
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import reaches
 from cancellint.analysis.hazards.coroutines.decorated import Decorated
+from cancellint.analysis.hazards.coroutines.doubts import Doubts
 from cancellint.analysis.program.expressions import last_name
-from cancellint.analysis.program.names import decorator_names, first_parameter
+from cancellint.analysis.program.names import decorator_names
 from cancellint.analysis.program.program import Program
 from cancellint.analysis.program.type_algebra import options
 from cancellint.model.finding import Confidence
@@ -39,10 +38,8 @@ from cancellint.model.types import (
     Instance,
     Pending,
     ProjectCallee,
-    ProjectFunction,
     TupleOf,
     Type,
-    Unknown,
     UnresolvedCallee,
 )
 
@@ -66,6 +63,7 @@ class Makers:
         self._effects = effects
         self._program: Program = effects.program
         self._decorated = decorated
+        self._doubts = Doubts(effects, decorated)
         self._asked: list[CallSite] = []
 
     def made_by(self, key: FunctionKey, number: int) -> Made | None:
@@ -81,9 +79,8 @@ class Makers:
     def _made_at(self, key: FunctionKey, number: int) -> Made | None:
         match self._program.function(key).steps[number]:
             case Call(func=func):
-                if self._is_doubtful(key, func):
-                    return None
-                return self._made_by_call(key, number, func)
+                made = self._made_by_call(key, number, func)
+                return None if made is None or self._doubts.are_there(key, func) else made
             case Await(kind=AwaitKind.EXPRESSION):
                 return self._given_by_await(key, number)
             case Next(value=Temp(step=step)):
@@ -95,27 +92,23 @@ class Makers:
 
     def behind(self, key: FunctionKey, value: Expr) -> str | None:
         """Return what runs if a function that is handed on is called, where that makes a coroutine."""
-        if self._is_doubtful(key, value):
-            return None
         callees = self._effects.types.reached(key, value)
         names = [self._of_callee(callee) for callee in callees]
-        return names[0] if names and None not in names else None
+        return None if None in names or self._doubts.are_there(key, value) else names[0]
 
     def _made_by_call(self, key: FunctionKey, number: int, func: Expr) -> Made | None:
         callees = self._effects.types.callees(key, number)
         if all(isinstance(callee, UnresolvedCallee) for callee in callees):
             return self._declared(key, func)
         names = [self._of_callee(callee) for callee in callees]
-        if names and names[0] is not None and self._is_family(key, callees):
-            certain = None not in names and _is_one(callees)
+        if names[0] is not None and (None not in names or self._is_family(callees)):
+            certain = None not in names and (_is_one(callees) or self._is_family(callees))
             return Made(names[0], Confidence.CERTAIN if certain else Confidence.LIKELY)
         return self._handed_on(key, number, callees)
 
-    def _is_family(self, key: FunctionKey, callees: tuple[Callee, ...]) -> bool:
-        """Tell whether all callees make a coroutine, or are what subclasses make of the first, which does."""
+    def _is_family(self, callees: tuple[Callee, ...]) -> bool:
+        """Tell whether the other callees are what subclasses make of the first."""
         first = callees[0]
-        if all(self._of_callee(callee) is not None for callee in callees):
-            return True
         return isinstance(first, ProjectCallee) and all(
             isinstance(each, ProjectCallee) and self._overrides(each.key, first.key) for each in callees[1:]
         )
@@ -241,7 +234,7 @@ class Makers:
         plain = function.is_async and not function.is_generator
         return function.qualname if plain and decorator_names(function) == ("property",) else None
 
-    # ----------------------------------------------------------------- doubts
+    # ----------------------------------------------------------------- declarations
 
     def _declared(self, key: FunctionKey, func: Expr) -> Made | None:
         """Return what a parameter makes that is declared to be a function that gives a coroutine."""
@@ -265,67 +258,6 @@ class Makers:
                 return isinstance(found, Instance) and found.cls == _COROUTINE
             case _:
                 return False
-
-    def _is_doubtful(self, key: FunctionKey, func: Expr) -> bool:
-        """Tell whether what is called may be something else than its name says."""
-        if isinstance(func, Attr) and self._methods_are_replaced:
-            return True
-        if self._is_vague(key, func) or (isinstance(func, Attr) and self._is_vague(key, func.base)):
-            return True
-        replaced = self._is_replaced(key, func) or self._is_asked_for_kind(key, func)
-        return replaced or self._is_of_other_object(key, func)
-
-    def _is_vague(self, key: FunctionKey, value: Expr) -> bool:
-        """Tell whether a value may be something else than what is known."""
-        found = options(self._effects.types.of(key, value))
-        return len(found) > 1 and any(isinstance(each, Unknown) for each in found)
-
-    @cached_property
-    def _methods_are_replaced(self) -> bool:
-        """Tell whether the program sets wrappers on classes, under names that it finds at run time."""
-        return any(self._sets_wrapper(site) for site in self._program.calls.of_any(("setattr",)))
-
-    def _sets_wrapper(self, site: CallSite) -> bool:
-        match self._program.function(site.function).steps[site.step]:
-            case Call(args=(_, Name() | Attr() | Item(), value)):
-                found = self._effects.types.of(site.function, value)
-                if not isinstance(found, ProjectFunction) or found.bound:
-                    return False
-                return self._program.function(found.key).parent > 0
-            case _:
-                return False
-
-    def _is_of_other_object(self, key: FunctionKey, func: Expr) -> bool:
-        """Tell whether a method is called on a first parameter that a decorator may give something else."""
-        function = self._program.function(key)
-        first = first_parameter(function)
-        return (
-            isinstance(func, Attr)
-            and first is not None
-            and func.base == Name(first)
-            and any(not self._decorated.keeps_kind(key, each) for each in function.decorators)
-        )
-
-    def _is_replaced(self, key: FunctionKey, func: Expr) -> bool:
-        """Tell whether a method is called that the function has set on its object: a double, perhaps."""
-        steps = self._program.function(key).steps
-        return isinstance(func, Attr) and any(
-            isinstance(each, Assign) and each.target == func for each in steps
-        )
-
-    def _is_asked_for_kind(self, key: FunctionKey, func: Expr) -> bool:
-        """Tell whether a function asks if what it calls is a coroutine function, and so knows what to do."""
-        steps = self._program.function(key).steps
-        return any(
-            isinstance(step, Call)
-            and (func in step.args or Attr(func, "__call__") in step.args)
-            and self._asks_for_kind(key, number)
-            for number, step in enumerate(steps)
-        )
-
-    def _asks_for_kind(self, key: FunctionKey, number: int) -> bool:
-        known = (self._effects.operations.known(each) for each in self._effects.types.callees(key, number))
-        return any(each is not None and each.entry.true_of == "coroutine functions" for each in known)
 
 
 def _waits_in_vain(entry: Entry) -> bool:

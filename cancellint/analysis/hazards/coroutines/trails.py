@@ -90,6 +90,8 @@ class Trails:
         """Follow what step `made` has made, or from the start (-1) what a parameter has."""
         facts = self._facts_of(key)
         calm = self._over(facts, held, made, how, NORMAL)
+        if calm.fate is Fate.LOST and self._over(facts, held, made, how, ALL).fate is not Fate.LOST:
+            return structs.replace(calm, fate=Fate.SOMETIMES)
         if calm.fate is not Fate.USED:
             return calm
         for taken in (ALL - CANCELLED, ALL - {Leaves.CAUGHT}):

@@ -95,12 +95,12 @@ _DEEPEST = Limit(3, "calls that may make a future")
 class SharedFutures:
     """Finds the awaits that give away everybody's future. Rests on types and knowledge only."""
 
-    def __init__(self, futures: Futures, facts_of: FactsOf) -> None:
+    def __init__(self, futures: Futures, facts_of: FactsOf, exposure: Exposure) -> None:
         self._futures = futures
         self._facts_of = facts_of
         self._program = futures.program
         self._types = futures.effects.types
-        self._exposure = Exposure(futures.program)
+        self._exposure = exposure
 
     def of(self, key: FunctionKey) -> Iterator[Shared]:
         """Yield the awaits and returns of shared futures in a function, in the order of its steps."""

@@ -42,6 +42,7 @@ class LockHomes:
         effects: Effects,
         uses: FunctionUses,
         facts_of: FactsOf,
+        exposure: Exposure,
         takers: frozenset[FunctionKey],
         kind: LockKind = LockKind.ASYNC,
     ) -> None:
@@ -52,7 +53,7 @@ class LockHomes:
         self._effects = effects
         self._uses = uses
         self._facts_of = facts_of
-        self._exposure = Exposure(effects.program)
+        self._exposure = exposure
         self._held: dict[FunctionKey, HeldLocks] = {}
         self._taken: dict[tuple[FunctionKey, int, Path], Taken | None] = {}
         self._first: dict[Home, Home] = {}

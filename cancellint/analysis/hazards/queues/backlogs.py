@@ -117,7 +117,7 @@ _FIRST = (Const("int", "0"),)
 class Backlogs:
     """All queues of a program that nothing bounds and that are fed from outside."""
 
-    def __init__(self, effects: Effects, uses: FunctionUses) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses, exposure: Exposure) -> None:
         self._effects = effects
         self._callers = uses
         self._knowledge = effects.operations.knowledge
@@ -125,7 +125,7 @@ class Backlogs:
         self._calls = effects.program.calls
         self._homes = Homes(effects)
         self._inflows = Inflows(effects, uses)
-        self._exposure = Exposure(effects.program)
+        self._exposure = exposure
 
     def made_in(self, key: FunctionKey) -> Iterator[Backlog]:
         """Yield the backlogs whose queue is made by a function."""

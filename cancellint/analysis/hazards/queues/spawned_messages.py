@@ -29,7 +29,7 @@ class SpawnedMessages:
         self._facts_of = facts_of
 
     def of(self, key: FunctionKey) -> Iterator[SpawnedMessage]:
-        """Yield the loops of a coroutine whose tasks may overtake each other, and write old news."""
+        """Yield the loops of a coroutine whose tasks may overtake each other in what they set."""
         for loop in self._loops.of(key):
             facts = self._facts_of(loop.work)
             found = self._written_late(facts) if loop.is_unbounded else None

@@ -54,6 +54,7 @@ class ChangedIteration(Struct, frozen=True):
     at: int
     awaited: int
     container: Expr
+    home: Home
     cls: str
     changing: Changing
     changed: CallSite
@@ -98,7 +99,7 @@ class ChangedIterations:
             ]
             if found:
                 changing, at = min(found)
-                yield ChangedIteration(number, awaited, container, cls, changing, at)
+                yield ChangedIteration(number, awaited, container, home, cls, changing, at)
 
     # ----------------------------------------------------------------- the loop
 

@@ -14,12 +14,12 @@ DEEPEST = Limit(3, "callers of callers that may come at once")
 class SecondCallers:
     """Answers by who awaits a method, and who may call that."""
 
-    def __init__(self, effects: Effects, uses: FunctionUses, facts_of: FactsOf) -> None:
+    def __init__(self, effects: Effects, uses: FunctionUses, facts_of: FactsOf, exposure: Exposure) -> None:
         self._effects = effects
         self._program = effects.program
         self._uses = uses
         self._facts_of = facts_of
-        self._exposure = Exposure(effects.program)
+        self._exposure = exposure
 
     def may_be(self, key: FunctionKey, depth: int = DEEPEST) -> bool:
         """Tell whether two tasks may run a method of one object, and no caller's lock keeps them apart.

@@ -1,6 +1,7 @@
 """What tests tell of a task that others are waited for together with: has it finished, or has it not?"""
 
 import enum
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -50,6 +51,8 @@ class ContenderTests:
         self._uses = uses
         self._function = facts.function
         self._key = facts.key
+        self._items: dict[int, tuple[Expr, ...]] = {}
+        self._places: dict[int, Mapping[Expr, int]] = {}
 
     def of(
         self, test: Expr, truth: bool, carriers: Carriers, undone: tuple[Expr, ...] | None, wait: int
@@ -75,6 +78,17 @@ class ContenderTests:
 
     def items(self, call: int) -> tuple[Expr, ...]:
         """Return the tasks that a call waits for, one by one, as far as they are written so."""
+        if call not in self._items:
+            self._items[call] = self._find_items(call)
+        return self._items[call]
+
+    def places(self, call: int) -> Mapping[Expr, int]:
+        """Return the same tasks, each with its place among them."""
+        if call not in self._places:
+            self._places[call] = {item: place for place, item in enumerate(self.items(call))}
+        return self._places[call]
+
+    def _find_items(self, call: int) -> tuple[Expr, ...]:
         waiting = self._contenders.waiting(self._key, call) if call >= 0 else None
         if waiting is None or waiting[0] is Waiting.GATHER:
             return waiting[1] if waiting is not None else ()
@@ -162,18 +176,19 @@ class _Test:
 
     def _without(self, other: Expr) -> TestVerdict:
         """Return what is known where another has not finished: if none of them has, this one must have."""
-        items = self._tests.items(self._wait)
-        if self._undone is None or other not in items:
+        places = self._tests.places(self._wait)
+        if self._undone is None or other not in places:
             return self._told(Said.NOTHING)
-        undone = tuple(sorted({*self._undone, other}, key=str))
-        others = [item for item in items if meaning(item, self._carriers) is None]
-        all_run = bool(others) and all(item in undone for item in others)
+        found = {*self._undone, other}
+        undone = tuple(sorted(found, key=places.__getitem__))
+        others = [item for item in places if meaning(item, self._carriers) is None]
+        all_run = bool(others) and found.issuperset(others)
         sure = all_run and not self._tests.is_timed(self._wait)
         return TestVerdict(Said.FINISHED if sure else Said.NOTHING, undone)
 
     def _beside(self, other: Expr) -> TestVerdict:
         """Return what is known where another has finished: the task may have, or may not."""
-        waited_for = other in self._tests.items(self._wait)
+        waited_for = other in self._tests.places(self._wait)
         return TestVerdict(Said.NOTHING, None if waited_for else self._undone)
 
     def _asked(self, number: int, truth: bool) -> TestVerdict:
