@@ -209,44 +209,49 @@ class Bench:
         return found
 
 
-def drawn(sizes: Sequence[Size]) -> str:
-    """Time and memory against lines, both axes logarithmic, as an SVG picture with lines of exponent 1."""
-    width, height, margin = 640, 360, 56
-    left, right = math.log(sizes[0].lines), math.log(sizes[-1].lines)
+WIDTH, HEIGHT, MARGIN = 640, 420, 56
 
-    def across(lines: int) -> float:
-        return margin + (math.log(lines) - left) / (right - left) * (width - 2 * margin)
+
+def drawn(sizes: Sequence[Size]) -> str:
+    """Time and memory against lines, as an SVG picture: how many times the smallest, both axes logarithmic.
+
+    The dashed line is what grows as the lines do.
+    """
+    span = math.log(sizes[-1].lines / sizes[0].lines)
+
+    def place(times_lines: float, times_value: float) -> tuple[float, float]:
+        across = MARGIN + math.log(times_lines) / span * (WIDTH - 2 * MARGIN)
+        return across, HEIGHT - MARGIN - math.log(times_value) / span * (HEIGHT - 2 * MARGIN)
+
+    def text(across: float, down: float, anchor: str, colour: str, said: str) -> str:
+        return f'<text x="{across:.0f}" y="{down:.0f}" text-anchor="{anchor}" fill="{colour}">{said}</text>'
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         'font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<path d="M{MARGIN} {HEIGHT - MARGIN}L{WIDTH - MARGIN} {MARGIN}" stroke="#999" '
+        'stroke-dasharray="4"/>',
+        text(WIDTH / 2, HEIGHT - 8, "middle", "black", "lines"),
     ]
-    for name, colour, values in (
-        ("CPU time, s", "#0b62a4", [each.usage.cpu for each in sizes]),
-        ("peak memory, MB", "#b4460f", [each.usage.peak for each in sizes]),
+    for name, colour, at, below, values in (
+        ("CPU time, s", "#0b62a4", 20, -8, [each.usage.cpu for each in sizes]),
+        ("peak memory, MB", "#b4460f", 38, 18, [each.usage.peak for each in sizes]),
     ):
-        low, high = math.log(min(values)), math.log(max(values))
-        ups = [
-            height - margin - (math.log(value) - low) / ((high - low) or 1) * (height - 2 * margin)
-            for value in values
+        points = [
+            place(each.lines / sizes[0].lines, value / values[0])
+            for each, value in zip(sizes, values, strict=True)
         ]
-        points = [(across(each.lines), up) for each, up in zip(sizes, ups, strict=True)]
         line = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(text(MARGIN, at, "start", colour, name))
         for (x, y), value in zip(points, values, strict=True):
             parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{colour}"/>')
-            parts.append(
-                f'<text x="{x:.0f}" y="{y - 8:.0f}" text-anchor="middle" fill="{colour}">{value:.3g}</text>'
-            )
-        parts.append(
-            f'<text x="{margin}" y="{16 if name.startswith("CPU") else 32}" fill="{colour}">{name}</text>'
-        )
+            parts.append(text(x, y + below, "middle", colour, f"{value:.3g}"))
     for each in sizes:
-        x = across(each.lines)
-        parts.append(f'<text x="{x:.0f}" y="{height - 20}" text-anchor="middle">{each.lines:,}</text>')
-    parts.append(f'<text x="{width / 2:.0f}" y="{height - 4}" text-anchor="middle">lines</text></svg>')
-    return "\n".join(parts) + "\n"
+        across, _ = place(each.lines / sizes[0].lines, 1)
+        parts.append(text(across, HEIGHT - 24, "middle", "black", f"{each.lines:,}"))
+    return "\n".join((*parts, "</svg>")) + "\n"
 
 
 def _cold(tree: Path, jobs: int = 1) -> tuple[str, ...]:

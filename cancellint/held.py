@@ -19,7 +19,7 @@ from cancellint.model.finding import Fix, RawFinding
 from cancellint.model.ir import Module
 from cancellint.model.source import Place, Site
 from cancellint.model.types import FunctionKey
-from cancellint.rules.rule import Rule, Subject, findings
+from cancellint.rules.rule import Check, Rule, Subject, findings
 
 LookedUp: TypeAlias = tuple[Mapping[Site, Place], frozenset[Fix]]
 """Where steps of a file stand, and which fixes its text admits."""
@@ -49,7 +49,7 @@ class Held:
         self._tables: Tables | None = None
         self._project: Project | None = None
         self._read: tuple[Reading, AnalysisSettings] | None = None
-        self._found: dict[tuple[str, FunctionKey], tuple[RawFinding, ...]] = {}
+        self._found: dict[tuple[Check, FunctionKey], tuple[RawFinding, ...]] = {}
 
     def begin(self) -> None:
         """Begin another run: what it does not ask for is forgotten after it."""
@@ -87,7 +87,7 @@ class Held:
 
     def findings(self, rule: Rule, subject: Subject) -> tuple[RawFinding, ...]:
         """What a rule reports of a function of the project."""
-        asked = rule.code, subject.function
+        asked = rule.check, subject.function
         if asked not in self._found:
             self._found[asked] = tuple(findings(rule, subject))
         return self._found[asked]

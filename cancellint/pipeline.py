@@ -159,6 +159,8 @@ def examine(
         findings = tuple(told_by_cell(each, notebooks) for each in in_order(told))
         if request.with_edits:
             findings = tuple(_with_edits(each, reading) for each in findings)
+        if held is not None and failures:  # a fault may have left something half done
+            held.drop_project()
     report = Report(
         findings=findings,
         files=reading.reported_files(),
@@ -396,10 +398,7 @@ def _analyse(reading: Reading, request: Request, failures: list[Failure]) -> Pro
 
     if held is None:
         return analysed()
-    project = held.project(reading, settings, analysed)
-    if failures:
-        held.drop_project()
-    return project
+    return held.project(reading, settings, analysed)
 
 
 def _check(

@@ -2,12 +2,19 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cancellint.api import check
+from cancellint.config import Config
+from cancellint.held import Held
+from cancellint.model.finding import RawFinding
+from cancellint.pipeline import Request, examine
+from cancellint.rules.rule import Rule, Subject
 from cancellint.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,3 +93,18 @@ def test_settings_and_tables_count_from_when_they_are_changed(project: Path) -> 
     assert [each.code for each in workspace.findings().findings] == ["CAN201"]
     (project / "cancellint.toml").write_text('ignore = ["CAN201"]')
     assert workspace.findings().findings == ()
+
+
+def test_what_a_fault_has_left_is_not_believed_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(rule: Rule, subject: Subject) -> Iterator[RawFinding]:
+        raise ZeroDivisionError
+
+    request, held = Request(Config(root=project), (project,)), Held()
+    with monkeypatch.context() as faulty:
+        faulty.setattr("cancellint.held.findings", fails)
+        assert len(examine(replace(request, held=held)).report.failures) == 2
+
+    answer = examine(replace(request, held=held)).report
+    assert (answer.findings, answer.failures, held.analyses) == (check([project]).findings, (), 2)
+    examine(replace(request, held=held))
+    assert held.analyses == 2

@@ -13,7 +13,7 @@ _BY = {
     Changing.CALLED_BACK: "this is called back when a task is done",
     Changing.REMOVES: "another task removes something here",
     Changing.ADDS: "another task adds something here",
-    Changing.ENDS: "another task adds or removes something here, perhaps at the end only",
+    Changing.SELDOM: "another task may add or remove something here",
 }
 
 

@@ -66,7 +66,7 @@ def _fed(backlog: Backlog) -> Confidence:
     if inflow.growth is not Growth.CALLBACK and not backlog.asked_for:
         return Confidence.POSSIBLE
     if inflow.confidence is Confidence.CERTAIN:
-        firm = inflow.growth is Growth.CALLBACK and not backlog.kind.is_plain
+        firm = inflow.growth is Growth.CALLBACK and not backlog.kind.is_plain and backlog.asked_for
         return Confidence.CERTAIN if firm else Confidence.LIKELY
     weak = len(inflow.calls) > _MOST_CALLS or (backlog.kind.is_plain and inflow.growth is Growth.LOOP)
     return Confidence.POSSIBLE if weak else inflow.confidence

@@ -182,8 +182,8 @@ class ClosedWorldLoop(asyncio.SelectorEventLoop):
             running = [where_it_waits(task.get_coro()) for task in self._tasks if not task.done()]
             told += [f"a task is left running{f' at {place}' if place else ''}" for place in running]
         if Oracle.NO_FUTURE_WAITING in oracles:
-            pending = [made for future, made in self._futures if not future.done() and made is not None]
-            told += [f"a future is left waiting, made at {place_of(made)}" for made in pending]
+            pending = [made for future, made in self._futures if not future.done()]
+            told += [f"a future is left waiting{_made_at(made)}" for made in pending]
         if Oracle.NO_LOST_ERROR in oracles:
             told += [f"nobody has seen an error: {error!r}" for error in map(_unseen, self._tasks) if error]
         return tuple(told)
@@ -253,6 +253,10 @@ class _Polling(selectors.SelectSelector):
                 return ready
         self._idle(timeout)
         return []
+
+
+def _made_at(made: Instruction | None) -> str:
+    return "" if made is None else f", made at {place_of(made)}"
 
 
 async def _turns(number: int) -> None:

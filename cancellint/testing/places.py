@@ -1,5 +1,6 @@
 """Where code waits: the awaits of a suspended coroutine, by file, line and source text."""
 
+import asyncio
 import linecache
 import os
 import site
@@ -43,9 +44,8 @@ Instruction = tuple[types.CodeType, int, int]
 def where_it_runs() -> Instruction | None:
     """Return the innermost instruction of the project's own code that led here."""
     frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(_OWN) and not is_library(file):
+    while frame is not None and frame.f_code not in _BOTTOM:
+        if not frame.f_code.co_filename.startswith(_OWN) and not is_library(frame.f_code.co_filename):
             return frame.f_code, frame.f_lineno, frame.f_lasti
         frame = frame.f_back
     return None
@@ -74,6 +74,8 @@ def is_library(file: str) -> bool:
     return file.startswith(_LIBRARIES) or file.startswith("<frozen")
 
 
+_BOTTOM = (asyncio.BaseEventLoop.run_forever.__code__,)
+"""What is below it on the stack has called the injector."""
 _OWN = str(Path(__file__).parent) + os.sep
 
 

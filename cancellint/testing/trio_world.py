@@ -1,8 +1,8 @@
 """One run of a scenario on trio, or anyio over trio, whose clock advances when nothing else can happen."""
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import outcome
@@ -31,9 +31,25 @@ def run(
     clock = trio.testing.MockClock()
     world = _World(clock, limit, A_MOMENT if sockets else 0.0)
     injection = TrioInjection(world, suspension, moment)
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # as trio's own tools do
-    trio._core._run._r.seed(0)
-    return trio.run(world.main, scenario, injection, clock=clock, instruments=[world])
+    with _always_in_the_same_order():
+        return trio.run(world.main, scenario, injection, clock=clock, instruments=[world])
+
+
+@contextmanager
+def _always_in_the_same_order() -> Iterator[None]:
+    """Trio shuffles what is ready, so that nobody relies on an order; here it does so in the same way always.
+
+    Trio has no public switch for that; what its own test tools and hypothesis use is used here.
+    """
+    scheduler = trio._core._run
+    was_allowed, state = scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r.getstate()
+    scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # declared final, for others
+    scheduler._r.seed(0)
+    try:
+        yield
+    finally:
+        scheduler._ALLOW_DETERMINISTIC_SCHEDULING = was_allowed  # type: ignore[misc]
+        scheduler._r.setstate(state)
 
 
 class TrioInjection(Injection):

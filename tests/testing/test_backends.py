@@ -186,6 +186,14 @@ def test_a_scenario_may_open_a_task_group(backend: Backend) -> None:
     assert any(case.delivered for case in report.cases)
 
 
+def test_the_order_in_which_trio_runs_tasks_elsewhere_is_left_alone() -> None:
+    before = trio._core._run._r.getstate()
+
+    report_of_a_timer(Backend.TRIO)
+
+    assert trio._core._run._r.getstate() == before
+
+
 @pytest.mark.parametrize("backend", Backend)
 def test_the_same_scenario_gives_the_same_report_on_every_backend(backend: Backend) -> None:
     assert str(report_of_a_timer(backend)) == str(report_of_a_timer(backend))
@@ -262,6 +270,12 @@ def test_in_a_running_loop_it_says_what_to_do() -> None:
         asyncio.run(test())
     with pytest.raises(AlreadyRunningError, match="a plain function"):
         trio.run(test)
+
+
+def test_a_trio_of_old_is_asked_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(trio.lowlevel, "in_trio_run")
+
+    assert cancel_at_every_suspension(sleeps).is_safe
 
 
 def test_what_it_says_works() -> None:

@@ -206,6 +206,17 @@ def test_a_future_that_nobody_will_complete_is_told() -> None:
     assert problem.endswith("in Client.ask: asyncio.get_running_loop().create_future()")
 
 
+async def waits_in_a_library() -> None:
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    await asyncio.sleep(1)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+
+def test_a_future_that_only_a_library_has_made_is_told_without_a_place() -> None:
+    assert problems(left_by(waits_in_a_library, Oracle.NO_FUTURE_WAITING)) == {"a future is left waiting"}
+
+
 async def fails_in_the_background() -> None:
     async def fail() -> None:
         raise KeyError("mine")

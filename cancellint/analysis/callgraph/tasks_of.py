@@ -42,8 +42,13 @@ class TasksOf:
             self._entries[key] = frozenset(self._find_entries(key))
         return self._entries[key]
 
-    def _find_entries(self, key: FunctionKey) -> Iterator[FunctionKey]:
-        seen = {key}
+    def comes_only_by(self, key: FunctionKey, way: FunctionKey) -> bool:
+        """Tell whether all that comes to a function comes there by another one."""
+        return not any(True for _ in self._find_entries(key, way))
+
+    def _find_entries(self, key: FunctionKey, past: FunctionKey | None = None) -> Iterator[FunctionKey]:
+        """Yield the entries of a function, but those that come to it by `past`."""
+        seen = {key} if past is None else {key, past}
         waiting = [(key, 0)]
         while waiting:
             current, depth = waiting.pop()

@@ -70,7 +70,7 @@ def _candidates(effects: Effects, facts: Facts, lost: tuple[Lost, ...]) -> Itera
     for block, step in facts.awaits():
         race = facts.effect(step).race
         if race is not None and race.kind is RaceKind.CANCELS_RAISES:
-            yield from _awaited_race(facts, block, step, race.name)
+            yield from _awaited_race(effects, facts, block, step, race.name)
         elif race is not None and race.kind is RaceKind.LEAVES_RUNNING:
             yield from _cancelled_losers(effects, facts, step, race.name, race.operations)
         yield from _callees_races(facts, block, step)
@@ -91,13 +91,22 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
             yield Candidate(enter, race[1] if race else "", one.loss, one.step, one.token, (start,))
 
 
-def _awaited_race(facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
+def _awaited_race(effects: Effects, facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
     """A race that is awaited in place: `await wait_for(...)`."""
     targets = facts.flow.targets(block, ERROR)
+    ended = _awaits_of_ended(effects, facts, step)
     for loss, token in exposed(facts, block, step):
         starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
         if not any(is_needed(facts, loss, token, step, target) for target in targets):
-            yield Candidate(step, name, loss, step, token, starts)
+            loser = Loser(-1, ended, None) if ended else None
+            yield Candidate(step, name, loss, step, token, starts, loser=loser)
+
+
+def _awaits_of_ended(effects: Effects, facts: Facts, race: int) -> frozenset[int]:
+    """Return the awaits of nothing but tasks that the race, or the function itself, has cancelled."""
+    raced = {operation.site for operation in effects.awaited(facts.key, race) if operation.task}
+    ended = raced | {site for _, site in cancelled_tasks(effects, facts.key)}
+    return _awaits_within(effects, facts, ended) - {race}
 
 
 def _cancelled_losers(
@@ -121,13 +130,17 @@ def _cancelled_losers(
 
 
 def _loser(effects: Effects, facts: Facts, site: CallSite, cancelled: set[CallSite], take: Take) -> Loser:
-    awaited = frozenset(
+    awaited = _awaits_within(effects, facts, cancelled)
+    return Loser(site.step if site.function == facts.key else -1, awaited, take)
+
+
+def _awaits_within(effects: Effects, facts: Facts, sites: set[CallSite]) -> frozenset[int]:
+    """Return the awaits that wait for nothing but what these calls have made."""
+    return frozenset(
         step
         for _, step in facts.awaits()
-        if (sites := {operation.site for operation in effects.awaited(facts.key, step)})
-        and sites <= cancelled
+        if (found := {operation.site for operation in effects.awaited(facts.key, step)}) and found <= sites
     )
-    return Loser(site.step if site.function == facts.key else -1, awaited, take)
 
 
 def cancelled_tasks(effects: Effects, key: FunctionKey) -> Iterator[tuple[int, CallSite]]:

@@ -75,12 +75,13 @@ _CUT_SHORT = frozenset({"cancelled_caught", "cancel_called", "expired"})
 class Loser(Struct, frozen=True):
     """A task that has been cancelled: waiting for it reads nothing, making it anew does.
 
-    `made` is the step that calls its coroutine function, `awaited` the steps that wait for it alone.
+    `made` is the step that calls its coroutine function, `take` what that takes then; `awaited` are the steps
+    that wait for it alone.
     """
 
     made: int
     awaited: frozenset[int]
-    take: Take
+    take: Take | None
 
 
 def reads_on(
@@ -197,7 +198,7 @@ class _Search:
 
     def _takes(self, number: int) -> tuple[Take, ...]:
         if self._loser is not None:
-            if number == self._loser.made:
+            if number == self._loser.made and self._loser.take is not None:
                 return (self._loser.take,)
             if number in self._loser.awaited:
                 return ()

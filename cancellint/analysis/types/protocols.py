@@ -60,7 +60,7 @@ class ProtocolUses:
         methods = self._program.methods(receiver.cls, name) if self._program.cls(receiver.cls) else ()
         if methods:
             found = [
-                receiver if self._core.results.returns_receiver(key) else self._special_result(key)
+                receiver if self._core.results.returns_receiver(key) else self._special_result(key, receiver)
                 for key in methods
             ]
             return join(found)
@@ -70,7 +70,7 @@ class ProtocolUses:
                 return self._annotations.library_result(entry.returns, self_operands(receiver))
         return NOTHING
 
-    def _special_result(self, key: FunctionKey) -> Type:
+    def _special_result(self, key: FunctionKey, receiver: Instance) -> Type:
         function = self._program.function(key)
         if function.is_generator and function.is_async:
             return instance("collections.abc.AsyncGenerator", (self._core.read_yielded(key),))
@@ -82,7 +82,8 @@ class ProtocolUses:
                 if function.returns
                 else self._core.read_result(key)
             )
-        return self._core.read_result(key)
+        result = self._core.read_result(key)
+        return self._core.results.made_for(key, (receiver,)) if result == UNKNOWN else result
 
     def library_classes(self, cls: str) -> tuple[str, ...]:
         return self.library_bases(cls) if self._program.cls(cls) else (cls,)
@@ -126,7 +127,7 @@ class ProtocolUses:
         return containers.element(option)
 
     def _next_of(self, iterator: Type, step: str) -> Type:
-        if isinstance(iterator, Instance) and not iterator.args:
+        if isinstance(iterator, Instance) and (not iterator.args or self._program.cls(iterator.cls)):
             item = self.special_method(iterator, step)
             return UNKNOWN if item == NOTHING else item
         return containers.element(iterator)

@@ -1,5 +1,6 @@
 """What project functions return and yield, and what calling them gives."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cancellint.analysis.program import containers
@@ -21,6 +22,7 @@ from cancellint.model import ir
 from cancellint.model.types import (
     CallSite,
     FunctionKey,
+    Instance,
     ProjectFunction,
     Type,
 )
@@ -111,4 +113,34 @@ class Results:
         if self.returns_receiver(called.key):
             receiver = self._core.expression(called.frame, called.receiver)
             return join(instance_of(option) for option in options(receiver))
-        return self._core.read_result(called.key)
+        result = self._core.read_result(called.key)
+        if result != UNKNOWN:
+            return result
+        return self.made_for(called.key, options(self._core.expression(called.frame, called.receiver)))
+
+    def made_for(self, key: FunctionKey, receivers: Iterable[Type]) -> Type:
+        """What a method of some objects gives that is declared to give what their class is generic over."""
+        cls, returns = self._program.class_of(key), self._program.function(key).returns
+        info = None if cls is None or returns is None else self._program.cls(cls)
+        if info is None:
+            return UNKNOWN
+        parameters = [name for base in info.definition.bases for name in _type_parameters(base)]
+        found = [
+            argument
+            for each in receivers
+            if isinstance(each, Instance) and each.cls == cls
+            for name, argument in zip(parameters, each.args, strict=False)
+            if name == returns
+        ]
+        return join(found) if found else UNKNOWN
+
+
+def _type_parameters(base: ir.Expr) -> tuple[ir.Expr, ...]:
+    """What a class is generic over, by one of its bases."""
+    match base:
+        case ir.Item(ir.Name("Generic") | ir.Attr(_, "Generic"), ir.Build("tuple", parameters)):
+            return parameters
+        case ir.Item(ir.Name("Generic") | ir.Attr(_, "Generic"), parameter):
+            return (parameter,)
+        case _:
+            return ()

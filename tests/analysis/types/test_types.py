@@ -1059,3 +1059,28 @@ def test_a_recursive_coroutine_gives_what_its_other_returns_give():
         async def f():
             reveal(await retry(3), "asyncio.Lock")
     """)
+
+
+def test_a_method_of_a_generic_class_gives_what_its_object_is_made_for():
+    expect("""
+        from typing import Generic, TypeVar
+        K = TypeVar("K")
+        V = TypeVar("V")
+        class Channel(Generic[K, V]):
+            def key(self) -> K:
+                return self.find()
+            async def receive(self) -> V:
+                return self.find()
+            def __aiter__(self) -> "Channel[K, V]":
+                return self
+            async def __anext__(self) -> V:
+                return await self.receive()
+        class Own(Channel[int, str]): pass
+        async def f(channel: Channel[int, str], bare: Channel, own: Own):
+            reveal(channel.key(), "int")
+            reveal(await channel.receive(), "str")
+            reveal(await bare.receive(), "?")
+            reveal(await own.receive(), "?")
+            async for each in channel:
+                reveal(each, "str")
+    """)

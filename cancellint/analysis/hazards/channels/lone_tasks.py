@@ -1,6 +1,6 @@
 """Tasks and threads that run by themselves: nobody ends together with them, or is told when they fail."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cancellint.analysis.callgraph.function_uses import FunctionUses, Reference, Use
 from cancellint.analysis.effects.effects import Effects
@@ -76,9 +76,17 @@ class LoneTasks:
         awaited = self._uses.waiting_for(site)
         if awaited < 0:
             return False
-        if site.function != waiting.function:
-            return True
-        return not precedes(self._program.flow(site.function), waiting.step, awaited)
+        flow = self._program.flow(site.function)
+        return not any(precedes(flow, step, awaited) for step in self._waits_in(site.function, waiting))
+
+    def _waits_in(self, key: FunctionKey, waiting: CallSite) -> Iterator[int]:
+        """Yield the steps of a function that come to a wait, by a call or themselves."""
+        if key == waiting.function:
+            yield waiting.step
+            return
+        for reference in self._uses.of(waiting.function):
+            if reference.site.function == key and reference.use is not Use.GIVEN:
+                yield reference.site.step
 
     def may_fail(self, key: FunctionKey, number: int, *, in_thread: bool) -> bool:
         """Tell whether a step may plainly raise an ordinary error."""

@@ -1,16 +1,20 @@
 """What a decorator makes of a function: whether calling it gives a coroutine."""
 
 from cancellint.analysis.effects.effects import Effects
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.program.expressions import decorating
 from cancellint.analysis.program.names import External
 from cancellint.model.ir import Call, Closure, Expr, Function, Name, Op, Temp
-from cancellint.model.types import FunctionKey, ProjectFunction
+from cancellint.model.types import FunctionKey, ProjectCallee, ProjectFunction
+
+DEEPEST_DECORATOR = Limit(3, "helpers that make the wrapper of a decorator for one another")
 
 
 class Decorated:
     """Sees through the decorators of project functions."""
 
     def __init__(self, effects: Effects) -> None:
+        self._effects = effects
         self._program = effects.program
         self._knowledge = effects.operations.knowledge
         self._known: dict[FunctionKey, bool] = {}
@@ -47,24 +51,42 @@ class Decorated:
             case _:
                 return None
 
-    def _returned(self, key: FunctionKey, levels: int) -> FunctionKey | None:
+    def _returned(self, key: FunctionKey, levels: int, depth: int = DEEPEST_DECORATOR) -> FunctionKey | None:
         """Return the nested function that a function returns, so many levels deep."""
         for _ in range(levels):
             function = self._program.function(key)
             returned = set(self._program.scopes(key.module).bindings(key.function).returned)
             if function.is_async or function.is_generator or len(returned) != 1:
                 return None
-            nested = self._nested(key, returned.pop())
+            nested = self._nested(key, returned.pop(), depth)
             if nested is None:
                 return None
             key = nested
         return key
 
-    def _nested(self, key: FunctionKey, value: Expr) -> FunctionKey | None:
+    def _nested(self, key: FunctionKey, value: Expr, depth: int) -> FunctionKey | None:
+        """Return the nested function that a value is, or that a helper gives."""
         if isinstance(value, Name):
             assigned = [each for _, each in self._program.assigned(key, value.id)]
             value = assigned[0] if len(assigned) == 1 else value
-        return FunctionKey(key.module, value.function) if isinstance(value, Closure) else None
+        match value:
+            case Closure(function=function):
+                return FunctionKey(key.module, function)
+            case Temp(step=step) if isinstance(self._program.function(key).steps[step], Call):
+                return self._given_by_helper(key, step, depth)
+            case _:
+                return None
+
+    def _given_by_helper(self, key: FunctionKey, step: int, depth: int) -> FunctionKey | None:
+        if not DEEPEST_DECORATOR.leaves(depth):
+            return None
+        match self._effects.types.callees(key, step):
+            case (ProjectCallee(key=helper, constructs=False),) if not self._program.function(
+                helper
+            ).decorators:
+                return self._returned(helper, 1, depth - 1)
+            case _:
+                return None
 
     def _wrapper_gives(self, key: FunctionKey, gives: bool | None) -> bool | None:
         """Tell what a wrapper gives: a coroutine if it is async, else what it returns of the wrapped one."""

@@ -93,7 +93,7 @@ class Debt(Struct, frozen=True):
     undone: tuple[int, ...] = ()
     """all steps that undo it"""
     is_answered: bool = False
-    """another function undoes it as well, when what is awaited arrives"""
+    """it is a waiter in a table, that goes when it is answered, or stays there as one small entry"""
 
     @property
     def handler(self) -> int:
@@ -590,8 +590,13 @@ class Obligations:
         return Witness(-1, act, Belief.ANSWERED, elsewhere=place)
 
     def _is_answered(self, obligation: Obligation) -> bool:
-        """Tell whether whoever answers a waiter that is registered here takes it out of the table."""
-        return self._registered(obligation) is not None and self._removed_at(obligation) is not None
+        """Tell whether a waiter in a table is one call's own: it goes when it is answered, or harms nobody.
+
+        Where the function itself asks whether there is one already, those who come after wait for it.
+        """
+        if self._registered(obligation) is None:
+            return False
+        return self._removed_at(obligation) is not None or not asks_for(self._facts, obligation.act.subject)
 
     def _registered(self, obligation: Obligation) -> Path | None:
         """Return the waiter that is put into a table under a key for others to answer."""

@@ -44,8 +44,8 @@ class Changing(enum.IntEnum):
     """another task removes something"""
     ADDS = 3
     """another task adds something"""
-    ENDS = 4
-    """another task, where one of the two ends the whole"""
+    SELDOM = 4
+    """another task, but where one of the two ends the whole, or only if two run the loop's own function"""
 
 
 class ChangedIteration(Struct, frozen=True):
@@ -166,8 +166,8 @@ class ChangedIterations:
             return Changing.CALLED
         if not self._tasks.may_interrupt(changer, key):
             return None
-        if self._is_ending(changer) or self._is_ending(key):
-            return Changing.ENDS
+        if self._is_ending(changer) or self._is_ending(key) or self._tasks.comes_only_by(changer, key):
+            return Changing.SELDOM
         return Changing.REMOVES if change.removes else Changing.ADDS
 
     def _is_ending(self, key: FunctionKey) -> bool:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import ENTRY, NORMAL
 from cancellint.analysis.engine.limits import Limit
-from cancellint.analysis.engine.reachability import after_step, may_follow, reachable
+from cancellint.analysis.engine.reachability import after_step, may_follow, reachable, reaches
 from cancellint.analysis.flow.cancellation_paths import only_fails
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.flow.held_locks import HeldLocks
@@ -28,6 +28,7 @@ from cancellint.model.ir import (
     Leaves,
     Name,
     Op,
+    Return,
     Temp,
 )
 from cancellint.model.knowledge import Role
@@ -135,6 +136,8 @@ class ChecksThenActs:
             others = [each.to for each in block.edges if each is not edge and each.to >= 0]
             if any(only_fails(facts, other) for other in others):
                 continue  # it is no question whether to do it, but whether one may
+            if any(self._is_done_anyway(facts, number, other, edge.to, name) for other in others):
+                continue  # nor is it one where it is done either way
             inside = facts.flow.dominance.dominated(edge.to)
             for awaited in sorted(suspending):
                 if facts.flow.block_of(awaited) not in inside or held.is_locked(awaited):
@@ -146,6 +149,18 @@ class ChecksThenActs:
                 if written is not None and harm is not None:
                     return CheckThenAct(max(block.first, block.last - 1), name, awaited, written, harm)
         return None
+
+    def _is_done_anyway(self, facts: Facts, test: int, other: int, here: int, name: str) -> bool:
+        """Tell whether an attribute is given a new value where a test has come out the other way, too."""
+        if reaches(facts.flow, other, here, NORMAL, avoiding=(test,)):
+            return True
+        target = Attr(Name(facts.function.params[0].name), name)
+        return any(
+            isinstance(step := facts.function.steps[number], Assign)
+            and step.target == target
+            and not isinstance(step.value, Const)
+            for number in facts.flow.steps_of(facts.flow.dominance.dominated(other))
+        )
 
     # ----------------------------------------------------------------- the write
 
@@ -229,7 +244,7 @@ class ChecksThenActs:
         return own is not None and any(
             isinstance(step, Assign)
             and _is_attribute(step.target, own)
-            and comes_from(facts, step.value, awaited)
+            and comes_from(facts, step.value, awaited, told=False)
             for step in facts.function.steps
         )
 
@@ -262,17 +277,25 @@ class ChecksThenActs:
         """Tell whether an await opens something that somebody has to close."""
         for operation in self._effects.awaited(key, awaited):
             if isinstance(operation.callee, ProjectCallee):
-                if DEEPEST.leaves(depth) and any(
-                    self._opens(operation.callee.key, number, depth - 1)
-                    for number, step in enumerate(self._program.function(operation.callee.key).steps)
-                    if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION
-                ):
+                if DEEPEST.leaves(depth) and self._hands_out(operation.callee.key, depth - 1):
                     return True
                 continue
             known = self._effects.operations.known(operation.callee)
             if known is not None and Role.ACQUIRES in known.entry.roles and known.entry.of == "result":
                 return True
         return False
+
+    def _hands_out(self, key: FunctionKey, depth: int) -> bool:
+        """Tell whether a function returns what it opens, or keeps it in its object."""
+        facts = self._facts_of(key)
+        returned = [step.value for step in facts.function.steps if isinstance(step, Return)]
+        return any(
+            self._opens(key, number, depth)
+            for number, step in enumerate(facts.function.steps)
+            if isinstance(step, Await) and step.kind is AwaitKind.EXPRESSION
+            if self._is_kept(facts, number)
+            or any(comes_from(facts, value, number, told=False) for value in returned)
+        )
 
 
 def _is_attribute(part: Expr, own: Name) -> TypeGuard[Attr]:

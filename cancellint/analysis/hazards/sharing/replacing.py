@@ -79,8 +79,8 @@ def given(facts: Facts, awaited: int) -> Iterator[Expr]:
         yield read.value if isinstance(read, Load) else value
 
 
-def comes_from(facts: Facts, value: Expr, awaited: int) -> bool:
-    """Tell whether a value is made of what an await has given."""
+def comes_from(facts: Facts, value: Expr, awaited: int, *, told: bool = True) -> bool:
+    """Tell whether a value is made of what an await has given, or with `told`, of what that tells."""
     waiting: list[tuple[Expr, int]] = [(value, _DEEPEST)]
     while waiting:
         current, depth = waiting.pop()
@@ -88,17 +88,17 @@ def comes_from(facts: Facts, value: Expr, awaited: int) -> bool:
             if part == Temp(awaited):
                 return True
             if _DEEPEST.leaves(depth):
-                waiting.extend((each, depth - 1) for each in _made_of(facts, part))
+                waiting.extend((each, depth - 1) for each in _made_of(facts, part, told=told))
     return False
 
 
-def _made_of(facts: Facts, part: Expr) -> tuple[Expr, ...]:
+def _made_of(facts: Facts, part: Expr, *, told: bool = True) -> tuple[Expr, ...]:
     if isinstance(part, Name):
         bound = facts.frame.value_of(part.id)
         return () if bound is None else (bound,)
     match facts.function.steps[part.step] if isinstance(part, Temp) else None:
         case Call(func=func, args=args):
-            return (func, *args)
+            return (func, *args) if told else args
         case Await(value=value):
             return (value,)
         case _:

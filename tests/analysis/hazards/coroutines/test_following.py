@@ -72,6 +72,13 @@ def named(name):
         return wrapper
     return decorator
 
+def by_helper(function):
+    return in_thread(function)
+
+@by_helper
+def threaded_too(number):
+    return number
+
 @in_thread
 def threaded(number):
     return number
@@ -157,6 +164,7 @@ def confidences(body: str, head: str = "async def f(given, wanted, queue: asynci
         "helper(1)",
         "service = Service()\nservice.start()",
         "threaded(1)",
+        "threaded_too(1)",
         "counting(1)",
         "renamed(1)",
         "atexit.register(work)",
