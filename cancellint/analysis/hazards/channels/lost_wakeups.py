@@ -239,14 +239,8 @@ class LostWakeups:
                 for number, step in enumerate(facts.function.steps)
                 if may_follow(facts.flow, wait, number, NORMAL) and _takes(step, tested)
             ]
-            yield LostWakeup(
-                Losing.UNCHECKED,
-                wait,
-                condition,
-                wait,
-                CallSite(key, taken[0] if taken else wait),
-                is_taken=bool(taken),
-            )
+            other = CallSite(key, taken[0] if taken else wait)
+            yield LostWakeup(Losing.UNCHECKED, wait, condition, wait, other, is_taken=bool(taken))
 
     # ----------------------------------------------------------------- signals
 
