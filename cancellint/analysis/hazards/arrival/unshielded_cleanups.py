@@ -136,7 +136,9 @@ class UnshieldedCleanups:
     def _makes_shield(self, key: FunctionKey, manager: Expr) -> bool:
         """Tell whether a manager is of a class of the project that has a shielding scope of its own."""
         classes = [
-            each.cls for each in options(self._effects.types.of(key, manager)) if isinstance(each, Instance)
+            each.cls
+            for each in options(self._effects.types.of(key, manager))
+            if isinstance(each, Instance) and self._program.cls(each.cls) is not None
         ]
         methods = [
             method for cls in classes for name in _BEGINNING for method in self._program.methods(cls, name)
