@@ -53,6 +53,7 @@ from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
 from cancellint.analysis.hazards.queues.spawn_loops import SpawnLoops
 from cancellint.analysis.hazards.queues.spawned_messages import SpawnedMessages
+from cancellint.analysis.hazards.queues.undrained_writes import UndrainedWrites
 from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
 from cancellint.analysis.hazards.sharing.late_counts import LateCount, late_counts
@@ -329,6 +330,11 @@ class Project:
     def spawned_messages(self) -> SpawnedMessages:
         """Messages that are worked on by a task each, to the harm of their order."""
         return SpawnedMessages(self.spawn_loops, self.facts_of)
+
+    @cached_property
+    def undrained_writes(self) -> UndrainedWrites:
+        """Loops that write to streams without ever waiting for them."""
+        return UndrainedWrites(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def lost_wakeups(self) -> LostWakeups:

@@ -238,6 +238,8 @@ class Entry(_Table, frozen=True):
     (`start_soon`) starts that call as a task"""
     plainly: str | None = None
     """a callable that it calls, now or later, as a plain function: a coroutine that this gives is dropped"""
+    drained_by: str | None = None
+    """of what sends without waiting: the method of the same object that waits until there is room again"""
     keeps_kind: bool = False
     """of a decorator: it makes a coroutine function of a coroutine function, a plain one of a plain one"""
     true_of: Literal["awaitables", "coroutine functions"] | None = None
