@@ -25,6 +25,7 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.full_queues import FullQueues
 from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
@@ -335,6 +336,11 @@ class Project:
     def undrained_writes(self) -> UndrainedWrites:
         """Loops that write to streams without ever waiting for them."""
         return UndrainedWrites(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def full_queues(self) -> FullQueues:
+        """Items that a full queue does not take, and what becomes of that."""
+        return FullQueues(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def lost_wakeups(self) -> LostWakeups:

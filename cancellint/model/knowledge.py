@@ -223,6 +223,8 @@ class Entry(_Table, frozen=True):
     """of what makes a queue: the operand that limits it"""
     unbounded: tuple[str, ...] = ()
     """what means no limit there: literals' texts, names of constants, `absent`"""
+    full: str | None = None
+    """of what puts into a queue without waiting: the exception that it raises where there is no room"""
     weak: bool = False
     """of a class of containers: what it holds goes when nobody else holds it"""
     collected: bool = False
