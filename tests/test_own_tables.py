@@ -74,7 +74,7 @@ LOOP = """
     ("made", "found"),
     [
         ("asyncio.Queue()", [("CAN301", Confidence.LIKELY)]),
-        ("asyncio.Queue(10)", []),
+        ("asyncio.Queue(10)", [("CAN304", Confidence.LIKELY)]),
         ("broker.Box()", [("CAN301", Confidence.LIKELY)]),
         ("broker.Box(limit=broker.FOREVER)", [("CAN301", Confidence.LIKELY)]),
         ("broker.Box(10)", []),

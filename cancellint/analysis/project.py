@@ -25,6 +25,7 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.channels.full_queues import FullQueues
 from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
@@ -53,6 +54,7 @@ from cancellint.analysis.hazards.promises.refutations import Refutations
 from cancellint.analysis.hazards.queues.backlogs import Backlogs
 from cancellint.analysis.hazards.queues.spawn_loops import SpawnLoops
 from cancellint.analysis.hazards.queues.spawned_messages import SpawnedMessages
+from cancellint.analysis.hazards.queues.undrained_writes import UndrainedWrites
 from cancellint.analysis.hazards.sharing.changed_iterations import ChangedIterations
 from cancellint.analysis.hazards.sharing.check_then_act import ChecksThenActs
 from cancellint.analysis.hazards.sharing.late_counts import LateCount, late_counts
@@ -329,6 +331,16 @@ class Project:
     def spawned_messages(self) -> SpawnedMessages:
         """Messages that are worked on by a task each, to the harm of their order."""
         return SpawnedMessages(self.spawn_loops, self.facts_of)
+
+    @cached_property
+    def undrained_writes(self) -> UndrainedWrites:
+        """Loops that write to streams without ever waiting for them."""
+        return UndrainedWrites(self.effects, self.uses, self.facts_of)
+
+    @cached_property
+    def full_queues(self) -> FullQueues:
+        """Items that a full queue does not take, and what becomes of that."""
+        return FullQueues(self.effects, self.uses, self.facts_of)
 
     @cached_property
     def lost_wakeups(self) -> LostWakeups:

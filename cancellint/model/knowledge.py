@@ -223,6 +223,8 @@ class Entry(_Table, frozen=True):
     """of what makes a queue: the operand that limits it"""
     unbounded: tuple[str, ...] = ()
     """what means no limit there: literals' texts, names of constants, `absent`"""
+    full: str | None = None
+    """of what puts into a queue without waiting: the exception that it raises where there is no room"""
     weak: bool = False
     """of a class of containers: what it holds goes when nobody else holds it"""
     collected: bool = False
@@ -238,6 +240,8 @@ class Entry(_Table, frozen=True):
     (`start_soon`) starts that call as a task"""
     plainly: str | None = None
     """a callable that it calls, now or later, as a plain function: a coroutine that this gives is dropped"""
+    drained_by: str | None = None
+    """of what sends without waiting: the method of the same object that waits until there is room again"""
     keeps_kind: bool = False
     """of a decorator: it makes a coroutine function of a coroutine function, a plain one of a plain one"""
     true_of: Literal["awaitables", "coroutine functions"] | None = None

@@ -38,6 +38,14 @@ class Queues:
             return not is_bounded(entry, step)
         return _ABSENT in entry.unbounded  # a factory is called with nothing
 
+    def limit(self, made_at: CallSite) -> Expr | None:
+        """Return what limits a queue that is made by a call, None where nothing does or nobody knows."""
+        step = self._program.function(made_at.function).steps[made_at.step] if made_at.step >= 0 else None
+        entry = self.constructor(made_at.function, step) if isinstance(step, Call) else None
+        if not isinstance(step, Call) or entry is None or entry.queue is None or entry.bound is None:
+            return None
+        return argument(entry, entry.bound, step.args, step.keywords) if is_bounded(entry, step) else None
+
     def constructor(self, key: FunctionKey, call: Call) -> Entry | None:
         """Return what the tables say of what a call makes."""
         func = call.func.base if isinstance(call.func, Item) else call.func
