@@ -25,6 +25,7 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.blocking.busy_waits import BusyWaits
 from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
 from cancellint.analysis.hazards.channels.queue_steps import QueueSteps
@@ -354,6 +355,11 @@ class Project:
     def blocking_calls(self) -> BlockingCalls:
         """Calls of coroutines that block the event loop."""
         return BlockingCalls(self.effects, self.uses, self.exposure)
+
+    @cached_property
+    def busy_waits(self) -> BusyWaits:
+        """Loops that look again and again at what somebody could tell them."""
+        return BusyWaits(self.effects)
 
     @cached_property
     def second_callers(self) -> SecondCallers:
