@@ -34,6 +34,7 @@ from cancellint.analysis.hazards.channels.uncounted_jobs import UncountedJobs
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
 from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
+from cancellint.analysis.hazards.exchanges.unlimited_replies import UnlimitedReplies
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.leaders import Leaders
@@ -355,6 +356,11 @@ class Project:
     def blocking_calls(self) -> BlockingCalls:
         """Calls of coroutines that block the event loop."""
         return BlockingCalls(self.effects, self.uses, self.exposure)
+
+    @cached_property
+    def unlimited_replies(self) -> UnlimitedReplies:
+        """Replies that nobody gives up waiting for."""
+        return UnlimitedReplies(self.facts_of, self.uses, self.cancellers)
 
     @cached_property
     def busy_waits(self) -> BusyWaits:
