@@ -57,13 +57,14 @@ class Workspace:
             collect()
         return merged(reports, paths, (each for one in found for each in one.configurations.warnings()))
 
-    def examined(self) -> tuple[Examined, ...]:
-        """What there is in each project of all paths, with the project as it was analysed.
+    def examined(self, asked: Sequence[Path] = ()) -> tuple[Examined, ...]:
+        """What there is in each project of these files, or of all paths, with the project as it was analysed.
 
         Raises what a check raises, and what the checkpoint does, which is called again and again meanwhile.
         """
         analyses = self._analyses()
-        found = tuple(self._examined(projects(self._order.paths, self._order.settings)))
+        paths = tuple(map(absolute, asked)) or self._order.paths
+        found = tuple(self._examined(projects(paths, self._order.settings)))
         if self._analyses() != analyses:
             collect()
         return found

@@ -92,8 +92,8 @@ def _run_command() -> int:
         return complain("there is not enough memory")
     except click.Abort:
         return _tell_interrupted()
-    except SystemExit:  # click ends where nobody reads what it prints, with the code that means findings
-        return TROUBLE
+    except SystemExit as end:  # of completion; or nobody reads what is printed, with the code for findings
+        return CLEAN if not end.code else TROUBLE
     return code if isinstance(code, int) else CLEAN
 
 

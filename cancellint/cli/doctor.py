@@ -17,7 +17,7 @@ from cancellint.mistakes import Mistake
 from cancellint.printable import no_commands, printable
 from cancellint.resources import compiled_knowledge, rule_pages, rules_folder
 
-DEPENDENCIES = ("click", "libcst", "msgspec", "packaging", "pathspec", "rich")
+DEPENDENCIES = ("click", "libcst", "msgspec", "packaging", "pathspec", "platformdirs", "pygls", "rich")
 SHOWN_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "TERM", "PAGER", "PYTHONIOENCODING", "CI")
 
 

@@ -21,7 +21,7 @@ def orphaned_shield(subject: Subject) -> Iterator[RawFinding]:
         raw = RawFinding(
             at=subject.site(found.awaited),
             message=f"if this await is cancelled, `{found.runs}` goes on {_without(subject, found)}",
-            confidence=Confidence.POSSIBLE if found.footing is Footing.REFERENCE else Confidence.LIKELY,
+            confidence=Confidence.LIKELY if found.footing is Footing.RESOURCE else Confidence.POSSIBLE,
             notes=tuple(_notes(subject, found)),
             help=_CURES[found.footing],
         )

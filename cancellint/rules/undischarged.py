@@ -25,8 +25,8 @@ def undischarged(
     )
     found = subject.cancelled(found, debt.act.subject, debt.taken, debt.cancelled)
     if debt.is_answered:
-        in_time = subject.project.cancellers.times_out(subject.function)
-        if not in_time and found.canceller is not Canceller.RACE:
+        in_time = subject.project.cancellers.times_out(subject.function) or found.canceller is Canceller.RACE
+        if not debt.awaits_answer or not in_time:
             # the answer takes it out after all, unless there is none: that is what a timeout is for
             return structs.replace(found, confidence=Confidence.POSSIBLE)
     return found

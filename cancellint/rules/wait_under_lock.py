@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from cancellint.analysis.explain.written import written
 from cancellint.analysis.hazards.locks.lock_waits import LockWait
-from cancellint.model.finding import RawFinding, Severity, SiteNote
+from cancellint.model.finding import Confidence, RawFinding, Severity, SiteNote
 from cancellint.model.ir import Attr, Await, Call, Temp
 from cancellint.model.types import CallSite, site_of
 from cancellint.rules.rule import Subject, rule
@@ -22,7 +22,8 @@ def wait_under_lock(subject: Subject) -> Iterator[RawFinding]:
         yield RawFinding(
             at=subject.site(found.step),
             message=_message(subject, found),
-            confidence=found.confidence,
+            # the others may not come meanwhile
+            confidence=Confidence.POSSIBLE if found.others else found.confidence,
             notes=tuple(_notes(subject, found)),
             help="release the lock before the wait, and take it again for what comes",
             severity=None if found.ending else Severity.WARNING,

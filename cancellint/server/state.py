@@ -1,6 +1,6 @@
 """What the server knows at a time: the last analysis, and what it has told of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -43,3 +43,16 @@ NOTHING = Known()
 def known(examined: tuple[Examined, ...]) -> Known:
     """What an analysis has found."""
     return Known(examined, by_file([each.report for each in examined]), dict(texts_of(examined)))
+
+
+def with_files(before: Known, files: Collection[Path], examined: tuple[Examined, ...]) -> Known:
+    """What is known once some files have been looked at: of all others, what was known before."""
+    part = known(examined)
+    others = tuple(each for each in before.examined if not _files(each) & _files(*examined))
+    told = {path: each for path, each in before.told.items() if path not in files}
+    told |= {path: part.told[path] for path in files if path in part.told}
+    return Known((*others, *examined), told, {**before.texts, **part.texts})
+
+
+def _files(*examined: Examined) -> set[Path]:
+    return {source.path for each in examined for source in each.reading.sources.values()}

@@ -14,7 +14,7 @@ from cancellint.selection import catalogue
 ROOT = Path(__file__).resolve().parents[2]
 README = "README.md"
 FIRST = {
-    "Begin": [README, "docs/why.md", "docs/coming-from.md"],
+    "Begin": [README, "docs/why.md", "docs/coming-from.md", "docs/compare.md"],
     "Use": [
         *("docs/ci.md", "docs/editors.md", "docs/reports.md"),
         *("docs/api.md", "docs/own-rules.md", "docs/runtime.md"),

@@ -17,7 +17,7 @@ from cancellint.selection import catalogue
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMES = {"light": "default", "dark": "slate"}
 PHONE = {"width": 390, "height": 844}
-PAGES = ("", "docs/why/", "docs/coming-from/", "rules/unsafe-await-in-race/")
+PAGES = ("", "docs/why/", "docs/coming-from/", "docs/compare/", "rules/unsafe-await-in-race/")
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

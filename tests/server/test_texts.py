@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cancellint.api import check
+from cancellint.server.state import known, with_files
 from cancellint.server.texts import encoded
 from cancellint.workspace import Workspace
 from tests.server.test_session import CLIENT, HARMLESS, LOCKS
@@ -82,3 +83,20 @@ def test_what_is_held_is_what_a_run_of_its_own_finds(project: Path) -> None:
 )
 def test_a_text_is_encoded_as_it_says_of_itself(text: str, data: bytes) -> None:
     assert encoded(text) == data
+
+
+def test_looking_at_some_files_leaves_what_is_known_of_others(project: Path) -> None:
+    (project / "other.py").write_text(CLIENT, encoding="utf-8")
+    held = Workspace((project,))
+    before = known(held.examined())
+    client, other = project / "client.py", project / "other.py"
+
+    held.update(client, b"x = 1\n")
+    after = with_files(before, [client], held.examined([client]))
+
+    assert [len(before.of(path)) for path in (client, other)] == [1, 1]
+    assert [len(after.of(path)) for path in (client, other)] == [0, 1]
+    assert after.is_of(client, "x = 1\n")
+    assert after.is_of(other, CLIENT)
+    assert len(after.examined) == 1
+    assert known(held.examined()).told.keys() == after.told.keys()

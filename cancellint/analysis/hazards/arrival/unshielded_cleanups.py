@@ -8,6 +8,7 @@ from msgspec import Struct
 from cancellint.analysis.effects.acts import UNDOES
 from cancellint.analysis.effects.effects import Effects
 from cancellint.analysis.engine.graph import NORMAL
+from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.reachability import after_step, leads_to
 from cancellint.analysis.flow.cancellation_paths import cancellation_path, unshielded_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
@@ -17,8 +18,12 @@ from cancellint.model.ir import Assign, Attr, Await, AwaitKind, Call, Catch, Con
 from cancellint.model.knowledge import Role, SourceKind
 from cancellint.model.types import CallSite, FunctionKey, Instance, LibraryCallee
 
+DEEPEST = Limit(3, "calls between a cleanup and the library that it waits by")
+
 _SHIELD = ("shield", Const("bool", "True"))
 """How a scope is told to shield its body, also by those who wrap one."""
+_BEGINNING = ("__init__", "__enter__", "__aenter__")
+"""Where a manager makes what it enters."""
 
 
 class UnshieldedCleanup(Struct, frozen=True):
@@ -41,6 +46,7 @@ class UnshieldedCleanups:
         self._effects = effects
         self._program = effects.program
         self._facts_of = facts_of
+        self._level: dict[FunctionKey, bool] = {}
 
     def of(self, key: FunctionKey) -> Iterator[UnshieldedCleanup]:
         """Yield the waits of a coroutine's cleanups that are not shielded, each once."""
@@ -53,10 +59,13 @@ class UnshieldedCleanups:
         facts = self._facts_of(key)
         awaits = facts.awaits()
         told: set[int] = set()
-        for block, awaited in awaits if self._is_level(facts) else ():
+        own = self._is_level(key)
+        for block, awaited in awaits:
             path = cancellation_path(facts, block)
             for step in path.steps if path is not None else ():
                 if step in told or not self._waits_unshielded(facts, step):
+                    continue
+                if not own and not self._waits_by_level(key, step):
                     continue
                 told.add(step)
                 skipped = self._skipped(facts, step, frozenset(path.steps if path is not None else ()))
@@ -77,13 +86,31 @@ class UnshieldedCleanups:
             if (entry := knowledge.entry(name)) is not None and entry.level
         )
 
-    def _is_level(self, facts: Facts) -> bool:
+    def _is_level(self, key: FunctionKey) -> bool:
         """Tell whether a coroutine waits by one of these libraries, or has a scope of theirs."""
+        if key not in self._level:
+            self._level[key] = any(
+                isinstance(callee, LibraryCallee) and callee.name.partition(".")[0] in self._libraries
+                for number, step in enumerate(self._program.function(key).steps)
+                if isinstance(step, Call)
+                for callee in self._effects.types.callees(key, number)
+            )
+        return self._level[key]
+
+    def _waits_by_level(self, key: FunctionKey, step: int, depth: int = DEEPEST) -> bool:
+        """Tell whether what a wait calls waits by one of these libraries in the end: a lock of one's own."""
         return any(
-            isinstance(callee, LibraryCallee) and callee.name.partition(".")[0] in self._libraries
-            for number, step in enumerate(facts.function.steps)
-            if isinstance(step, Call)
-            for callee in self._effects.types.callees(facts.key, number)
+            self._is_level(callee)
+            or (
+                DEEPEST.leaves(depth)
+                and any(
+                    self._waits_by_level(callee, number, depth - 1)
+                    for number, each in enumerate(self._program.function(callee).steps)
+                    if isinstance(each, Await)
+                )
+            )
+            for callee in self._effects.callees(key, step)
+            if self._program.function(callee).is_async
         )
 
     # ----------------------------------------------------------------- what is not done
@@ -102,8 +129,24 @@ class UnshieldedCleanups:
         return any(known is not None and Role.SHIELDS in known.entry.roles for known in found) or any(
             isinstance(manager, Temp)
             and isinstance(made := facts.function.steps[manager.step], Call)
-            and _SHIELD in made.keywords
+            and (_SHIELD in made.keywords or self._makes_shield(facts.key, manager))
             for manager in managers
+        )
+
+    def _makes_shield(self, key: FunctionKey, manager: Expr) -> bool:
+        """Tell whether a manager is of a class of the project that has a shielding scope of its own."""
+        classes = [
+            each.cls
+            for each in options(self._effects.types.of(key, manager))
+            if isinstance(each, Instance) and self._program.cls(each.cls) is not None
+        ]
+        methods = [
+            method for cls in classes for name in _BEGINNING for method in self._program.methods(cls, name)
+        ]
+        return any(
+            isinstance(step, Call) and _SHIELD in step.keywords
+            for method in methods
+            for step in self._program.function(method).steps
         )
 
     def _skipped(self, facts: Facts, cleanup: int, path: frozenset[int]) -> CallSite | None:

@@ -95,6 +95,9 @@ class Debt(Struct, frozen=True):
     is_answered: bool = False
     """it is a waiter in a table, that goes when it is answered, or stays there as one small entry"""
 
+    awaits_answer: bool = False
+    """the await that is cancelled is the one of the answer"""
+
     @property
     def handler(self) -> int:
         """The `except` that undoes it for ordinary errors only, -1 where there is none."""
@@ -361,10 +364,11 @@ class Obligations:
     def _debt_at(
         self, obligation: Obligation, block: int, await_: int, elsewhere: Witness | None
     ) -> Debt | None:
+        answered = self._answered(obligation, await_)
         found = (
             self._witness(obligation, block),
             elsewhere,
-            self._answered(obligation, await_),
+            answered,
             self._given_back_by_counterpart(obligation),
         )
         if not self._would_put_back(obligation, block):
@@ -397,6 +401,7 @@ class Obligations:
             confidence,
             undone,
             is_answered=self._is_answered(obligation),
+            awaits_answer=answered is not None,
         )
 
     def _would_put_back(self, obligation: Obligation, block: int) -> bool:
