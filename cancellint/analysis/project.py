@@ -25,6 +25,7 @@ from cancellint.analysis.hazards.arrival.scoped_yields import ScopedYields
 from cancellint.analysis.hazards.arrival.swallowed_cancellations import SwallowedCancellations
 from cancellint.analysis.hazards.arrival.unshielded_cleanups import UnshieldedCleanups
 from cancellint.analysis.hazards.blocking.blocking_calls import BlockingCalls
+from cancellint.analysis.hazards.blocking.busy_waits import BusyWaits
 from cancellint.analysis.hazards.channels.full_queues import FullQueues
 from cancellint.analysis.hazards.channels.lone_tasks import LoneTasks
 from cancellint.analysis.hazards.channels.lost_wakeups import LostWakeups
@@ -34,6 +35,7 @@ from cancellint.analysis.hazards.channels.uncounted_jobs import UncountedJobs
 from cancellint.analysis.hazards.channels.unended_queues import UnendedQueues
 from cancellint.analysis.hazards.coroutines.dropped_coroutines import DroppedCoroutines
 from cancellint.analysis.hazards.exchanges.torn_exchanges import TornExchanges
+from cancellint.analysis.hazards.exchanges.unlimited_replies import UnlimitedReplies
 from cancellint.analysis.hazards.futures.abandoned_futures import AbandonedFutures
 from cancellint.analysis.hazards.futures.futures import EVENTS, Futures
 from cancellint.analysis.hazards.futures.leaders import Leaders
@@ -366,6 +368,16 @@ class Project:
     def blocking_calls(self) -> BlockingCalls:
         """Calls of coroutines that block the event loop."""
         return BlockingCalls(self.effects, self.uses, self.exposure)
+
+    @cached_property
+    def unlimited_replies(self) -> UnlimitedReplies:
+        """Replies that nobody gives up waiting for."""
+        return UnlimitedReplies(self.facts_of, self.uses, self.cancellers)
+
+    @cached_property
+    def busy_waits(self) -> BusyWaits:
+        """Loops that look again and again at what somebody could tell them."""
+        return BusyWaits(self.effects)
 
     @cached_property
     def second_callers(self) -> SecondCallers:

@@ -211,6 +211,12 @@ class Entry(_Table, frozen=True):
     """it may raise an ordinary exception, be it that of what it waits for"""
     stalls: bool = False
     """of what blocks the thread: for as long as somebody else takes, be it a peer, a process or a thread"""
+    duration: str | None = None
+    """of what waits for nothing but time: the operand that says how long"""
+    until_true: str | None = None
+    """of a question: the method that waits until the answer is yes; `await` where the object itself does"""
+    until_false: str | None = None
+    """the same until the answer is no"""
     holds: Literal["loop", "self"] | None = None
     """of what waits: who refers to the task that waits until it goes on, the event loop or the receiver"""
     of: str = "self"

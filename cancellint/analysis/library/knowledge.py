@@ -523,6 +523,7 @@ _OPERAND_KEYS = (
     "bound",
     "permits",
     "guards",
+    "duration",
 )
 _DEFAULT_ERROR = Entry().raises
 _EXAMPLE_OPERANDS = ("self", "result", "result.0", "args", "item", "body", "arg:0", "arg:name")
@@ -595,6 +596,7 @@ def _problems(name: str, entry: Entry) -> Iterator[tuple[str, str]]:
         entry.bound,
         entry.permits,
         entry.guards,
+        entry.duration,
     )
     for key, operand in zip(_OPERAND_KEYS, operands, strict=True):
         if operand is not None and (problem := _operand_problem(operand, entry.params)):
