@@ -79,7 +79,8 @@ def assert_safe(
     assert_harmless(done.stderr, ())
 
 
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;(https://[\w./-]+/rules/[\w-]+/)?\x1b\\")
+"""Colours, and links to the pages of our own rules."""
 
 
 def assert_harmless(printed: bytes, commands: Sequence[str], *, colours: bool = False) -> None:

@@ -23,9 +23,9 @@ def installed() -> str | None:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    """A running browser."""
+    """A running browser, for no longer than one module: its driver keeps an event loop running meanwhile."""
     if not IN_CI:
         pytest.importorskip("playwright.sync_api", reason="needs playwright")
     from playwright.sync_api import sync_playwright

@@ -58,6 +58,8 @@ class LoneTasks:
         """Return what makes a task, or a call in a thread, of what a step refers to."""
         site = reference.site
         steps = self._program.function(site.function).steps
+        if not isinstance(steps[site.step], Call):
+            return None  # it is iterated over, or entered, which starts nothing
         calls: Iterable[int] = (site.step,)
         if reference.use is Use.CALLED:
             calls = [

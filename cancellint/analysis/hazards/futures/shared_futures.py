@@ -1,7 +1,7 @@
 """Futures and tasks that several callers wait for, so that cancelling one of them cancels it for all."""
 
 import enum
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from cancellint.analysis.callgraph.exposure import Exposure
 from cancellint.analysis.callgraph.homes import Home
 from cancellint.analysis.effects.effects import FUTURE
-from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NORMAL, NOT_CANCELLED, ControlFlow
+from cancellint.analysis.engine.graph import CANCELLED, ENTRY, NORMAL, NOT_CANCELLED
 from cancellint.analysis.engine.limits import Limit
 from cancellint.analysis.engine.path_search import Halt, Outcome, PathPoint, PathSearch
 from cancellint.analysis.engine.reachability import after_block, behind, leads_to, may_follow, reaches
@@ -29,8 +29,6 @@ from cancellint.model.ir import (
     Attr,
     Await,
     AwaitKind,
-    Block,
-    Build,
     Call,
     Const,
     Delete,
@@ -163,44 +161,24 @@ class SharedFutures:
         for block in flow.blocks:
             match block.test:
                 case Op(op="in", operands=(asked, container)) if asked == future:
-                    through = self._lead_to(flow, block, Leaves.TRUE, number)
+                    found = (edge.to for edge in block.edges if edge.leaves is Leaves.TRUE)
+                    through = any(flow.dominance.dominates(to, flow.block_of(number)) for to in found)
                     if through and self._has_the_done(key, container):
-                        return True
-                case Op(op="in", operands=(asked, container)) if self._lead_to(
-                    flow, block, Leaves.FALSE, number
-                ):
-                    if self._has_the_done(key, container, of={asked, future}):
                         return True
                 case _:
                     pass
         return False
 
-    def _lead_to(self, flow: ControlFlow, block: Block, leaves: Leaves, number: int) -> bool:
-        """Tell whether a step is come to only by one outcome of a block's test."""
-        found = (edge.to for edge in block.edges if edge.leaves is leaves)
-        return any(flow.dominance.dominates(to, flow.block_of(number)) for to in found)
-
-    def _has_the_done(self, key: FunctionKey, container: Expr, of: Set[Expr] = frozenset()) -> bool:
-        """Tell whether a variable has the first of what a wait for several gives, for just those in `of`."""
+    def _has_the_done(self, key: FunctionKey, container: Expr) -> bool:
+        """Tell whether a variable has the first of what a wait for several gives."""
         steps = self._program.function(key).steps
         return any(
             self._leaves_the_rest_running(key, steps[each.value.value.step])
-            and (not of or self._waits_for(key, steps[each.value.value.step], of))
             for each in steps
             if isinstance(each, Assign) and each.target == container
             if isinstance(each.value, Element) and each.value.index == 0
             if isinstance(each.value.value, Temp)
         )
-
-    def _waits_for(self, key: FunctionKey, step: Step, these: Set[Expr]) -> bool:
-        """Tell whether a wait is for just these, all written out."""
-        made = step.value if isinstance(step, Await) else None
-        call = self._program.function(key).steps[made.step] if isinstance(made, Temp) else None
-        match call:
-            case Call(args=(Build(items=items), *_)):
-                return set(items) == these
-            case _:
-                return False
 
     def _leaves_the_rest_running(self, key: FunctionKey, step: Step) -> bool:
         if not isinstance(step, Await) or not isinstance(step.value, Temp):
