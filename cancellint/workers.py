@@ -20,6 +20,9 @@ _LENGTH = struct.Struct("<Q")
 _READY: Final = b"ready"
 """The first answer of every worker."""
 
+CRAMPED: Final = 1_000_000_000
+"""Bytes of address space with which a process does all the work itself."""
+
 _BOOT = "import sys; count = int(sys.argv[1]); function = sys.argv[2]; sys.path[:] = sys.argv[3:3 + count]; "
 _BOOT += "from cancellint.workers import serve; serve(function)"
 
@@ -46,6 +49,9 @@ def map_in_processes(function: str, inputs: Sequence[bytes], jobs: int) -> Itera
     dies is replaced, and only the input it worked on is given up. Workers have this process's import path,
     and never the working folder on it unless this process has.
     """
+    if _is_cramped():
+        yield from [NotStarted("the address space of this process is limited")] * len(inputs)
+        return
     crew = _Crew(function, max(1, min(jobs, len(inputs))))
     threads = ThreadPoolExecutor(crew.size)
     try:
@@ -57,6 +63,19 @@ def map_in_processes(function: str, inputs: Sequence[bytes], jobs: int) -> Itera
     finally:
         crew.dismiss()
         threads.shutdown(cancel_futures=True)
+
+
+def _is_cramped() -> bool:
+    """Tell whether threads may take the memory that this process needs itself: CPython then aborts.
+
+    Each thread reserves room for its stack and its own heap, whether it needs that or not.
+    """
+    try:
+        import resource
+    except ImportError:  # there are no such limits
+        return False
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return limit != resource.RLIM_INFINITY and limit < CRAMPED
 
 
 def serve(function: str) -> None:
