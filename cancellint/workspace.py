@@ -1,6 +1,6 @@
 """Projects that stay in memory while their files change, as an editor has it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -51,10 +51,7 @@ class Workspace:
         """
         paths = tuple(map(absolute, asked)) or self._order.paths
         found = projects(paths, self._order.settings)
-        analyses = self._analyses()
         reports = [each.report for each in self._examined(found)]
-        if self._analyses() != analyses:
-            collect()
         return merged(reports, paths, (each for one in found for each in one.configurations.warnings()))
 
     def examined(self, asked: Sequence[Path] = ()) -> tuple[Examined, ...]:
@@ -62,20 +59,22 @@ class Workspace:
 
         Raises what a check raises, and what the checkpoint does, which is called again and again meanwhile.
         """
-        analyses = self._analyses()
         paths = tuple(map(absolute, asked)) or self._order.paths
-        found = tuple(self._examined(projects(paths, self._order.settings)))
+        return self._examined(projects(paths, self._order.settings))
+
+    def _examined(self, found: Sequence[Project]) -> tuple[Examined, ...]:
+        """Examine projects with the texts of now, and give back what an analysis has left behind."""
+        analyses, texts = self._analyses(), self._texts
+        examined = tuple(self._examine(project, texts) for project in found)
         if self._analyses() != analyses:
             collect()
-        return found
+        return examined
+
+    def _examine(self, project: Project, every: Mapping[Path, bytes]) -> Examined:
+        held = self._held.setdefault(project.root, Held())
+        texts = {path: text for path, text in every.items() if path.is_relative_to(project.folder)}
+        request = replace(self._order.request(project), held=held, checkpoint=self._checkpoint)
+        return examine(request, texts)
 
     def _analyses(self) -> int:
         return sum(each.analyses for each in self._held.values())
-
-    def _examined(self, found: Sequence[Project]) -> Iterator[Examined]:
-        every = self._texts
-        for project in found:
-            held = self._held.setdefault(project.root, Held())
-            texts = {path: text for path, text in every.items() if path.is_relative_to(project.folder)}
-            request = replace(self._order.request(project), held=held, checkpoint=self._checkpoint)
-            yield examine(request, texts)
