@@ -101,6 +101,15 @@ def read_by(step: Step) -> tuple[Expr, ...]:
             return ()
 
 
+def used_by(step: Step) -> tuple[Expr, ...]:
+    """Return the expressions whose content a step uses, all that a call is made of among them."""
+    match step:
+        case Call(func=func, args=args, keywords=keywords):
+            return (func, *args, *(value for _, value in keywords))
+        case _:
+            return read_by(step)
+
+
 def _free_names(frame: Frame, function: int) -> Iterator[str]:
     """Yield the variables of this function that a closure made here reads."""
     inner = frame.nested(function)

@@ -30,7 +30,7 @@ from cancellint.analysis.hazards.coroutines.grips import (
     grip,
 )
 from cancellint.analysis.hazards.coroutines.truths import Truths
-from cancellint.analysis.memory.values import read_by
+from cancellint.analysis.memory.values import used_by
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     RETURN_EXIT,
@@ -481,9 +481,7 @@ def _read_by_closures(facts: Facts) -> frozenset[str]:
 def _values(step: Step) -> tuple[Expr, ...]:
     """Return the expressions that a step evaluates."""
     match step:
-        case Call(func=func, args=args, keywords=keywords):
-            return (func, *args, *(value for _, value in keywords))
         case Assign(target=Attr() | Item() as target, value=value):
             return (target, value)
         case _:
-            return read_by(step)
+            return used_by(step)

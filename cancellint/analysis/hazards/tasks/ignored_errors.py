@@ -9,9 +9,9 @@ from cancellint.analysis.effects.operations import Operation
 from cancellint.analysis.engine.reachability import may_follow
 from cancellint.analysis.flow.outcomes import Outcomes
 from cancellint.analysis.hazards.tasks.concerns import Concerns
-from cancellint.analysis.memory.values import read_by
+from cancellint.analysis.memory.values import used_by
 from cancellint.analysis.program.expressions import names_in, parts
-from cancellint.model.ir import Assign, Await, AwaitKind, Call, Expr, Function, Name, Step, Temp
+from cancellint.model.ir import Assign, Await, AwaitKind, Call, Function, Name, Temp
 from cancellint.model.knowledge import Role
 from cancellint.model.summary import Verb
 from cancellint.model.types import FunctionKey, ProjectCallee
@@ -120,7 +120,7 @@ class GatheredErrors:
 
 
 def _names_read(function: Function) -> frozenset[str]:
-    found = {name for step in function.steps for expr in _read(step) for name in names_in(expr)}
+    found = {name for step in function.steps for expr in used_by(step) for name in names_in(expr)}
     found.update(
         part.id
         for block in function.blocks
@@ -129,11 +129,3 @@ def _names_read(function: Function) -> frozenset[str]:
         if isinstance(part, Name)
     )
     return frozenset(found)
-
-
-def _read(step: Step) -> Iterator[Expr]:
-    match step:
-        case Call(func=func, args=args, keywords=keywords):
-            yield from (func, *args, *(value for _, value in keywords))
-        case _:
-            yield from read_by(step)

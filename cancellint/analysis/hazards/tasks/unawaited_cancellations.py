@@ -19,7 +19,7 @@ from cancellint.analysis.engine.reachability import after_step, reachable
 from cancellint.analysis.flow.cancellation_paths import unshielded_path
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.tasks.mentions import Mentions
-from cancellint.analysis.memory.values import read_by
+from cancellint.analysis.memory.values import used_by
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import Assign, Attr, Await, Call, Expr, Function, Step
 from cancellint.model.knowledge import Role
@@ -99,10 +99,8 @@ class UnawaitedCancellations:
         match step:
             case Assign(value=value):
                 values: tuple[Expr, ...] = (value,)
-            case Call(func=func, args=args, keywords=keywords):
-                values = (func, *args, *(value for _, value in keywords))
             case _:
-                values = read_by(step)
+                values = used_by(step)
         return any(part == handle for value in values for part in parts(value))
 
     def _is_awaited_somewhere(self, key: FunctionKey, handle: Expr) -> bool:

@@ -13,7 +13,7 @@ from cancellint.analysis.engine.reachability import after_block
 from cancellint.analysis.flow.facts import Facts, FactsOf
 from cancellint.analysis.hazards.tasks.mentions import Mentions
 from cancellint.analysis.hazards.tasks.stakes import never_returns
-from cancellint.analysis.memory.values import read_by
+from cancellint.analysis.memory.values import used_by
 from cancellint.analysis.program.expressions import parts
 from cancellint.model.ir import (
     Assign,
@@ -183,10 +183,8 @@ def _is_only_tested(function: Function, name: str) -> bool:
         match step:
             case Call(func=Attr(base=Name(id=base), name="cancel" | "cancelled")) if base == name:
                 continue
-            case Call(func=func, args=args, keywords=keywords):
-                values: tuple[Expr, ...] = (func, *args, *(value for _, value in keywords))
             case _:
-                values = read_by(step)
+                values = used_by(step)
         if any(part == held for value in values for part in parts(value)):
             return False
     return True
@@ -197,15 +195,13 @@ def _values(step: Step) -> tuple[Expr, ...]:
     match step:
         case Call(func=Attr(base=Attr(base=inner), name="cancel" | "cancelled")):
             return (inner,)
-        case Call(func=func, args=args, keywords=keywords):
-            return (func, *args, *(value for _, value in keywords))
         case Delete() | Evaluate():
             return ()
         case Assign(target=target, value=value):
             base = target.base if isinstance(target, Attr) else target
             return (value, base)
         case _:
-            return read_by(step)
+            return used_by(step)
 
 
 def _seen(value: Expr) -> Iterator[Attr]:
