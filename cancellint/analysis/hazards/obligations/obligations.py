@@ -459,10 +459,8 @@ class Obligations:
         flow, subject = self._facts.flow, obligation.act.subject
         through = self._place_taken(obligation).block
         return any(
-            block.test is not None
-            and reads(self._facts.frame, block.test, subject)
-            and reaches(flow, ENTRY, number, NORMAL, avoiding=(through,))
-            for number, block in enumerate(flow.blocks)
+            reaches(flow, ENTRY, number, NORMAL, avoiding=(through,))
+            for number in _asking(self._facts, subject)
         )
 
     def _is_latch(self, obligation: Obligation, awaiting: int) -> bool:
@@ -475,10 +473,7 @@ class Obligations:
         flow = self._facts.flow
         through = self._place_taken(obligation).block
         asks = any(
-            block.test is not None
-            and reads(self._facts.frame, block.test, obligation.act.subject)
-            and through in after_block(flow, number)
-            for number, block in enumerate(flow.blocks)
+            through in after_block(flow, number) for number in _asking(self._facts, obligation.act.subject)
         )
         return asks and reaches(flow, ENTRY, awaiting, NORMAL, avoiding=(through,))
 
@@ -756,8 +751,14 @@ class Obligations:
 
 def asks_for(facts: Facts, subject: Path) -> bool:
     """Tell whether a function decides by a flag or attribute itself, as it will when it is called again."""
-    tests = (block.test for block in facts.flow.blocks if block.test is not None)
-    return any(reads(facts.frame, test, subject) for test in tests)
+    return any(True for _ in _asking(facts, subject))
+
+
+def _asking(facts: Facts, subject: Path) -> Iterator[int]:
+    """Yield the blocks that end in a test which reads a flag or attribute."""
+    for number, block in enumerate(facts.flow.blocks):
+        if block.test is not None and reads(facts.frame, block.test, subject):
+            yield number
 
 
 def reads(frame: Frame, test: Expr, subject: Path) -> bool:
