@@ -94,8 +94,9 @@ def _region_races(facts: Facts, lost: tuple[Lost, ...]) -> Iterator[Candidate]:
 def _awaited_race(effects: Effects, facts: Facts, block: int, step: int, name: str) -> Iterator[Candidate]:
     """A race that is awaited in place: `await wait_for(...)`."""
     targets = facts.flow.targets(block, ERROR)
-    ended = _awaits_of_ended(effects, facts, step)
-    for loss, token in exposed(facts, block, step):
+    losses = tuple(exposed(facts, block, step))
+    ended = _awaits_of_ended(effects, facts, step) if losses else frozenset()
+    for loss, token in losses:
         starts = tuple(Start(target, True, known=facts.known_before(step)) for target in targets)
         if not any(is_needed(facts, loss, token, step, target) for target in targets):
             loser = Loser(-1, ended, None) if ended else None

@@ -72,15 +72,15 @@ class _Cleanups:
             and not self._is_for_the_handler(step, act, handler, await_)
             and (self._closes(act, touched, await_) or self._marks(step, act, handler, await_))
         )
+        if not undone or self._begins_again(handler):
+            return ()
         names = frozenset(act.subject for _, act in undone)
-        cured = not undone or self._paths.is_cured(block, partial(_touches_any, undone), names)
-        return () if cured else undone
+        return () if self._paths.is_cured(block, partial(_touches_any, undone), names) else undone
 
     def _is_for_the_handler(self, step: int, act: Act, handler: int, await_: int) -> bool:
         """Tell whether an act serves what the handler does about the error, and undoes nothing."""
         return (
             self._serves_a_retry(step, handler, await_)
-            or self._begins_again(handler)
             or self._is_acquired_there(act, handler)
             or self._is_put_back(act, handler)
             or self._is_set_anyway(step, act, handler, await_)
